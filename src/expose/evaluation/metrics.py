@@ -1,0 +1,266 @@
+"""How good a ranking is, once the truth is known. Ties have a defined treatment in every metric.
+
+Everywhere ``y`` is 1 for an anomaly and 0 for a normal row, and a higher score means more anomalous. None
+of these numbers may steer training: they look at labels.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from expose.errors import InputError
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+
+def auroc(y: ArrayLike, scores: ArrayLike) -> float:
+    """Area under the ROC curve: the chance that an anomaly scores above a normal row (a tie counts one half).
+
+    Parameters
+    ----------
+    y : (n,) array of 0 and 1
+        The truth, 1 for an anomaly. Both values must occur.
+    scores : (n,) array of float
+        Finite, higher is more anomalous.
+
+    Returns
+    -------
+    float
+        0.5 for a ranking that knows nothing, 1.0 for a perfect one.
+
+    Raises
+    ------
+    InputError
+        If the lengths differ, a score is not finite, or only one class is present.
+
+    Examples
+    --------
+    >>> auroc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    0.75
+    """
+    truth, values = _checked(y, scores)
+    hits, false_alarms = _cumulative_counts(truth, values)
+    steps = np.diff(false_alarms, prepend=0)  # (thresholds,)
+    before = np.concatenate([[0], hits[:-1]])
+    area = float(np.sum(steps * (hits + before))) / 2
+    return area / float(hits[-1] * false_alarms[-1])
+
+
+def average_precision(y: ArrayLike, scores: ArrayLike) -> float:
+    """Precision averaged over the anomalies, a summary of the precision-recall curve without interpolation.
+
+    A ranking that knows nothing reaches about `base_rate`, not 0.5, so the two belong side by side.
+
+    Parameters
+    ----------
+    y, scores
+        As in `auroc`.
+
+    Returns
+    -------
+    float
+        In (0, 1]; 1.0 when every anomaly is ranked above every normal row.
+
+    Raises
+    ------
+    InputError
+        As in `auroc`.
+
+    Examples
+    --------
+    >>> round(average_precision([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 4)
+    0.8333
+    """
+    truth, values = _checked(y, scores)
+    hits, false_alarms = _cumulative_counts(truth, values)
+    gained = np.diff(hits, prepend=0)  # anomalies met at each threshold, all rows of a tie at once
+    return float(np.sum(gained * hits / (hits + false_alarms)) / hits[-1])
+
+
+def base_rate(y: ArrayLike) -> float:
+    """Share of anomalies: the average precision of a ranking by chance.
+
+    Parameters
+    ----------
+    y : (n,) array of 0 and 1
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    InputError
+        If `y` is empty or holds other values.
+
+    Examples
+    --------
+    >>> base_rate([0, 0, 0, 1])
+    0.25
+    """
+    return float(_truth(y).mean())
+
+
+def f1_at_ratio(y: ArrayLike, scores: ArrayLike, ratio: float | None = None) -> float:
+    """F1 of the anomalies when the top `ratio` of the rows is flagged: an **oracle** number by default.
+
+    With ``ratio=None`` the true share of anomalies is used, which nobody knows in practice; it is how the
+    papers of this field report F1. Rows strictly above the cut are flagged. A group of ties that lies
+    across the cut is left out as a whole, so constant scores earn 0.
+
+    Parameters
+    ----------
+    y, scores
+        As in `auroc`.
+    ratio : float in (0, 1), optional
+        Share of the rows to flag, rounded to whole rows.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    InputError
+        As in `auroc`, or if `ratio` is outside (0, 1).
+
+    Examples
+    --------
+    >>> f1_at_ratio([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
+    0.5
+    >>> f1_at_ratio([0, 0, 1, 1], [7.0, 7.0, 7.0, 7.0])
+    0.0
+    """
+    truth, values = _checked(y, scores)
+    if ratio is not None and not 0 < ratio < 1:
+        raise InputError(
+            f"ratio must be a share of the rows in (0, 1); got {ratio!r}. Leave it out for the true share."
+        )
+    flagged_rows = int(truth.sum()) if ratio is None else round(ratio * truth.size)
+    if not 0 < flagged_rows < truth.size:
+        raise InputError(
+            f"ratio={ratio} of {truth.size} rows flags {flagged_rows} of them, which cannot be judged. "
+            f"Choose a ratio between {1 / truth.size:.3g} and {1 - 1 / truth.size:.3g}."
+        )
+    last_normal = truth.size - flagged_rows - 1
+    flagged = values > np.partition(values, last_normal)[last_normal]
+    return float(2 * np.sum(flagged & truth) / (np.sum(flagged) + np.sum(truth)))
+
+
+def precision_at_k(y: ArrayLike, scores: ArrayLike, k: int) -> float:
+    """Share of anomalies among the `k` highest scores: what a person finds who looks at `k` rows.
+
+    Where the cut goes through a group of ties, the expected value over a random order of that group is
+    returned, so the order of the rows never matters.
+
+    Parameters
+    ----------
+    y, scores
+        As in `auroc`.
+    k : int
+        Number of rows looked at, from 1 to n.
+
+    Returns
+    -------
+    float
+        In [0, 1].
+
+    Raises
+    ------
+    InputError
+        As in `auroc`, or if `k` is not in 1..n.
+
+    Examples
+    --------
+    >>> precision_at_k([0, 1, 1, 0], [0.2, 0.9, 0.8, 0.1], k=2)
+    1.0
+    >>> precision_at_k([0, 1, 0, 0], [0.5, 0.5, 0.1, 0.1], k=1)
+    0.5
+    """
+    truth, values = _checked(y, scores)
+    if not 1 <= k <= truth.size:
+        raise InputError(f"k must be between 1 and the number of rows, {truth.size}; got {k}.")
+    cut = np.partition(values, truth.size - k)[truth.size - k]  # the k-th highest score
+    above, tied = values > cut, values == cut
+    free_places = k - int(above.sum())
+    return float((truth[above].sum() + free_places * truth[tied].mean()) / k)
+
+
+def fpr_at_tpr(y: ArrayLike, scores: ArrayLike, tpr: float = 0.95) -> float:
+    """Share of normal rows flagged when the threshold is low enough to catch `tpr` of the anomalies.
+
+    All rows of a tie are flagged together, so ties count against the detector; constant scores give 1.
+
+    Parameters
+    ----------
+    y, scores
+        As in `auroc`.
+    tpr : float in (0, 1]
+        Share of the anomalies that must be caught.
+
+    Returns
+    -------
+    float
+        In [0, 1], lower is better.
+
+    Raises
+    ------
+    InputError
+        As in `auroc`, or if `tpr` is outside (0, 1].
+
+    Examples
+    --------
+    >>> fpr_at_tpr([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], tpr=1.0)
+    0.5
+    """
+    truth, values = _checked(y, scores)
+    if not 0 < tpr <= 1:
+        raise InputError(f"tpr must be the share of anomalies to catch, in (0, 1]; got {tpr!r}.")
+    anomalies = np.sort(values[truth])[::-1]  # highest first
+    needed = max(1, math.ceil(tpr * anomalies.size - 1e-9))  # 0.95 * 20 is 19, not 20, despite rounding
+    return float(np.mean(values[~truth] >= anomalies[needed - 1]))
+
+
+def _cumulative_counts(truth: Bools, values: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Count anomalies and normal rows at or above each distinct score, from the highest score down."""
+    order = np.argsort(-values, kind="stable")
+    ranked = values[order]
+    last_of_tie = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), ranked.size - 1)
+    hits = np.cumsum(truth[order], dtype=np.int64)[last_of_tie]  # (thresholds,)
+    return hits, last_of_tie + 1 - hits
+
+
+def _checked(y: ArrayLike, scores: ArrayLike) -> tuple[Bools, Floats]:
+    truth = _truth(y)
+    values = np.asarray(scores, dtype=np.float64)
+    if values.shape != truth.shape:
+        raise InputError(f"y and scores must have the same length; got {truth.shape} and {values.shape}.")
+    if not np.isfinite(values).all():
+        raise InputError(
+            f"scores must be finite; row {int(np.argmin(np.isfinite(values)))} is the first that is not. "
+            "A model that gives such a score has a fault of its own: look at its training first."
+        )
+    if truth.all() or not truth.any():
+        raise InputError(
+            "y holds one class only. Normal rows (0) and anomalies (1) are both needed to judge a ranking."
+        )
+    return truth, values
+
+
+def _truth(y: ArrayLike) -> Bools:
+    labels: NDArray[Any] = np.asarray(y)
+    if labels.ndim != 1 or labels.size == 0:
+        raise InputError(f"y must be a non-empty list of 0 and 1, one per row; got shape {labels.shape}.")
+    if not np.isin(labels, (0, 1)).all():
+        raise InputError(
+            f"y must hold 0 (normal) and 1 (anomaly) only; found {np.unique(labels)[:5].tolist()}. "
+            "Drop rows without a known label before judging."
+        )
+    truth: Bools = labels.astype(np.bool_)
+    return truth

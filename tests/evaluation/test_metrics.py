@@ -1,0 +1,131 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, roc_curve
+
+from expose.errors import InputError
+from expose.evaluation import (
+    auroc,
+    average_precision,
+    base_rate,
+    f1_at_ratio,
+    fpr_at_tpr,
+    precision_at_k,
+)
+
+EVERY = [auroc, average_precision, f1_at_ratio, fpr_at_tpr, lambda y, s: precision_at_k(y, s, 1)]
+
+
+@st.composite
+def rankings(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
+    """Draw truth with both classes, and scores from few values, so that ties are the rule."""
+    n = draw(st.integers(2, 40))
+    y = np.array(draw(st.lists(st.integers(0, 1), min_size=n, max_size=n)))
+    y[0], y[1] = 0, 1
+    values = st.sampled_from([-1e308, -2.0, 0.0, 5e-324, 0.1, 0.3, 1.0, 1e308])
+    return y, np.array(draw(st.lists(values, min_size=n, max_size=n)))
+
+
+@given(rankings())
+def test_areas_equal_scikit_learn_under_ties(ranking):
+    y, scores = ranking
+    assert auroc(y, scores) == pytest.approx(roc_auc_score(y, scores))
+    assert average_precision(y, scores) == pytest.approx(average_precision_score(y, scores))
+
+
+@given(rankings(), st.sampled_from([0.3, 0.5, 0.9, 0.95, 1.0]))
+def test_fpr_at_tpr_equals_the_roc_curve(ranking, tpr):
+    y, scores = ranking
+    fprs, tprs, _ = roc_curve(y, scores, drop_intermediate=False)
+    assert fpr_at_tpr(y, scores, tpr) == pytest.approx(fprs[np.argmax(tprs >= tpr - 1e-9)])
+
+
+def test_f1_equals_scikit_learn_at_the_percentile_of_the_true_share():
+    rng = np.random.default_rng(0)
+    y = (rng.random(500) < 0.1).astype(int)
+    scores = rng.standard_normal(500) + y
+    flagged = scores > np.percentile(scores, 100 * (1 - y.mean()))
+    assert f1_at_ratio(y, scores) == pytest.approx(f1_score(y, flagged))
+    assert flagged.sum() == y.sum()
+
+
+@given(rankings(), st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_never_matters(ranking, random):
+    y, scores = ranking
+    order = np.array(random.sample(range(len(y)), len(y)))
+    for metric in EVERY:
+        assert metric(y, scores) == pytest.approx(metric(y[order], scores[order]))
+
+
+def test_f1_leaves_out_a_tie_that_lies_across_the_cut():
+    y = [0, 0, 0, 1, 1]
+    assert f1_at_ratio(y, [0, 0, 1, 1, 2]) == pytest.approx(2 * 1 / (1 + 2))  # only the 2 is flagged
+    assert f1_at_ratio(y, [0, 0, 1, 2, 2]) == 1.0  # a tie above the cut is flagged as a whole
+    assert f1_at_ratio(y, [3, 3, 3, 3, 3]) == 0.0
+
+
+def test_f1_at_a_given_ratio_flags_that_many_rows():
+    y = [0, 0, 0, 0, 0, 0, 0, 1, 1, 1]
+    scores = np.arange(10)
+    assert f1_at_ratio(y, scores, ratio=0.1) == pytest.approx(2 * 1 / (1 + 3))
+    assert f1_at_ratio(y, scores, ratio=0.6) == pytest.approx(2 * 3 / (6 + 3))
+
+
+def test_precision_at_k_shares_a_tie_fairly():
+    y = [1, 0, 1, 0, 0]
+    scores = [9, 5, 5, 5, 1]
+    assert precision_at_k(y, scores, 1) == 1.0
+    assert precision_at_k(y, scores, 2) == pytest.approx((1 + 1 / 3) / 2)
+    assert precision_at_k(y, scores, 4) == 0.5
+    assert precision_at_k(y, scores, 5) == pytest.approx(base_rate(y))
+
+
+def test_fpr_at_tpr_catches_nineteen_of_twenty_anomalies_not_all():
+    y = [0] * 10 + [1] * 20
+    scores = np.concatenate([np.arange(10), [-1], np.full(19, 8.5)])
+    assert fpr_at_tpr(y, scores, 0.95) == pytest.approx(0.1)
+    assert fpr_at_tpr(y, scores, 0.96) == 1.0
+    assert fpr_at_tpr(y, np.zeros(30)) == 1.0
+
+
+def test_extremes():
+    y = np.array([0, 0, 0, 1])
+    assert [metric(y, [0, 1, 2, 3]) for metric in EVERY] == [1, 1, 1, 0, 1]
+    assert auroc(y, [3, 2, 1, 0]) == 0.0
+    assert auroc(y, np.ones(4)) == 0.5
+    assert average_precision(y, np.ones(4)) == base_rate(y) == 0.25
+
+
+@pytest.mark.parametrize("metric", EVERY)
+@pytest.mark.parametrize(
+    ("y", "scores", "message"),
+    [
+        ([0, 1], [1.0], "same length"),
+        ([0, 1], [np.nan, 1.0], "row 0"),
+        ([0, 1, 1], [0.0, 1.0, np.inf], "row 2"),
+        ([1, 1], [0.0, 1.0], "one class"),
+        ([0, 0], [0.0, 1.0], "one class"),
+        ([0, 2], [0.0, 1.0], "0 .normal. and 1"),
+        ([0, -1], [0.0, 1.0], "known label"),
+        ([], [], "non-empty"),
+        ([[0, 1]], [[0.0, 1.0]], "one per row"),
+    ],
+)
+def test_useless_input_is_named(metric, y, scores, message):
+    with pytest.raises(InputError, match=message):
+        metric(y, scores)
+
+
+def test_parameters_out_of_range_are_named():
+    y, scores = [0, 1], [0.0, 1.0]
+    for k in (0, 3):
+        with pytest.raises(InputError, match="between 1 and the number of rows, 2"):
+            precision_at_k(y, scores, k)
+    for share in (0.0, 1.1, np.nan):
+        with pytest.raises(InputError, match="tpr must be"):
+            fpr_at_tpr(y, scores, share)
+        with pytest.raises(InputError, match="ratio must be"):
+            f1_at_ratio(y, scores, share)
+    with pytest.raises(InputError, match="flags 0 of them"):
+        f1_at_ratio(y, scores, 0.01)
