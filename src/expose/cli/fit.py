@@ -1,0 +1,166 @@
+"""``expose fit``: train on a file, name its suspects, keep the model."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from expose.cli import options as opt
+from expose.cli.session import Session
+from expose.cli.text import aligned, count, percent
+
+if TYPE_CHECKING:
+    from expose.estimators.detector import AnomalyDetector
+    from expose.inputs.files import Roles
+
+SHOWN = 10
+
+
+def fit(
+    data: opt.Data,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="MODEL", help="Folder to write the model to.")],
+    id_columns: opt.Id = None,
+    ignore: opt.Ignore = None,
+    label: opt.Label = None,
+    encoding: opt.Encoding = "utf-8",
+    objective: opt.Objective = "ntl",
+    exposure: opt.Exposure = "soft",
+    contamination: opt.Contamination = "auto",
+    threshold: opt.Threshold = None,
+    members: opt.Members = 1,
+    scaling: opt.Scaling = "quantile",
+    outliers: opt.Outliers = None,
+    outlier_weight: opt.OutlierWeight = 1.0,
+    epochs: opt.Epochs = None,
+    batch_size: opt.BatchSize = None,
+    learning_rate: opt.LearningRate = 1e-3,
+    weight_decay: opt.WeightDecay = 0.0,
+    warmup: opt.Warmup = 2,
+    ranking: opt.Ranking = "batch",
+    patience: opt.Patience = None,
+    seed: opt.Seed = 0,
+    precision: opt.Precision = "auto",
+    device: opt.Device = "auto",
+    quiet: opt.Quiet = False,
+    as_json: opt.Json = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Train on DATA as it is, anomalies included; list its suspects and write the model to a folder."""
+    with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
+        from expose.cli.tables import outlier_features, read_training
+        from expose.estimators.detector import AnomalyDetector
+        from expose.persistence import check_target
+
+        check_target(out)
+        detector = AnomalyDetector(
+            objective,
+            exposure=exposure,
+            contamination="auto" if contamination == "auto" else float(contamination),
+            threshold=threshold,
+            members=members,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            warmup=warmup,
+            ranking=ranking,
+            outlier_weight=outlier_weight,
+            patience=patience,
+            scaling=scaling,
+            precision=precision,
+            device=device,
+            checkpoint=checkpoint_beside(out),
+            random_state=seed,
+            verbose=session.verbose,
+        )
+        roles, names = read_training(data, id_columns, ignore, label, encoding)
+        extra = outlier_features(outliers, names, encoding) if outliers else None
+        train(
+            session, detector, roles, out, {**names, "encoding": encoding, "command": command_line()}, extra
+        )
+
+
+def train(
+    session: Session,
+    detector: AnomalyDetector,
+    roles: Roles,
+    out: Path,
+    metadata: dict[str, Any],
+    outliers: Any = None,
+) -> None:
+    """Fit, save and tell."""
+    start = time.perf_counter()
+    detector.fit(roles.features, labels=roles.labels, outliers=outliers)
+    detector.save(out, metadata)
+    if not session.interrupted:
+        checkpoint_beside(out).unlink(missing_ok=True)
+    facts = summary(detector, roles)
+    session.result(model=str(out), seconds=round(time.perf_counter() - start, 3), **facts)
+    session.say("\n".join(_describe(detector, facts, time.perf_counter() - start)))
+    session.say(f"Model           {out}")
+    session.say(
+        f"Next            {shlex.join(['expose', 'score', str(out), 'NEW_DATA', '--out', 'scores.csv'])}"
+    )
+    session.say(f"                {shlex.join(['expose', 'report', str(out), 'DATA'])}")
+
+
+def checkpoint_beside(model: Path) -> Path:
+    """Return the file that keeps unfinished training: beside the model folder, removed when it is done."""
+    return model.with_name(model.name + ".checkpoint")
+
+
+def command_line() -> str:
+    """Return what was typed, as it can be typed again."""
+    return shlex.join(["expose", *sys.argv[1:]])
+
+
+def summary(detector: AnomalyDetector, roles: Roles) -> dict[str, Any]:
+    """Return what a fitted detector found in its training table, as plain values."""
+    estimate = detector.contamination_estimate_
+    return {
+        "rows": roles.features.num_rows,
+        "columns": roles.features.num_columns,
+        "contamination": detector.contamination_,
+        "contamination_low": estimate.low,
+        "contamination_high": estimate.high,
+        "contamination_method": estimate.method,
+        "threshold": detector.threshold_score(),
+        "flagged": int((detector.training_scores_ > detector.threshold_score()).sum()),
+        "suspects": suspects(detector, roles, SHOWN),
+    }
+
+
+def suspects(detector: AnomalyDetector, roles: Roles, most: int) -> list[dict[str, Any]]:
+    """Return the first training suspects: rank, row (counted from 0), ids and score."""
+    chosen = detector.suspects_[:most]
+    ids = roles.ids.take(chosen["row"]).to_pylist() if roles.ids is not None else [{}] * len(chosen)
+    return [
+        {
+            "rank": int(one["rank"]),
+            "row": int(one["row"]),
+            **named,
+            "anomaly_score": float(one["anomaly_score"]),
+        }
+        for one, named in zip(chosen, ids, strict=True)
+    ]
+
+
+def _describe(detector: AnomalyDetector, facts: dict[str, Any], seconds: float) -> list[str]:
+    rows = count(facts["rows"], "row")
+    span = f"{percent(facts['contamination_low'])} to {percent(facts['contamination_high'])}"
+    return [
+        f"Trained         on {rows} x {count(facts['columns'], 'column')} in {seconds:.0f} s",
+        f"Contamination   {percent(facts['contamination'])} ({span}; {facts['contamination_method']})",
+        f"Threshold       {facts['threshold']:.4g}: {facts['flagged']:,} of {rows} score above it",
+        *(
+            ["Top suspects    (row 0 is the first row of data)"]
+            if facts["suspects"]
+            else ["Top suspects    none"]
+        ),
+        *aligned(facts["suspects"]),
+    ]

@@ -1,0 +1,227 @@
+"""The options that commands share, each defined once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from expose.errors import InputError
+
+EXPOSURES = ("blind", "refine", "hard", "soft")
+
+COLUMNS, MODEL, TRAINING, RUNNING = "Columns", "Method", "Training", "Running"
+
+
+def objective_names() -> list[str]:
+    """Read the names of the objectives off their files (one file each), without importing PyTorch."""
+    stems = (Path(entry.name) for entry in files("expose").joinpath("objectives").iterdir())
+    return sorted(
+        path.stem for path in stems if path.suffix == ".py" and path.stem not in {"__init__", "base"}
+    )
+
+
+def _one_of(names: Sequence[str]) -> Callable[[str | None], str | None]:
+    def check(value: str | None) -> str | None:
+        if value is not None and value not in names:
+            raise typer.BadParameter(f"{value!r} is not one of {', '.join(names)}.")
+        return value
+
+    return check
+
+
+def _complete(names: Sequence[str]) -> Callable[[str], list[str]]:
+    def matching(incomplete: str) -> list[str]:
+        return [name for name in names if name.startswith(incomplete)]
+
+    return matching
+
+
+def _share_or_auto(value: str) -> str:
+    if value == "auto":
+        return value
+    try:
+        share = float(value)
+    except ValueError:
+        raise typer.BadParameter(f"{value!r} is neither 'auto' nor a number.") from None
+    if not 0 <= share < 0.5:
+        raise typer.BadParameter(
+            f"must be 'auto' or in [0, 0.5): the share of anomalies; got {value}. "
+            "If most rows are anomalous, swap the classes."
+        )
+    return value
+
+
+def column_names(values: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """Return column names from repeated options and comma lists.
+
+    A column whose own name holds a comma is found when it is given alone.
+
+    Parameters
+    ----------
+    values : sequence of str
+        What was given, such as ``["id", "day,hour"]``.
+    known : sequence of str
+        Columns of the table.
+
+    Raises
+    ------
+    InputError
+        If a name is not a column of the table.
+
+    Examples
+    --------
+    >>> column_names(["id", "day,hour", "paid, EUR"], ["id", "day", "hour", "paid, EUR", "x"])
+    ('id', 'day', 'hour', 'paid, EUR')
+    """
+    names: list[str] = []
+    for value in values:
+        names += [value] if value in known else [part.strip() for part in value.split(",") if part.strip()]
+    for name in names:
+        if name not in known:
+            shown = ", ".join(map(str, known[:20])) + (", ..." if len(known) > 20 else "")
+            raise InputError(f"There is no column {name!r}; the table has {shown}.")
+    return tuple(dict.fromkeys(names))
+
+
+Data = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="DATA",
+        show_default=False,
+        help="CSV, TSV or Parquet, also compressed: files, a quoted glob, a folder, or - for CSV on stdin.",
+    ),
+]
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL", show_default=False, help="Model folder that 'expose fit' wrote.")
+]
+Id = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--id",
+        metavar="COLUMN",
+        help="Columns that name a row: kept beside its score, not used. Repeat it, or give a comma list.",
+        rich_help_panel=COLUMNS,
+    ),
+]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN", help="Columns to leave out. Repeat, or comma list.", rich_help_panel=COLUMNS
+    ),
+]
+Label = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Column of what is known: 1 anomaly, 0 normal, empty or -1 not known.",
+        rich_help_panel=COLUMNS,
+    ),
+]
+Encoding = Annotated[
+    str, typer.Option(help="Text encoding of CSV files, such as latin-1.", rich_help_panel=COLUMNS)
+]
+NewEncoding = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding",
+        help="Text encoding of CSV files. (default: as in training)",
+        rich_help_panel=COLUMNS,
+    ),
+]
+Objective = Annotated[
+    str,
+    typer.Option(
+        help=f"How a row is judged: {', '.join(objective_names())}.",
+        callback=_one_of(objective_names()),
+        autocompletion=_complete(objective_names()),
+        rich_help_panel=MODEL,
+    ),
+]
+Exposure = Annotated[
+    str,
+    typer.Option(
+        help=f"How training treats its own suspects: {', '.join(EXPOSURES)}.",
+        callback=_one_of(EXPOSURES),
+        autocompletion=_complete(EXPOSURES),
+        rich_help_panel=MODEL,
+    ),
+]
+Contamination = Annotated[
+    str,
+    typer.Option(
+        help="Share of anomalies in the training data, in [0, 0.5), or auto: estimate it.",
+        callback=_share_or_auto,
+        rich_help_panel=MODEL,
+    ),
+]
+Threshold = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        help="Flag what scores above this share of the training rows. (default: the contamination)",
+        rich_help_panel=MODEL,
+    ),
+]
+Members = Annotated[
+    int,
+    typer.Option(min=1, help="Networks trained side by side; scores are combined.", rich_help_panel=MODEL),
+]
+Scaling = Annotated[str, typer.Option(help="How numbers are scaled.", rich_help_panel=MODEL)]
+Outliers = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Table of known or made-up anomalies with the same columns, to train against.",
+        rich_help_panel=MODEL,
+    ),
+]
+OutlierWeight = Annotated[
+    float,
+    typer.Option(min=0, help="Weight of known anomalies and of --outliers.", rich_help_panel=TRAINING),
+]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Passes over the data. (default: chosen from the number of rows)",
+        rich_help_panel=TRAINING,
+    ),
+]
+BatchSize = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Rows per step. (default: chosen from the number of rows)", rich_help_panel=TRAINING
+    ),
+]
+LearningRate = Annotated[float, typer.Option(min=0, help="Step size.", rich_help_panel=TRAINING)]
+WeightDecay = Annotated[float, typer.Option(min=0, help="Shrinks the weights.", rich_help_panel=TRAINING)]
+Warmup = Annotated[
+    int,
+    typer.Option(min=0, help="Epochs before any row is treated as a suspect.", rich_help_panel=TRAINING),
+]
+Ranking = Annotated[str, typer.Option(help="Among which rows suspects are ranked.", rich_help_panel=TRAINING)]
+Patience = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Stop after this many epochs without a lower loss. (default: never)",
+        rich_help_panel=TRAINING,
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, same data, same model.", rich_help_panel=TRAINING)]
+Precision = Annotated[str, typer.Option(help="Precision of the arithmetic.", rich_help_panel=RUNNING)]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.", rich_help_panel=RUNNING)]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", rich_help_panel=RUNNING)
+]
+Json = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object for machines.", rich_help_panel=RUNNING)
+]
+Debug = Annotated[
+    bool, typer.Option("--debug", help="Show tracebacks and every warning.", rich_help_panel=RUNNING)
+]

@@ -1,0 +1,82 @@
+"""``expose report``: one self-contained HTML page about a model and a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from expose.cli import options as opt
+from expose.cli.session import Session
+from expose.cli.text import count
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from expose.estimators.detector import AnomalyDetector
+
+
+def report(
+    model: opt.Model,
+    data: opt.Data,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="HTML", help="Page to write.")] = Path(
+        "expose-report.html"
+    ),
+    top: Annotated[int, typer.Option(min=1, help="How many suspects to show.")] = 20,
+    title: Annotated[str | None, typer.Option(help="Heading of the page. (default: the data's name)")] = None,
+    threshold: opt.Threshold = None,
+    id_columns: opt.Id = None,
+    encoding: opt.NewEncoding = None,
+    device: opt.Device = "auto",
+    quiet: opt.Quiet = False,
+    as_json: opt.Json = False,
+    debug: opt.Debug = False,
+) -> None:
+    """Write a page that opens offline: DATA's ranked suspects and why, the scores, the training of MODEL."""
+    with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
+        from expose.cli.fit import command_line
+        from expose.cli.tables import check_output, sources
+        from expose.estimators.detector import AnomalyDetector
+        from expose.inputs.files import read
+
+        check_output(out, data)
+        detector = AnomalyDetector.load(model)
+        detector.set_params(device=device)
+        if threshold is not None:
+            detector.set_params(threshold=threshold)
+        names = dict(detector.metadata_ or {})
+        if id_columns:
+            names["id"] = list(id_columns)
+        table = read(sources(data), encoding=encoding or names.get("encoding", "utf-8"))
+        write_page(
+            out, detector, table, names, command_line(), title or f"Suspects in {Path(data[0]).name}", top
+        )
+        session.result(report=str(out), rows=table.num_rows)
+        session.say(f"Report          {out} ({count(table.num_rows, 'row')}); open it in a browser")
+
+
+def write_page(
+    out: Path,
+    detector: AnomalyDetector,
+    table: pa.Table,
+    names: dict[str, Any],
+    command: str,
+    title: str,
+    top: int = 20,
+) -> None:
+    """Write the page about the rows of a table."""
+    from expose.cli.tables import read_again
+    from expose.report import write_report
+
+    roles = read_again(table, names, with_labels=True)
+    write_report(
+        out,
+        detector,
+        roles.features,
+        ids=roles.ids.to_pydict() if roles.ids is not None else None,
+        labels=roles.labels,
+        title=title,
+        command=command,
+        top=top,
+    )
