@@ -1,0 +1,98 @@
+"""What the report says about the model itself: assumptions, settings, versions, and how to get the page again."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from expose.report.typical import show_share, show_text
+
+if TYPE_CHECKING:
+    from expose.estimators.detector import AnomalyDetector
+
+MOST_NOTES = 100
+LONGEST_NOTE = 600
+LONGEST_COMMAND = 20_000
+LIBRARIES = ("expose", "torch", "scikit-learn", "numpy", "pyarrow", "plotly")
+EXPOSURES = {
+    "blind": "trusts every training row",
+    "refine": "leaves the most suspicious rows out",
+    "hard": "uses the most suspicious rows as anomalies",
+    "soft": "uses the most suspicious rows as half anomalies",
+}
+
+
+@dataclass(frozen=True)
+class Contamination:
+    """Assumed share of anomalies in the training data, its interval where it was estimated, and where it is from."""
+
+    value: float
+    low: float | None
+    high: float | None
+    method: str
+
+
+def contamination_of(detector: AnomalyDetector) -> Contamination:
+    """Share used in training, with the interval and method of its estimate."""
+    estimate = getattr(detector, "contamination_estimate_", None)
+    if estimate is None:
+        return Contamination(float(detector.contamination_), None, None, "Given by the user.")
+    low, high = (None if bound is None else float(bound) for bound in (estimate.low, estimate.high))
+    return Contamination(float(detector.contamination_), low, high, show_text(estimate.method, LONGEST_NOTE))
+
+
+def objective_name(detector: AnomalyDetector) -> str:
+    """Registered name of the objective, or the class of the user's own."""
+    objective = detector.objective
+    return objective if isinstance(objective, str) else type(objective).__name__
+
+
+def exposure_name(detector: AnomalyDetector) -> tuple[str, str]:
+    """Name of the exposure and what it does with suspicious rows."""
+    name = str(detector.exposure)
+    return name, EXPOSURES.get(name, "")
+
+
+def notes_of(detector: AnomalyDetector) -> list[str]:
+    """Data-quality notes of the training, each of bounded length, and a last one that counts those left out."""
+    every = [*detector.notes_, *(note for note in detector.encoder_.notes if note not in detector.notes_)]
+    shown = [show_text(note, LONGEST_NOTE) for note in every[:MOST_NOTES]]
+    return shown if len(every) <= MOST_NOTES else [*shown, f"... and {len(every) - MOST_NOTES:,} more notes."]
+
+
+def command_for(detector: AnomalyDetector, command: str | None) -> str:
+    """Command given, else the one stored with the model, else the Python call that trained it."""
+    stored = (getattr(detector, "metadata_", None) or {}).get("command")
+    text = str(command or stored or f"{type(detector).__name__}({_changed_parameters(detector)}).fit(X)")
+    return text[:LONGEST_COMMAND].encode("utf-8", "replace").decode("utf-8")
+
+
+def parameters_of(detector: AnomalyDetector) -> dict[str, str]:
+    """Every parameter of the detector in words."""
+    return {name: show_text(value) for name, value in sorted(detector.get_params(deep=False).items())}
+
+
+def versions() -> dict[str, str]:
+    """Versions of what produced the scores and the page."""
+    found = {"python": platform.python_version()}
+    for library in LIBRARIES:
+        try:
+            found[library] = version(library)
+        except PackageNotFoundError:
+            found[library] = "not installed"
+    return found
+
+
+def describe_interval(contamination: Contamination) -> str:
+    """Interval of the estimate in words; empty where there is none."""
+    if contamination.low is None or contamination.high is None:
+        return ""
+    return f"{show_share(contamination.low)} to {show_share(contamination.high)}"
+
+
+def _changed_parameters(detector: Any) -> str:
+    defaults = type(detector)().get_params(deep=False)
+    given = detector.get_params(deep=False)
+    return ", ".join(f"{name}={value!r}" for name, value in given.items() if repr(value) != repr(defaults.get(name)))
