@@ -13,7 +13,7 @@ import expose
 
 SOURCE = Path(expose.__file__).parent
 
-# What each room may import; every room may import errors and the package's own face (`expose`, for its version).
+# What each room may import. All may import errors.
 ALLOWED = {
     "cli": {"report", "estimators", "inputs", "evaluation", "persistence", "objectives", "exposure"},
     "report": {"estimators", "inputs", "decide"},
@@ -54,7 +54,7 @@ def imported(path: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, (
-                f"{path.name}:{node.lineno} imports relatively; write expose.<room> in full"
+                f"{path.name}:{node.lineno} imports relatively; say expose.<room>"
             )
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     parts = [name.split(".") for name in names if name.startswith("expose.")]

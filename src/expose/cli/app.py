@@ -16,8 +16,8 @@ HELP = """Find anomalies in data nobody has cleaned.
 Train on a table as it is, anomalies included; get its suspects ranked, and score new rows.
 """
 
-EPILOG = """Examples:
-
+EPILOG = """\b
+Examples:
   expose demo
   expose fit transactions.parquet --id account --out model/
   expose score model/ new.csv --out scores.parquet
@@ -27,8 +27,8 @@ Exit codes: 0 done; 1 a bug in expose; 2 the command, the data or the disk needs
 which; 3 the model folder was refused; 130 interrupted by Ctrl-C; 141 nobody reads stdout any more.
 """
 
-FIT_EXAMPLES = """Examples:
-
+FIT_EXAMPLES = """\b
+Examples:
   expose fit transactions.parquet --out model/
   expose fit data/ --id account,day --ignore comment --out model/
   expose fit data.csv --contamination 0.02 --members 5 --out model/
@@ -38,8 +38,8 @@ FIT_EXAMPLES = """Examples:
 Killed or interrupted? Run the same command again: it goes on from MODEL.checkpoint.
 """
 
-SCORE_EXAMPLES = """Examples:
-
+SCORE_EXAMPLES = """\b
+Examples:
   expose score model/ new.csv --out scores.parquet
   expose score model/ 'logs/*.parquet' --threshold 0.001 --out scores.csv.gz
   cat new.csv | expose score model/ - --out - | head
@@ -48,14 +48,14 @@ The scores file keeps the order of the rows: id columns, then anomaly_score (hig
 and is_anomaly.
 """
 
-REPORT_EXAMPLES = """Examples:
-
+REPORT_EXAMPLES = """\b
+Examples:
   expose report model/ new.csv
   expose report model/ new.csv --top 50 --title "November" --out november.html
 """
 
-DEMO_EXAMPLES = """Examples:
-
+DEMO_EXAMPLES = """\b
+Examples:
   expose demo
   expose demo --out /tmp/demo
 """
@@ -65,7 +65,7 @@ app = typer.Typer(
     help=HELP,
     epilog=EPILOG,
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # plain help comes up in half the time
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,9 +26,9 @@ def demo(
     as_json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Find the sick among 3,772 patients of a thyroid clinic, without being told who they are.
+    """Run all of it on a table that ships in the package.
 
-    The table is UCI's thyroid disease data (CC BY 4.0). Its labels are not used, except at the end to count
+    It looks for the sick among 3,772 patients of a thyroid clinic, without being told who they are. The table is UCI's thyroid disease data (CC BY 4.0). Its labels are not used, except at the end to count
     how many of the suspects really were ill.
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
@@ -69,6 +68,8 @@ def demo(
 
 def _prepare(out: Path, shipped: Path) -> tuple[Path, Path, Path, Path]:
     """Make the folder, put the table there, and name what else will lie there."""
+    import shutil
+
     out.mkdir(parents=True, exist_ok=True)
     data = out / shipped.name
     shutil.copyfile(shipped, data)

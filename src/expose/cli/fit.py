@@ -50,7 +50,10 @@ def fit(
     as_json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Train on DATA as it is, anomalies included; list its suspects and write the model to a folder."""
+    """Train on DATA and list its suspects.
+
+    DATA is taken as it is, anomalies included. The model is written to a folder, MODEL.
+    """
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
         from expose.cli.tables import outlier_features, read_training
         from expose.estimators.detector import AnomalyDetector

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -13,15 +12,11 @@ from expose.errors import InputError
 
 EXPOSURES = ("blind", "refine", "hard", "soft")
 
-COLUMNS, MODEL, TRAINING, RUNNING = "Columns", "Method", "Training", "Running"
-
 
 def objective_names() -> list[str]:
     """Read the names of the objectives off their files (one file each), without importing PyTorch."""
-    stems = (Path(entry.name) for entry in files("expose").joinpath("objectives").iterdir())
-    return sorted(
-        path.stem for path in stems if path.suffix == ".py" and path.stem not in {"__init__", "base"}
-    )
+    found = Path(__file__).parent.parent.joinpath("objectives").glob("[a-z]*.py")
+    return sorted(path.stem for path in found if path.stem != "base")
 
 
 def _one_of(names: Sequence[str]) -> Callable[[str | None], str | None]:
@@ -104,32 +99,25 @@ Id = Annotated[
         "--id",
         metavar="COLUMN",
         help="Columns that name a row: kept beside its score, not used. Repeat it, or give a comma list.",
-        rich_help_panel=COLUMNS,
     ),
 ]
 Ignore = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="COLUMN", help="Columns to leave out. Repeat, or comma list.", rich_help_panel=COLUMNS
-    ),
+    typer.Option(metavar="COLUMN", help="Columns to leave out. Repeat, or comma list."),
 ]
 Label = Annotated[
     str | None,
     typer.Option(
         metavar="COLUMN",
         help="Column of what is known: 1 anomaly, 0 normal, empty or -1 not known.",
-        rich_help_panel=COLUMNS,
     ),
 ]
-Encoding = Annotated[
-    str, typer.Option(help="Text encoding of CSV files, such as latin-1.", rich_help_panel=COLUMNS)
-]
+Encoding = Annotated[str, typer.Option(help="Text encoding of CSV files, such as latin-1.")]
 NewEncoding = Annotated[
     str | None,
     typer.Option(
         "--encoding",
         help="Text encoding of CSV files. (default: as in training)",
-        rich_help_panel=COLUMNS,
     ),
 ]
 Objective = Annotated[
@@ -138,7 +126,6 @@ Objective = Annotated[
         help=f"How a row is judged: {', '.join(objective_names())}.",
         callback=_one_of(objective_names()),
         autocompletion=_complete(objective_names()),
-        rich_help_panel=MODEL,
     ),
 ]
 Exposure = Annotated[
@@ -147,7 +134,6 @@ Exposure = Annotated[
         help=f"How training treats its own suspects: {', '.join(EXPOSURES)}.",
         callback=_one_of(EXPOSURES),
         autocompletion=_complete(EXPOSURES),
-        rich_help_panel=MODEL,
     ),
 ]
 Contamination = Annotated[
@@ -155,7 +141,6 @@ Contamination = Annotated[
     typer.Option(
         help="Share of anomalies in the training data, in [0, 0.5), or auto: estimate it.",
         callback=_share_or_auto,
-        rich_help_panel=MODEL,
     ),
 ]
 Threshold = Annotated[
@@ -164,64 +149,52 @@ Threshold = Annotated[
         min=0,
         max=1,
         help="Flag what scores above this share of the training rows. (default: the contamination)",
-        rich_help_panel=MODEL,
     ),
 ]
 Members = Annotated[
     int,
-    typer.Option(min=1, help="Networks trained side by side; scores are combined.", rich_help_panel=MODEL),
+    typer.Option(min=1, help="Networks trained side by side; scores are combined."),
 ]
-Scaling = Annotated[str, typer.Option(help="How numbers are scaled.", rich_help_panel=MODEL)]
+Scaling = Annotated[str, typer.Option(help="How numbers are scaled.")]
 Outliers = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
         help="Table of known or made-up anomalies with the same columns, to train against.",
-        rich_help_panel=MODEL,
     ),
 ]
 OutlierWeight = Annotated[
     float,
-    typer.Option(min=0, help="Weight of known anomalies and of --outliers.", rich_help_panel=TRAINING),
+    typer.Option(min=0, help="Weight of known anomalies and of --outliers."),
 ]
 Epochs = Annotated[
     int | None,
     typer.Option(
         min=1,
         help="Passes over the data. (default: chosen from the number of rows)",
-        rich_help_panel=TRAINING,
     ),
 ]
 BatchSize = Annotated[
     int | None,
-    typer.Option(
-        min=1, help="Rows per step. (default: chosen from the number of rows)", rich_help_panel=TRAINING
-    ),
+    typer.Option(min=1, help="Rows per step. (default: chosen from the number of rows)"),
 ]
-LearningRate = Annotated[float, typer.Option(min=0, help="Step size.", rich_help_panel=TRAINING)]
-WeightDecay = Annotated[float, typer.Option(min=0, help="Shrinks the weights.", rich_help_panel=TRAINING)]
+LearningRate = Annotated[float, typer.Option(min=0, help="Step size.")]
+WeightDecay = Annotated[float, typer.Option(min=0, help="Shrinks the weights.")]
 Warmup = Annotated[
     int,
-    typer.Option(min=0, help="Epochs before any row is treated as a suspect.", rich_help_panel=TRAINING),
+    typer.Option(min=0, help="Epochs before any row is treated as a suspect."),
 ]
-Ranking = Annotated[str, typer.Option(help="Among which rows suspects are ranked.", rich_help_panel=TRAINING)]
+Ranking = Annotated[str, typer.Option(help="Among which rows suspects are ranked.")]
 Patience = Annotated[
     int | None,
     typer.Option(
         min=1,
         help="Stop after this many epochs without a lower loss. (default: never)",
-        rich_help_panel=TRAINING,
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Same seed, same data, same model.", rich_help_panel=TRAINING)]
-Precision = Annotated[str, typer.Option(help="Precision of the arithmetic.", rich_help_panel=RUNNING)]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.", rich_help_panel=RUNNING)]
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", rich_help_panel=RUNNING)
-]
-Json = Annotated[
-    bool, typer.Option("--json", help="Print one JSON object for machines.", rich_help_panel=RUNNING)
-]
-Debug = Annotated[
-    bool, typer.Option("--debug", help="Show tracebacks and every warning.", rich_help_panel=RUNNING)
-]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, same data, same model.")]
+Precision = Annotated[str, typer.Option(help="Precision of the arithmetic.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and every warning.")]

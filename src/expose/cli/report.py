@@ -33,7 +33,10 @@ def report(
     as_json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Write a page that opens offline: DATA's ranked suspects and why, the scores, the training of MODEL."""
+    """Write an HTML page about MODEL and DATA.
+
+    It shows the ranked suspects and what makes each unusual, the scores and the training; it opens offline.
+    """
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
         from expose.cli.fit import command_line
         from expose.cli.tables import check_output, sources

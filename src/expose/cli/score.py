@@ -37,7 +37,10 @@ def score(
     as_json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
-    """Score the rows of DATA with a trained MODEL; needs no more memory for more rows."""
+    """Score the rows of DATA with MODEL.
+
+    However many rows there are, it needs no more memory.
+    """
     with Session(as_json=as_json, quiet=quiet, debug=debug, stdout_is_data=out == "-") as session:
         from expose.cli.tables import check_output
         from expose.estimators.detector import AnomalyDetector
