@@ -1,0 +1,340 @@
+"""From a table to the float32 matrix a network trains on: the schema is learned once, then held against every new table."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from expose.errors import DataWarning, InputError
+from expose.inputs.categories import encode_categories, fit_categories
+from expose.inputs.frames import Table, as_table, listing
+from expose.inputs.quality import table_notes
+from expose.inputs.scaling import DEFAULT_SCALING, SAMPLE_ROWS, apply_scaling, check_scaling, fit_scaling
+from expose.inputs.schema import (
+    CategoryColumn,
+    ColumnSchema,
+    NumberColumn,
+    TimeColumn,
+    schema_from_json,
+    schema_to_json,
+    to_categories,
+    to_numbers,
+    to_times,
+)
+from expose.inputs.times import encode_times, fit_times
+
+CHUNK_VALUES = 65_536  # numbers worked on at a time: half a megabyte, so that every step finds them in the cache
+
+
+@dataclass(frozen=True, eq=False)
+class _Numbers:
+    """Where the number columns that are encoded come from and go to."""
+
+    source: NDArray[np.intp]  # (k,) column of the schema
+    target: NDArray[np.intp] | slice  # (k,) encoded column
+    indicated: NDArray[np.intp]  # which of the k have an indicator
+    indicators: NDArray[np.intp]  # the encoded columns of those
+    factor: NDArray[np.float64]
+    center: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    fill: NDArray[np.float64]
+
+
+class TableEncoder:
+    """Encode tables as float32 matrices, always finite.
+
+    Numbers and booleans are scaled (see `expose.inputs.scaling`), and a missing one becomes the median with an
+    indicator column; categories are one-hot with one column for rare and unseen ones; times become scaled
+    seconds and the phase of day, week and year where the training rows vary in it. Constant and empty columns are
+    left out. If nothing is left, one column of zeros remains.
+
+    Parameters
+    ----------
+    scaling : {"quantile", "robust", "standard", "none"}
+        How numbers are scaled.
+
+    Attributes
+    ----------
+    n_features_out : int
+        Number of encoded columns, D.
+    groups : list of (str, slice)
+        Each input column and its encoded columns; an empty slice if it is left out.
+    notes : list of str
+        What a person should know about the quality of the training table.
+    names : tuple of str
+        The training columns in order.
+    named : bool
+        Whether the training table had names of its own.
+    text_columns : tuple of str
+        Columns of categories: the ones a CSV reader must not guess numbers in.
+
+    Examples
+    --------
+    >>> encoder = TableEncoder().fit(as_table([[1.0, "a"], [2.0, "b"], [3.0, "a"]]))
+    >>> encoder.transform(as_table([[2.0, "b"]])).tolist()
+    [[0.0, 0.0, 1.0, 0.0]]
+    """
+
+    def __init__(self, scaling: str = DEFAULT_SCALING) -> None:
+        self.scaling = scaling
+        self.notes: list[str] = []
+
+    # ------------------------------------------------------------------------------------------------- learn
+
+    def fit(self, table: Table) -> TableEncoder:
+        """Learn the schema of a table.
+
+        Raises
+        ------
+        InputError
+            When the table has no row or no column, or a number is infinite.
+        """
+        table = as_table(table)
+        check_scaling(self.scaling)
+        if table.n_rows == 0 or table.n_columns == 0:
+            raise InputError(
+                f"Found array with {table.n_rows} sample(s) and {table.n_columns} feature(s) "
+                f"(shape=({table.n_rows}, {table.n_columns})) while a minimum of 1 is required."
+            )
+        columns: dict[int, ColumnSchema] = dict(zip(table.places.tolist(), self._fit_numbers(table), strict=True))
+        for place, column in table.others.items():
+            name = table.names[place]
+            columns[place] = fit_times(column, name) if hasattr(column, "moments") else fit_categories(column, name)
+        self._settle([columns[i] for i in range(table.n_columns)], table.named)
+        rows = sample_rows(table.n_rows)
+        self.notes = table_notes(table, self.columns, self.transform(table.take(rows)))
+        return self
+
+    def _fit_numbers(self, table: Table) -> Iterator[NumberColumn]:
+        low, high, missing = _ranges(table)
+        present = missing < table.n_rows
+        sample = table.numbers[sample_rows(table.n_rows)][:, present].astype(np.float64)
+        scales = np.zeros((4, len(present)))
+        if present.any():
+            with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+                scales[:3, present] = fit_scaling(_never_empty(sample, low[present]), self.scaling)
+                if self.scaling == "none":
+                    scales[3, present] = np.nanmedian(sample, axis=0)
+        for i, place in enumerate(table.places):
+            name, gaps = table.names[place], bool(0 < missing[i] < table.n_rows)
+            constant = float(low[i]) if low[i] == high[i] else None
+            used = bool(present[i]) and (constant is None or gaps)
+            factor, center, spread, fill = scales[:, i].tolist() if used else (1.0, 0.0, 1.0, 0.0)
+            yield NumberColumn(name, used, gaps, factor, center, spread, fill, constant)
+
+    def _settle(self, columns: Sequence[ColumnSchema], named: bool) -> None:
+        """Lay out the encoded columns."""
+        self.columns = tuple(columns)
+        self.names = tuple(column.name for column in columns)
+        self.named = named
+        ends = np.cumsum([column.width for column in columns])
+        starts = [0, *ends[:-1].tolist()]
+        self.n_features_out = max(int(ends[-1]), 1)
+        self.groups = [
+            (name, slice(start, int(end))) for name, start, end in zip(self.names, starts, ends, strict=True)
+        ]
+        self._numbers = self._number_plan(starts)
+
+    def _number_plan(self, starts: Sequence[int]) -> _Numbers:
+        chosen = [(i, c) for i, c in enumerate(self.columns) if isinstance(c, NumberColumn) and c.used]
+        target = np.array([starts[i] for i, _ in chosen], dtype=np.intp)
+        gaps = np.array([c.indicator for _, c in chosen], dtype=bool)
+        in_a_row = len(target) > 0 and bool((np.diff(target) == 1).all())
+        factor, center, spread, fill = np.array(
+            [(c.factor, c.center, c.spread, c.fill) for _, c in chosen], dtype=np.float64
+        ).reshape(-1, 4).T.copy()
+        return _Numbers(
+            source=np.array([i for i, _ in chosen], dtype=np.intp),
+            target=slice(int(target[0]), int(target[-1]) + 1) if in_a_row else target,
+            indicated=np.flatnonzero(gaps),
+            indicators=target[gaps] + 1,
+            factor=factor, center=center, spread=spread, fill=fill,
+        )  # fmt: skip
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """Columns of categories: the ones a CSV reader must not guess numbers in."""
+        return tuple(column.name for column in self.columns if isinstance(column, CategoryColumn))
+
+    # ------------------------------------------------------------------------------------------------ encode
+
+    def transform(self, table: Table) -> NDArray[np.float32]:
+        """Encode a table.
+
+        Parameters
+        ----------
+        table : Table or anything `as_table` takes
+            Named columns are found by name, in any order; columns without names count by position.
+
+        Returns
+        -------
+        ndarray of float32, (n, D), C-contiguous, finite
+
+        Raises
+        ------
+        InputError
+            When columns are missing or of another type than in training, or a number is infinite.
+
+        Warns
+        -----
+        DataWarning
+            For columns that are not used, unseen categories, values missing where none was in training.
+        """
+        table = as_table(table)
+        places = self._match(table)
+        out = np.zeros((table.n_rows, self.n_features_out), dtype=np.float32)
+        self._encode_numbers(table, places, out)
+        for (_, encoded), column, place in zip(self.groups, self.columns, places.tolist(), strict=True):
+            if isinstance(column, TimeColumn):
+                encode_times(to_times(table.at(place), column.name), column, out[:, encoded])
+            elif isinstance(column, CategoryColumn):
+                boolean = place in table.booleans
+                categories = to_categories(table.at(place), column.keys, boolean=boolean)
+                encode_categories(categories, column, out[:, encoded])
+        return out
+
+    def _match(self, table: Table) -> NDArray[np.intp]:
+        """Return the position in the table of each training column, (n_columns,)."""
+        if not (self.named and table.named):
+            if table.n_columns != len(self.names):
+                raise InputError(
+                    f"X has {table.n_columns} features, but the model is expecting {len(self.names)} features as "
+                    f"input: {listing(self.names)}. Give the same columns in the same order."
+                )
+            return np.arange(table.n_columns)
+        if table.names == self.names:
+            return np.arange(table.n_columns)
+        position = {name: i for i, name in enumerate(table.names)}
+        missing = [name for name in self.names if name not in position]
+        if missing:
+            raise InputError(_missing_message(missing, table.names))
+        extra = [name for name in table.names if name not in set(self.names)]
+        if extra:
+            warn(f"ignored {len(extra)} column(s) that were not there in training: {listing(extra)}")
+        return np.array([position[name] for name in self.names], dtype=np.intp)
+
+    def _encode_numbers(self, table: Table, places: NDArray[np.intp], out: NDArray[np.float32]) -> None:
+        plan = self._numbers
+        if len(plan.source) == 0:
+            return
+        numbers, chosen = self._collect(table, places[plan.source])
+        gaps = np.zeros(len(chosen), dtype=np.int64)
+        for start, block in _blocks(numbers, chosen):
+            rows = slice(start, start + len(block))
+            missing = _missing_in(block, start, [self.names[i] for i in plan.source])
+            with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+                apply_scaling(block, self.scaling, plan.factor, plan.center, plan.spread)
+            if missing is not None:
+                np.copyto(block, plan.fill, where=missing)
+                out[rows, plan.indicators] = missing[:, plan.indicated]
+                gaps += missing.sum(axis=0)
+            out[rows, plan.target] = block
+        gaps[plan.indicated] = 0
+        if gaps.any():
+            names = [self.names[i] for i in plan.source[gaps > 0]]
+            warn(f"no value was missing in training in {listing(names)}, now {gaps.sum()} are; they count as the median")
+
+    def _collect(self, table: Table, places: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+        """Return a matrix with all wanted number columns, and which of its columns they are."""
+        index = table.number_index[places]
+        foreign = np.flatnonzero(index < 0)
+        if len(foreign) == 0:
+            return table.numbers, index
+        parsed = [to_numbers(table.at(places[i]), table.names[places[i]]) for i in foreign]
+        index = index.copy()
+        index[foreign] = table.numbers.shape[1] + np.arange(len(foreign))
+        return np.column_stack([table.numbers, *parsed]), index
+
+    # ------------------------------------------------------------------------------------------------- store
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all that was learned, in JSON types."""
+        return {
+            "scaling": self.scaling,
+            "named": self.named,
+            "notes": list(self.notes),
+            "columns": [schema_to_json(column) for column in self.columns],
+        }
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> TableEncoder:
+        """Return the encoder that `to_json` described; it encodes to the same bits."""
+        encoder = cls(check_scaling(stored["scaling"]))
+        encoder.notes = list(stored["notes"])
+        encoder._settle([schema_from_json(column) for column in stored["columns"]], bool(stored["named"]))
+        return encoder
+
+
+def warn(message: str) -> None:
+    """Warn about data that have a defined treatment."""
+    warnings.warn(message, DataWarning, stacklevel=4)
+
+
+def _missing_message(missing: Sequence[str], given: Sequence[str]) -> str:
+    message = f"{len(missing)} column(s) of training are missing: {listing(missing)}. The table has {listing(given)}."
+    close = get_close_matches(missing[0], given, n=1)
+    return f"{message} Did you mean {close[0]!r} for {missing[0]!r}?" if close else message
+
+
+def sample_rows(n_rows: int) -> NDArray[np.intp] | slice:
+    """Return the rows that quantiles are taken from: all of them, or a fixed random choice in order."""
+    if n_rows <= SAMPLE_ROWS:
+        return slice(None)
+    return np.sort(np.random.default_rng(0).choice(n_rows, SAMPLE_ROWS, replace=False))
+
+
+def _never_empty(sample: NDArray[np.float64], low: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give columns whose few values the sample missed at least one of them."""
+    empty = np.isnan(sample).all(axis=0)
+    sample[0, empty] = low[empty]
+    return sample
+
+
+def _blocks(
+    numbers: NDArray[Any], columns: NDArray[np.intp]
+) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Yield copies of the columns as float64, a few rows at a time, each column contiguous."""
+    in_order = np.array_equal(columns, np.arange(numbers.shape[1]))
+    step = max(1, CHUNK_VALUES // max(len(columns), 1))
+    buffer = np.empty((len(columns), step)).T  # (step, k)
+    for start in range(0, len(numbers), step):
+        part = numbers[start : start + step]
+        block = buffer[: len(part)]
+        np.copyto(block, part if in_order else part[:, columns], casting="unsafe")
+        yield start, block
+
+
+def _missing_in(block: NDArray[np.float64], start: int, names: Sequence[str]) -> NDArray[np.bool_] | None:
+    """Return where a block is NaN, None if nowhere; refuse infinity. One sum tells that all is well."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(block.sum()):
+            return None
+    infinite = np.argwhere(np.isinf(block))
+    if len(infinite):
+        row, column = infinite[0]
+        raise InputError(
+            f"Input X contains infinity: column {names[column]!r}, row {start + row} (counting from 0) holds "
+            f"{block[row, column]}. Expected finite numbers; leave the value empty if it is unknown."
+        )
+    missing = np.isnan(block)
+    return missing if missing.any() else None
+
+
+def _ranges(table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Return lowest and highest value and number of missing ones of each number column, (k,) each."""
+    k = table.numbers.shape[1]
+    low, high, missing = np.full(k, np.nan), np.full(k, np.nan), np.zeros(k, dtype=np.int64)
+    names = [table.names[i] for i in table.places]
+    for start, block in _blocks(table.numbers, np.arange(k)):
+        gaps = _missing_in(block, start, names)
+        if gaps is not None:
+            missing += gaps.sum(axis=0)
+        low = np.fmin(low, np.fmin.reduce(block, axis=0))
+        high = np.fmax(high, np.fmax.reduce(block, axis=0))
+    return low, high, missing
