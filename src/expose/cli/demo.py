@@ -28,7 +28,8 @@ def demo(
 ) -> None:
     """Run all of it on a table that ships in the package.
 
-    It looks for the sick among 3,772 patients of a thyroid clinic, without being told who they are. The table is UCI's thyroid disease data (CC BY 4.0). Its labels are not used, except at the end to count
+    It looks for the sick among 3,772 patients of a thyroid clinic, without being told who they are.
+    The table is UCI's thyroid disease data (CC BY 4.0). Its labels are not used, except at the end to count
     how many of the suspects really were ill.
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
