@@ -1,7 +1,7 @@
 """Tables in: any frame, array or file becomes a float32 matrix with a schema that is enforced."""
 
 from expose.inputs.encoder import TableEncoder
-from expose.inputs.frames import Table, as_table
+from expose.inputs.frames import Table, as_table, is_frame
 from expose.inputs.scaling import DEFAULT_SCALING, SCALINGS
 
-__all__ = ["DEFAULT_SCALING", "SCALINGS", "Table", "TableEncoder", "as_table"]
+__all__ = ["DEFAULT_SCALING", "SCALINGS", "Table", "TableEncoder", "as_table", "is_frame"]

@@ -213,6 +213,19 @@ def as_table(X: Any) -> Table:  # noqa: N803 - scikit-learn's name
     return _from_other(X)
 
 
+def is_frame(X: Any) -> bool:
+    """Tell whether X is a table with typed columns of its own, rather than an array or a list of rows.
+
+    >>> is_frame([[1.0]]), is_frame(as_table([[1.0]]))
+    (False, True)
+    """
+    if isinstance(X, Table | pa.Table | pa.RecordBatch):
+        return True
+    if isinstance(X, np.ndarray | list | tuple) or hasattr(X, "tocsr"):
+        return False
+    return not isinstance(X, type) and hasattr(X, "columns") or hasattr(X, "__arrow_c_stream__")
+
+
 def _from_other(source: Any) -> Table:
     import narwhals as nw  # noqa: PLC0415 - only frames other than the above need it
 
