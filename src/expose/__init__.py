@@ -1,0 +1,35 @@
+"""Anomaly detection on data nobody has cleaned.
+
+Public names are imported when first used, so that ``import expose`` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from expose.estimators import AnomalyDetector
+    from expose.objectives import Losses, Objective, register
+
+__version__ = version("expose")
+
+_HOMES = {
+    "AnomalyDetector": "expose.estimators",
+    "Losses": "expose.objectives",
+    "Objective": "expose.objectives",
+    "register": "expose.objectives",
+}
+
+__all__ = ["AnomalyDetector", "Losses", "Objective", "__version__", "register"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'expose' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,110 @@
+"""Parameters and labels: what they may be, and what to say when they are not."""
+
+from __future__ import annotations
+
+import math
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from expose.exposure import EXPOSURES, RANKINGS
+from expose.inputs import Table
+
+
+FRAME_MARKS = ("columns", "schema", "__arrow_c_stream__", "__dataframe__", "__narwhals_dataframe__")
+
+
+def is_frame(data: Any) -> bool:
+    """Whether ``data`` is a table with typed columns rather than an array or a list of rows."""
+    return isinstance(data, Table) or any(hasattr(data, mark) for mark in FRAME_MARKS)
+
+
+def keep_types(data: Any) -> Any:
+    """Lists of rows that hold text as an object array: as a text array they would lose their numbers."""
+    if not isinstance(data, list | tuple):
+        return data
+    array = np.asarray(data)
+    return np.array(data, dtype=object) if array.dtype.kind in "US" else array
+
+
+def check_contamination(value: Any) -> None:
+    """Raise ValueError unless ``value`` is in [0, 0.5) or "auto"."""
+    if isinstance(value, str) and value == "auto":
+        return
+    expected = "contamination must be a share of anomalies in [0, 0.5) or 'auto'"
+    if isinstance(value, bool) or not isinstance(value, Real) or math.isnan(value):
+        raise ValueError(f"{expected}; got {value!r}. Write 0.05 for five rows in a hundred, 0 for clean data.")
+    if value >= 0.5:  # noqa: PLR2004
+        raise ValueError(f"{expected}; got {value}. If most rows are anomalous, swap the roles of the two classes.")
+    if value < 0:
+        raise ValueError(f"{expected}; got {value}. Use 0 for clean data.")
+
+
+def check_threshold(value: Any) -> None:
+    """Raise ValueError unless ``value`` is None or in [0, 1)."""
+    is_share = isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < 1
+    if value is not None and not is_share:
+        raise ValueError(
+            f"threshold must be None or the share of training rows to flag, in [0, 1); got {value!r}. "
+            "To use a score of your own as threshold, compare it with anomaly_score(X)."
+        )
+
+
+def check_choice(name: str, value: Any, choices: Any) -> None:
+    """Raise ValueError unless ``value`` is one of ``choices``."""
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} must be one of {list(choices)}; got {value!r}.")
+
+
+def check_number(name: str, value: Any, lowest: float, *, whole: bool, optional: bool = False) -> None:
+    """Raise ValueError unless ``value`` is a finite number of at least ``lowest``."""
+    if optional and value is None:
+        return
+    kind = Integral if whole else Real
+    if isinstance(value, bool) or not isinstance(value, kind) or not lowest <= float(value) < math.inf:  # type: ignore[arg-type]
+        what = "a whole number" if whole else "a finite number"
+        extra = " or None" if optional else ""
+        raise ValueError(f"{name} must be {what} of at least {lowest}{extra}; got {value!r}.")
+
+
+def check_parameters(parameters: dict[str, Any]) -> None:
+    """Check all parameters of the detector that do not depend on the data."""
+    check_contamination(parameters["contamination"])
+    check_threshold(parameters["threshold"])
+    check_choice("exposure", parameters["exposure"], EXPOSURES)
+    check_choice("ranking", parameters["ranking"], RANKINGS)
+    check_number("members", parameters["members"], 1, whole=True)
+    check_number("warmup", parameters["warmup"], 0, whole=True)
+    for name in ("epochs", "batch_size", "patience", "halve_every"):
+        check_number(name, parameters[name], 1, whole=True, optional=True)
+    for name in ("learning_rate", "weight_decay", "outlier_weight", "checkpoint_every"):
+        check_number(name, parameters[name], 0, whole=False)
+
+
+def check_labels(labels: Any, n_rows: int) -> NDArray[np.int8] | None:
+    """Known labels as ``(n_rows,)`` of 1 anomaly, 0 normal, -1 unlabelled; None if nothing is known.
+
+    Raises
+    ------
+    ValueError
+        For another length, other values, or if no row is left that could be normal.
+    """
+    if labels is None:
+        return None
+    array = np.asarray(labels)
+    if array.shape != (n_rows,):
+        raise ValueError(f"labels must have one value per training row, shape ({n_rows},); got shape {array.shape}.")
+    allowed = np.isin(array, [-1, 0, 1]) if array.dtype.kind in "biuf" else np.zeros(n_rows, dtype=bool)
+    if not allowed.all():
+        row = int(np.flatnonzero(~allowed)[0])
+        raise ValueError(
+            f"labels must be 1 (anomaly), 0 (normal) or -1 (unlabelled); got {array[row]!r} in row {row}. "
+            "scikit-learn's -1 for outliers means unlabelled here."
+        )
+    if (array == 1).all():
+        raise ValueError(
+            f"labels mark all {n_rows} rows as anomalies (1); training needs normal (0) or unlabelled (-1) rows."
+        )
+    return None if (array == -1).all() else array.astype(np.int8)

@@ -1,0 +1,431 @@
+"""`AnomalyDetector`: tables in, scores and suspects out, behind scikit-learn's outlier-detector interface."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.ensemble import IsolationForest
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from expose.decide import score_threshold
+from expose.errors import CollapseWarning, ConstantScoresWarning, InputError, TooFewRowsWarning
+from expose.estimators.checks import check_labels, check_parameters, check_threshold, is_frame, keep_types
+from expose.estimators.folder import load_detector, save_detector
+from expose.estimators.scoring import Combination, member_scores
+from expose.exposure import (
+    EXPOSURES,
+    BatchRanking,
+    ContaminationEstimate,
+    estimate_contamination,
+    given_contamination,
+)
+from expose.inputs import Table, TableEncoder, as_table
+from expose.objectives import Objective, make_objective
+from expose.training import (
+    Ensemble,
+    Loop,
+    Settings,
+    TrainingSet,
+    build_members,
+    default_batch_size,
+    default_epochs,
+    make_fabric,
+    mix,
+    survey,
+)
+
+FEW_ROWS = 50
+ESTIMATE_ROWS = 20_000  # rows from which "auto" estimates the contamination
+PREPARE_ROWS = 4096  # rows on which members prepare themselves before training
+Scores = NDArray[np.float64]
+
+
+class AnomalyDetector(OutlierMixin, BaseEstimator):
+    """Anomaly detector for training data that already hold anomalies.
+
+    A network is trained on ``sum (1 - y) * normal + y * abnormal`` over the rows: the objective supplies the two
+    losses, the exposure infers the latent labels y while the network learns (Qiu et al., "Latent Outlier Exposure
+    for Anomaly Detection with Contaminated Data", ICML 2022).
+
+    Parameters
+    ----------
+    objective : str or Objective, default="ntl"
+        The two losses: "ntl", "icl", "svdd", "autoencoder", or an instance of your own.
+    exposure : {"blind", "refine", "hard", "soft"}, default="soft"
+        How unlabelled rows are weighted: all as normal; the suspects left out; the suspects as anomalies (LOE_H);
+        the suspects half and half (LOE_S).
+    contamination : float or "auto", default="auto"
+        Assumed share of anomalies in the training data, in [0, 0.5). It changes the training. 0 means clean data and
+        equals "blind"; "auto" estimates it, biased low (see `contamination_estimate_`).
+    threshold : float or None, default=None
+        Share of the training rows that lie above the decision threshold, in [0, 1). None takes `contamination_`.
+        It may be changed after `fit` without a refit.
+    members : int, default=1
+        Number of differently seeded networks, trained together. Their robustly scaled scores are combined by median.
+    epochs, batch_size : int or None
+        None makes about 3,000 optimiser steps, in 5 to 200 epochs, with batches of 128 to 1,024 rows.
+    learning_rate, weight_decay : float
+        Of Adam.
+    halve_every : int or None
+        Halve the learning rate after every so many epochs.
+    warmup : int, default=2
+        Epochs in which every unlabelled row counts as normal.
+    ranking : {"batch", "running", "dataset"}, default="batch"
+        Over which rows the suspects' share is taken: each batch, the last batches, or all rows once per epoch.
+    outlier_weight : float, default=1.0
+        Weight of the mean abnormal loss of the auxiliary ``outliers`` beside the mean loss of the training rows.
+    patience : int or None
+        Stop after so many epochs in which no member's training loss fell by a thousandth. None never stops early.
+    scaling : {"quantile", "robust", "standard", "none"}
+        How numeric columns are scaled.
+    precision : {"auto", "32", "bf16"}, default="auto"
+        "auto" takes bf16 for wide networks on hardware that computes in it. Scores are always computed in float32.
+    device : {"auto", "cpu", "cuda"} or "cuda:<index>", default="auto"
+        Where to train and score.
+    checkpoint : path or None
+        File for the state of a running training. The same call after a kill goes on from it to the same model.
+    checkpoint_every : float, default=30.0
+        Seconds between two checkpoints.
+    random_state : int, RandomState or None
+        Same integer, same scores, to the bit on a CPU.
+    verbose : int, default=0
+        1 shows progress on stderr.
+
+    Attributes
+    ----------
+    contamination_ : float
+        Share of the training rows taken as anomalous, known anomalies included.
+    contamination_estimate_ : ContaminationEstimate
+        The same for the unlabelled rows, with interval and method.
+    offset_ : float
+        ``decision_function = score_samples - offset_``; follows `threshold`.
+    training_scores_ : ndarray of shape (n_train,)
+    latent_labels_ : ndarray of shape (n_train,)
+        The weight y of each training row as an anomaly at the end of training, mean over members.
+    suspects_ : recarray
+        The suspects among the unlabelled training rows, most suspicious first: rank, row, latent_label, anomaly_score.
+    history_ : list of dict
+        One record per epoch: losses, contamination, share of rows flipped, overlaps of suspect sets, seconds.
+    notes_ : list of str
+        What is worth knowing of the training data.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of str, only for input with column names
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from expose import AnomalyDetector
+    >>> X = np.random.default_rng(0).normal(size=(300, 4))
+    >>> X[:15] += 6
+    >>> detector = AnomalyDetector(contamination=0.05, epochs=20, random_state=0).fit(X)
+    >>> int(detector.is_anomaly(X)[:15].sum())
+    15
+    """
+
+    def __init__(
+        self,
+        objective: str | Objective = "ntl",
+        *,
+        exposure: str = "soft",
+        contamination: float | str = "auto",
+        threshold: float | None = None,
+        members: int = 1,
+        epochs: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.0,
+        halve_every: int | None = None,
+        warmup: int = 2,
+        ranking: str = "batch",
+        outlier_weight: float = 1.0,
+        patience: int | None = None,
+        scaling: str = "robust",
+        precision: str = "auto",
+        device: str = "auto",
+        checkpoint: str | Path | None = None,
+        checkpoint_every: float = 30.0,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.objective = objective
+        self.exposure = exposure
+        self.contamination = contamination
+        self.threshold = threshold
+        self.members = members
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.halve_every = halve_every
+        self.warmup = warmup
+        self.ranking = ranking
+        self.outlier_weight = outlier_weight
+        self.patience = patience
+        self.scaling = scaling
+        self.precision = precision
+        self.device = device
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def __sklearn_tags__(self) -> Any:
+        """Missing values and text columns are welcome."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
+
+    def fit(self, X: Any, y: Any = None, *, labels: Any = None, outliers: Any = None) -> Self:  # noqa: N803
+        """Train on contaminated rows.
+
+        Parameters
+        ----------
+        X : array, list, or data frame of shape (n, columns)
+            NumPy, pandas, Polars, Arrow or anything narwhals reads. Numbers, booleans, text, categories, dates.
+        y : ignored
+            As in scikit-learn's outlier detectors; use ``labels`` for what you know.
+        labels : array of shape (n,), optional
+            1 known anomaly, 0 known normal, -1 unlabelled.
+        outliers : table of the same kind as X, optional
+            Auxiliary outliers: rows known to be anomalous that are not part of the data.
+
+        Raises
+        ------
+        ValueError
+            If a parameter, a label or a value of the data cannot be used; the message says which and what to do.
+        NonFiniteLossError
+            If a loss became NaN or infinite.
+        """
+        check_parameters(self.get_params(deep=False))
+        objective = make_objective(self.objective)
+        table = self._table(X, reset=True)
+        known = check_labels(labels, table.n_rows)
+        self.encoder_ = TableEncoder(scaling=self.scaling).fit(table)
+        self.notes_ = list(self.encoder_.notes)
+        rows = self.encoder_.transform(table)
+        extra = None if outliers is None else self.encoder_.transform(self._table(outliers, reset=False))
+        self._warn_few(table.n_rows)
+        root = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self._settle_contamination(rows, known, root)
+        self._train(objective, rows, known, extra, root)
+        self._finish(rows, known, root)
+        return self
+
+    def anomaly_score(self, X: Any) -> Scores:  # noqa: N803
+        """Anomaly score of each row, shape (n,), higher = more anomalous."""
+        return self._combination.combine(self.member_scores(X))
+
+    def member_scores(self, X: Any) -> Scores:  # noqa: N803
+        """Raw anomaly scores of each member, shape (members, n)."""
+        check_is_fitted(self)
+        return member_scores(self.ensemble_, self.encoder_.transform(self._table(X, reset=False)))
+
+    def disagreement(self, X: Any) -> Scores:  # noqa: N803
+        """Standard deviation of the members' robustly scaled scores of each row, shape (n,); 0 with one member."""
+        disagreement: Scores = self._combination.standardise(self.member_scores(X)).std(axis=0)
+        return disagreement
+
+    def score_samples(self, X: Any) -> Scores:  # noqa: N803
+        """Scikit-learn's direction: the negative of `anomaly_score`, lower = more anomalous."""
+        return -self.anomaly_score(X)
+
+    def decision_function(self, X: Any) -> Scores:  # noqa: N803
+        """``score_samples(X) - offset_``: negative for flagged rows."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: Any) -> NDArray[np.int64]:  # noqa: N803
+        """-1 for flagged rows, +1 for the others."""
+        return np.where(self.is_anomaly(X), -1, 1)
+
+    def is_anomaly(self, X: Any) -> NDArray[np.bool_]:  # noqa: N803
+        """Whether each row's anomaly score lies above `threshold_score`."""
+        flagged: NDArray[np.bool_] = self.anomaly_score(X) > self.threshold_score()
+        return flagged
+
+    def threshold_score(self) -> float:
+        """The anomaly score above which rows are flagged; follows the parameter `threshold` at once."""
+        check_is_fitted(self)
+        check_threshold(self.threshold)
+        share = self.contamination_ if self.threshold is None else float(self.threshold)
+        return score_threshold(self.training_scores_, share)
+
+    @property
+    def offset_(self) -> float:
+        """The threshold in scikit-learn's direction."""
+        return -self.threshold_score()
+
+    @property
+    def objective_(self) -> Objective:
+        """The first trained member, as a plain torch module on the CPU."""
+        check_is_fitted(self)
+        return self.ensemble_.member(0)
+
+    def save(self, folder: str | Path, metadata: dict[str, Any] | None = None) -> None:
+        """Write the fitted detector to a model folder, whole or not at all; ``metadata`` is any JSON of your own."""
+        check_is_fitted(self)
+        save_detector(self, Path(folder), metadata or {})
+
+    @classmethod
+    def load(cls, folder: str | Path, objective: Objective | None = None, *, device: str = "auto") -> Self:
+        """Read a model folder. Runs no code from it; an objective of your own is passed as an instance.
+
+        Raises
+        ------
+        ModelFolderError
+            If a byte was changed, a file is missing or foreign, or the folder comes from a newer version.
+        """
+        return load_detector(cls, Path(folder), objective, device)
+
+    def _table(self, X: Any, *, reset: bool) -> Table:  # noqa: N803
+        """Any input as a `Table`, with scikit-learn's bookkeeping of feature names and counts."""
+        if not is_frame(X):
+            lowest = 2 if reset else 1
+            array = keep_types(X)
+            array = validate_data(
+                self, array, reset=reset, dtype=None, ensure_all_finite=False, ensure_min_samples=lowest
+            )
+            return as_table(array)
+        table = as_table(X)
+        if not reset:
+            return table
+        if table.n_rows < 2:  # noqa: PLR2004
+            raise InputError(f"training needs at least 2 rows, better hundreds; got {table.n_rows} sample(s).")
+        self.n_features_in_ = table.n_columns
+        self.__dict__.pop("feature_names_in_", None)
+        if table.named:
+            self.feature_names_in_ = np.asarray(table.names, dtype=object)
+        return table
+
+    def _warn_few(self, n_rows: int) -> None:
+        if n_rows < FEW_ROWS:
+            warnings.warn(
+                f"{n_rows} training rows are very few for a neural detector; expect unstable scores below {FEW_ROWS}.",
+                TooFewRowsWarning,
+                stacklevel=3,
+            )
+
+    def _settle_contamination(self, rows: NDArray[np.float32], known: NDArray[np.int8] | None, root: int) -> None:
+        """Set the share among unlabelled rows (for training) and among all rows (reported, for the threshold)."""
+        n = len(rows)
+        anomalies = 0 if known is None else int((known == 1).sum())
+        unlabelled = rows if known is None else rows[known == -1]
+        if self.contamination == "auto" and len(unlabelled) > 1:
+            self.contamination_estimate_ = estimate_contamination(isolation_scores(unlabelled, root))
+        else:
+            share = 0.0 if self.contamination == "auto" else float(self.contamination)
+            rest = (share * n - anomalies) / max(1, len(unlabelled))
+            self.contamination_estimate_ = given_contamination(min(0.49, max(0.0, rest)))
+        self.contamination_ = (self.contamination_estimate_.value * len(unlabelled) + anomalies) / n
+
+    def _train(
+        self,
+        objective: Objective,
+        rows: NDArray[np.float32],
+        known: NDArray[np.int8] | None,
+        outliers: NDArray[np.float32] | None,
+        root: int,
+    ) -> None:
+        tensors = TrainingSet(*(None if a is None else torch.from_numpy(a) for a in (rows, known, outliers)))  # type: ignore[arg-type]
+        batch_size = self.batch_size or default_batch_size(len(rows))
+        settings = Settings(
+            seeds=tuple(mix(root, member) for member in range(self.members)),
+            epochs=self.epochs or default_epochs(len(rows), batch_size),
+            batch_size=batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            halve_every=self.halve_every,
+            warmup=self.warmup,
+            ranking=self.ranking,
+            outlier_weight=self.outlier_weight,
+            patience=self.patience,
+            checkpoint=None if self.checkpoint is None else Path(self.checkpoint),
+            checkpoint_every=self.checkpoint_every,
+            fingerprint=self._fingerprint(objective, root, rows, known, outliers) if self.checkpoint else "",
+            verbose=self.verbose,
+        )
+        self.ensemble_ = build_members(objective, tensors.rows[:PREPARE_ROWS], settings.seeds)
+        weights = sum(p.numel() for p in self.ensemble_.parameters()) // self.members
+        fabric = make_fabric(self.device, self.precision, weights)
+        loop = Loop(fabric, EXPOSURES[self.exposure], self.contamination_estimate_.value, settings)
+        self.history_ = loop.run(self.ensemble_, tensors)
+        if settings.checkpoint and len(self.history_) == settings.epochs:
+            settings.checkpoint.unlink(missing_ok=True)
+
+    def _finish(self, rows: NDArray[np.float32], known: NDArray[np.int8] | None, root: int) -> None:
+        """Scores, latent labels and diagnoses of the training rows."""
+        scores = member_scores(self.ensemble_, rows)  # (M, n)
+        self._combination = Combination.of(scores)
+        self.training_scores_ = self._combination.combine(scores)
+        self.latent_labels_ = self._latent_labels(rows, known, root)
+        self._unlabelled = np.ones(len(rows), dtype=bool) if known is None else known == -1
+        self.metadata_: dict[str, Any] = {}
+        self._diagnose(rows)
+
+    def _latent_labels(self, rows: NDArray[np.float32], known: NDArray[np.int8] | None, root: int) -> Scores:
+        device = next(self.ensemble_.parameters()).device
+        losses = survey(self.ensemble_, TrainingSet(torch.from_numpy(rows).to(device)))
+        labels = None if known is None else torch.from_numpy(known).to(device).expand(self.members, -1)
+        generator = torch.Generator().manual_seed(mix(root, 0, stream=4))
+        ranking = BatchRanking(self.contamination_estimate_.value, generator)
+        keep_normal = EXPOSURES[self.exposure](*losses, labels, ranking).keep_normal  # (M, n)
+        latent: Scores = 1.0 - keep_normal.double().mean(0).cpu().numpy()
+        return latent
+
+    def _diagnose(self, rows: NDArray[np.float32]) -> None:
+        if np.ptp(self.training_scores_) <= 1e-9 * np.abs(self.training_scores_).max():
+            message = "All training rows have the same anomaly score, so no ranking can be made. "
+            message += "Are all rows alike? Otherwise try another scaling or objective."
+            warnings.warn(message, ConstantScoresWarning, stacklevel=4)
+            self.notes_.append(message)
+        sample = torch.from_numpy(rows[:PREPARE_ROWS])
+        found = [self.ensemble_.member(index).diagnose(sample) for index in range(self.members)]
+        for message in dict.fromkeys(message for message in found if message):
+            warnings.warn(message, CollapseWarning, stacklevel=4)
+            self.notes_.append(message)
+
+    @property
+    def suspects_(self) -> np.recarray[Any, Any]:
+        """The suspects among the unlabelled training rows, most suspicious first: by latent label, then by score."""
+        check_is_fitted(self)
+        unlabelled = np.flatnonzero(self._unlabelled)
+        latent, scores = self.latent_labels_[unlabelled], self.training_scores_[unlabelled]
+        count = max(int((latent > 0).sum()), round(self.contamination_estimate_.value * len(unlabelled)))
+        chosen = np.lexsort((-scores, -latent))[:count]
+        columns = [np.arange(1, count + 1), unlabelled[chosen], latent[chosen], scores[chosen]]
+        return np.rec.fromarrays(columns, names="rank,row,latent_label,anomaly_score")
+
+    def _score_encoded(self, rows: NDArray[np.float32]) -> Scores:
+        """Score rows that the encoder has already made into numbers, ``(n, D) -> (n,)``; for attributions."""
+        return self._combination.combine(member_scores(self.ensemble_, np.ascontiguousarray(rows, np.float32)))
+
+    def _fingerprint(self, objective: Objective, root: int, *arrays: NDArray[Any] | None) -> str:
+        """A digest of all that determines the training, so that a checkpoint serves only its own run."""
+        parameters = {k: v for k, v in self.get_params(deep=False).items() if k not in UNDETERMINING}
+        digest = hashlib.sha256(json.dumps([parameters, root, torch.__version__], default=str).encode())
+        digest.update(repr((objective.name, type(objective), objective.hyperparameters())).encode())
+        for array in arrays:
+            digest.update(repr(None if array is None else array.shape).encode())
+            if array is not None:
+                digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+
+UNDETERMINING = {"objective", "threshold", "verbose", "checkpoint", "checkpoint_every", "random_state"}
+
+
+def isolation_scores(rows: NDArray[np.float32], seed: int) -> Scores:
+    """Anomaly scores of an isolation forest on at most 20,000 of the rows; serves the contamination estimate only."""
+    if len(rows) > ESTIMATE_ROWS:
+        rows = rows[np.random.default_rng(seed).choice(len(rows), ESTIMATE_ROWS, replace=False)]
+    return -np.asarray(IsolationForest(random_state=seed % 2**32).fit(rows).score_samples(rows), dtype=np.float64)

@@ -1,0 +1,109 @@
+"""What a model folder keeps of a detector, and how a detector is made of it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from expose.errors import ModelFolderError
+from expose.estimators.scoring import Combination
+from expose.exposure import ContaminationEstimate
+from expose.inputs import TableEncoder
+from expose.objectives import OBJECTIVES, Objective, make_objective
+from expose.persistence import load_folder, save_folder
+from expose.training import build_members, make_fabric
+
+if TYPE_CHECKING:
+    from expose.estimators.detector import AnomalyDetector
+
+    Detector = TypeVar("Detector", bound=AnomalyDetector)
+
+CLASS = "AnomalyDetector"
+NOT_KEPT = {"objective", "random_state", "checkpoint", "device"}  # parameters of the place and run, not of the model
+
+
+def save_detector(detector: AnomalyDetector, folder: Path, metadata: dict[str, Any]) -> None:
+    """Write a fitted detector."""
+    objective = make_objective(detector.objective)
+    parameters = {k: plain(v) for k, v in detector.get_params(deep=False).items() if k not in NOT_KEPT}
+    seed = detector.random_state
+    meta = {
+        "class": CLASS,
+        "parameters": parameters | {"random_state": plain(seed) if isinstance(seed, int | np.integer) else None},
+        "objective": {
+            "name": objective.name,
+            "class": type(objective).__name__,
+            "hyperparameters": {name: plain(value) for name, value in objective.hyperparameters().items()},
+        },
+        "encoder": detector.encoder_.to_json(),
+        "n_features_in": detector.n_features_in_,
+        "feature_names_in": [str(name) for name in getattr(detector, "feature_names_in_", [])],
+        "contamination": float(detector.contamination_),
+        "contamination_estimate": vars(detector.contamination_estimate_),
+        "history": detector.history_,
+        "notes": detector.notes_,
+        "metadata": metadata,
+    }
+    save_folder(folder, meta, tensors_of(detector))
+
+
+def tensors_of(detector: AnomalyDetector) -> dict[str, NDArray[Any]]:
+    """All arrays of a fitted detector, by name."""
+    state = detector.ensemble_.state_dict()
+    return {f"weights/{name}": value.detach().cpu().numpy() for name, value in state.items()} | {
+        "training_scores": detector.training_scores_,
+        "latent_labels": detector.latent_labels_,
+        "unlabelled": detector._unlabelled,
+        "centre": detector._combination.centre,
+        "scale": detector._combination.scale,
+    }
+
+
+def load_detector(cls: type[Detector], folder: Path, objective: Objective | None, device: str) -> Detector:
+    """Make a fitted detector of a model folder."""
+    meta, tensors = load_folder(folder)
+    if meta.get("class") != CLASS:
+        raise ModelFolderError(f"{folder} holds a {meta.get('class')!r}, not an {CLASS}.")
+    stored = meta["objective"]
+    template = restore_objective(stored, objective, folder)
+    choice: str | Objective = template if objective is not None or stored["hyperparameters"] else stored["name"]
+    detector = cls(choice, device=device, **meta["parameters"])
+    detector.encoder_ = TableEncoder.from_json(meta["encoder"])
+    detector.n_features_in_ = meta["n_features_in"]
+    if meta["feature_names_in"]:
+        detector.feature_names_in_ = np.asarray(meta["feature_names_in"], dtype=object)
+    detector.contamination_ = meta["contamination"]
+    detector.contamination_estimate_ = ContaminationEstimate(**meta["contamination_estimate"])
+    detector.history_, detector.notes_, detector.metadata_ = meta["history"], meta["notes"], meta["metadata"]
+    detector.training_scores_, detector.latent_labels_ = tensors["training_scores"], tensors["latent_labels"]
+    detector._unlabelled = tensors["unlabelled"]
+    detector._combination = Combination(tensors["centre"], tensors["scale"])
+    blank = torch.zeros(1, detector.encoder_.n_features_out)
+    detector.ensemble_ = build_members(template, blank, [0] * detector.members)
+    weights = {name.removeprefix("weights/"): a for name, a in tensors.items() if name.startswith("weights/")}
+    detector.ensemble_.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    detector.ensemble_.to(make_fabric(device, "32", 0).device)
+    return detector
+
+
+def restore_objective(stored: dict[str, Any], given: Objective | None, folder: Path) -> Objective:
+    """The untrained objective with its stored hyper-parameters: the one given, or the registered one."""
+    if given is not None:
+        return given
+    if stored["name"] not in OBJECTIVES:
+        raise ModelFolderError(
+            f"{folder} was trained with an objective of its own, class {stored['class']!r}, and a model folder holds "
+            f"no code. Load it with AnomalyDetector.load(folder, objective={stored['class']}(...))."
+        )
+    return OBJECTIVES[stored["name"]](**stored["hyperparameters"])
+
+
+def plain(value: Any) -> Any:
+    """NumPy scalars and paths as what JSON knows."""
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value) if isinstance(value, Path) else value

@@ -1,0 +1,26 @@
+"""WHO: how much each row of a batch counts as normal and as abnormal. Pure functions of losses and known labels."""
+
+from expose.exposure.contamination import (
+    ContaminationEstimate,
+    estimate_contamination,
+    given_contamination,
+)
+from expose.exposure.ranking import RANKINGS, BatchRanking, Ranking, RunningRanking
+from expose.exposure.rules import EXPOSURES, Exposure, Weights, blind, hard, refine, soft
+
+__all__ = [
+    "EXPOSURES",
+    "RANKINGS",
+    "BatchRanking",
+    "ContaminationEstimate",
+    "Exposure",
+    "Ranking",
+    "RunningRanking",
+    "Weights",
+    "blind",
+    "estimate_contamination",
+    "given_contamination",
+    "hard",
+    "refine",
+    "soft",
+]

@@ -1,0 +1,88 @@
+"""A first, simple estimate of how many training rows are anomalies, from anomaly scores alone.
+
+It compares the upper tail of the scores with an exponential tail fitted to their middle (the quantiles from 40 % to
+60 %, which less than 40 % of anomalies leave nearly in place). The largest excess of rows over that tail is the
+estimate. It is biased low on purpose: anomalies that hide among normal rows are not counted, and too low a ratio was
+never worse than none, while too high a ratio was (docs/concepts.md). The interval is wide for the same honesty: its
+lower end takes the Dvoretzky-Kiefer-Wolfowitz band off the excess; its upper end is the excess of the upper tail over
+the mirrored lower tail, which counts skewness of the normal scores as anomalies.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MIDDLE = (0.4, 0.6)
+HIGHEST = 0.49
+
+
+@dataclass(frozen=True)
+class ContaminationEstimate:
+    """Share of anomalies in the training data, with an interval and one sentence on where it comes from."""
+
+    value: float
+    low: float
+    high: float
+    method: str
+
+
+def given_contamination(value: float) -> ContaminationEstimate:
+    """Wrap a ratio that the user gave; nothing was estimated."""
+    return ContaminationEstimate(value, value, value, "given by the user")
+
+
+def estimate_contamination(scores: NDArray[np.float64]) -> ContaminationEstimate:
+    """Estimate the share of anomalies among rows with these scores.
+
+    Parameters
+    ----------
+    scores : array of shape (n,)
+        Anomaly scores, higher = more anomalous, of any detector that was fitted on these rows.
+
+    Returns
+    -------
+    ContaminationEstimate
+        At least one row, since no data set can be shown to hold none, and at most 0.49.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> scores = np.concatenate([np.random.default_rng(0).normal(size=900), np.full(100, 9.0)])
+    >>> round(estimate_contamination(scores).value, 2)
+    0.1
+    """
+    n = len(scores)
+    value = exponential_tail_excess(scores)
+    band = math.sqrt(math.log(2 / 0.05) / (2 * n))
+    low = max(0.0, value - band)
+    high = min(HIGHEST, max(value + band, mirrored_tail_excess(scores)))
+    value = min(HIGHEST, max(value, 1 / n))
+    method = (
+        "estimated, biased low: share of rows whose isolation-forest score lies beyond an exponential tail fitted to "
+        "the middle of the scores"
+    )
+    return ContaminationEstimate(value, low, max(high, value), method)
+
+
+def exponential_tail_excess(scores: NDArray[np.float64]) -> float:
+    """Largest excess of the observed over the exponential upper tail, in [0, 1)."""
+    a, b = MIDDLE
+    quantile_a, quantile_b = np.quantile(scores, MIDDLE)
+    ordered = np.sort(scores)
+    above = 1 - np.arange(len(scores)) / len(scores)  # share of rows at or above each score
+    rate = math.log((1 - a) / (1 - b)) / max(quantile_b - quantile_a, np.finfo(float).tiny)
+    tail = (1 - b) * np.exp(-rate * np.maximum(ordered - quantile_b, 0))
+    return float(np.max((above - tail)[ordered > quantile_b], initial=0.0))
+
+
+def mirrored_tail_excess(scores: NDArray[np.float64]) -> float:
+    """Largest excess of the upper over the mirrored lower tail around the median, in [0, 1)."""
+    offset = np.sort(scores) - np.median(scores)
+    upper, lower = offset[offset > 0], np.sort(-offset[offset < 0])
+    above = 1 - np.arange(len(upper)) / max(1, len(upper))
+    mirrored = 1 - np.searchsorted(lower, upper) / max(1, len(lower))
+    return float(np.max(above * len(upper) - mirrored * len(lower), initial=0.0) / len(scores))

@@ -1,0 +1,44 @@
+"""The multilayer perceptron under every tabular objective."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+class Perceptron(nn.Sequential):
+    """Linear layers with a ReLU between them, none after the last.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Widths from input to output, at least two.
+    bias : bool, default=True
+        Without a bias the network cannot output a constant, which keeps one-class losses from collapsing
+        (Ruff et al., 2018, proposition 2).
+
+    Examples
+    --------
+    >>> import torch
+    >>> Perceptron([6, 24, 24], bias=False)(torch.zeros(5, 6)).shape
+    torch.Size([5, 24])
+    """
+
+    def __init__(self, sizes: Sequence[int], *, bias: bool = True) -> None:
+        layers: list[nn.Module] = []
+        for width_in, width_out in zip(sizes, sizes[1:], strict=False):
+            layers += [nn.Linear(width_in, width_out, bias=bias), nn.ReLU()]
+        super().__init__(*layers[:-1])
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Map ``(..., D)`` to ``(..., sizes[-1])``."""
+        result: Tensor = super().__call__(rows)
+        return result
+
+
+def default_sizes(n_features: int) -> tuple[int, int]:
+    """Hidden and latent width for tables of ``n_features`` columns: the rule of the authors of NTL and LOE."""
+    if n_features < 32:  # noqa: PLR2004
+        return 2 * n_features, 2 * n_features
+    return (64, 32) if n_features <= 300 else (256, 64)  # noqa: PLR2004

@@ -1,0 +1,98 @@
+"""What an objective is: a network and two losses per row. It never knows which rows are anomalous.
+
+A new objective is one file: subclass `Objective`, decorate it with ``@register("name")`` and import it in
+``objectives/__init__.py``. Tests, the command line and the docs find it through `OBJECTIVES`.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+OBJECTIVES: dict[str, type[Objective]] = {}
+
+
+class Losses(NamedTuple):
+    """The two losses of every row of a batch, each ``(B,)`` (``(M, B)`` for M members) and finite."""
+
+    normal: Tensor
+    abnormal: Tensor
+
+
+class Objective(nn.Module):
+    """Base class of all objectives.
+
+    ``__init__`` takes hyper-parameters only and stores each under its own name; `build` makes the layers once the
+    number of features is known. `losses` must be finite for finite rows, also where its value ends up unused: a NaN
+    in an ``abnormal`` loss that no row uses still poisons the gradient.
+
+    Examples
+    --------
+    See ``docs/your-own-objective.md`` for one in 25 lines.
+    """
+
+    name: str = ""
+
+    def build(self, n_features: int) -> None:
+        """Make the layers for rows of ``n_features`` values. Called once, under the member's own seed."""
+        raise TypeError(f"{type(self).__name__} must define build(n_features), which makes its layers.")
+
+    def prepare(self, rows: Tensor) -> None:
+        """Set what depends on the data before training, from training rows ``(n, D)``. Nothing by default."""
+
+    def losses(self, batch: Tensor) -> Losses:
+        """Normal and abnormal loss of each row of ``batch`` ``(B, D)``, each ``(B,)``."""
+        raise TypeError(f"{type(self).__name__} must define losses(batch), which returns Losses(normal, abnormal).")
+
+    def score(self, batch: Tensor) -> Tensor:
+        """Anomaly score ``(B,)``, higher = more anomalous. By default the normal loss (Qiu et al., 2022, sec. 3.3)."""
+        return self.losses(batch).normal
+
+    def diagnose(self, rows: Tensor) -> str | None:
+        """Say in one sentence what went wrong in training, judged on training rows ``(n, D)``; None if nothing."""
+        return None
+
+    def forward(self, batch: Tensor, method: str = "losses") -> Any:
+        """Call ``losses`` or ``score`` by name, so that torch can wrap or batch either."""
+        return getattr(self, method)(batch)
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """Return the constructor's arguments, as stored; what a model folder keeps of an objective."""
+        names = [name for name in inspect.signature(type(self).__init__).parameters if name != "self"]
+        return {name: getattr(self, name) for name in names}
+
+
+def register(name: str) -> Callable[[type[Objective]], type[Objective]]:
+    """Make an objective known by ``name`` to the estimator, the command line, the tests and saved models."""
+
+    def add(cls: type[Objective]) -> type[Objective]:
+        cls.name = name
+        OBJECTIVES[name] = cls
+        return cls
+
+    return add
+
+
+def make_objective(objective: str | Objective) -> Objective:
+    """Return a fresh, unbuilt objective from a registered name, or a copy of the instance given.
+
+    Raises
+    ------
+    ValueError
+        If the name is not registered.
+    TypeError
+        If it is neither a name nor an `Objective`.
+    """
+    if isinstance(objective, Objective):
+        return copy.deepcopy(objective)
+    if not isinstance(objective, str):
+        raise TypeError(f"objective must be a name or an Objective instance; got {type(objective).__name__}.")
+    if objective not in OBJECTIVES:
+        raise ValueError(
+            f"objective must be one of {sorted(OBJECTIVES)} or an Objective instance; got {objective!r}."
+        )
+    return OBJECTIVES[objective]()

@@ -1,0 +1,52 @@
+"""Checkpoints of a running training, so that a killed run goes on where it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from expose.persistence import load_checkpoint, save_checkpoint
+from expose.training.ensemble import Ensemble
+
+if TYPE_CHECKING:
+    from expose.training.loop import State
+
+
+def store(path: Path, fingerprint: str, ensemble: Ensemble, optimizer: Any, state: State) -> None:
+    """Write everything the loop needs to go on, whole or not at all."""
+    tensors = {f"model/{name}": value for name, value in ensemble.state_dict().items()}
+    for index, entry in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer/{index}/{key}": value for key, value in entry.items()}
+    if state.suspects is not None:
+        tensors["suspects"] = state.suspects.to(torch.uint8)
+    meta = {
+        "fingerprint": fingerprint,
+        "epoch": state.epoch,
+        "history": state.history,
+        "best": state.best,
+        "stale": state.stale,
+    }
+    save_checkpoint(path, meta, {name: value.detach().cpu().numpy() for name, value in tensors.items()})
+
+
+def restore(path: Path | None, fingerprint: str, ensemble: Ensemble, optimizer: Any, state: State) -> State:
+    """Load a checkpoint of the same data and parameters into model and optimiser; else return ``state`` as it is."""
+    found = load_checkpoint(path) if path else None
+    if found is None or found[0]["fingerprint"] != fingerprint:
+        return state
+    meta, arrays = found
+    device = next(ensemble.parameters()).device
+    tensors = {name: torch.from_numpy(array).to(device) for name, array in arrays.items()}
+    ensemble.load_state_dict({k.removeprefix("model/"): v for k, v in tensors.items() if k.startswith("model/")})
+    slots: dict[int, dict[str, Any]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimizer/"):
+            _, index, key = name.split("/")
+            slots.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
+    state.epoch, state.history = meta["epoch"], meta["history"]
+    state.best, state.stale = meta["best"], meta["stale"]
+    state.suspects = tensors["suspects"].bool() if "suspects" in tensors else None
+    return state

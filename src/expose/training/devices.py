@@ -1,0 +1,66 @@
+"""Where and how precisely to compute."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+PRECISIONS = ("auto", "32", "bf16")
+WIDE = 200_000  # weights of one member above which matrix products outweigh the casts to bf16 (docs/notes.md)
+
+
+def make_fabric(device: str, precision: str, n_weights: int) -> Fabric:
+    """A one-device Fabric.
+
+    Parameters
+    ----------
+    device : {"auto", "cpu", "cuda"} or "cuda:<index>"
+        "auto" takes a CUDA device where there is one.
+    precision : {"auto", "32", "bf16"}
+        "auto" takes bf16 for members of more than 200,000 weights on hardware that computes in it.
+    n_weights : int
+        Weights of one member.
+
+    Raises
+    ------
+    ValueError
+        For other values, or a CUDA device that is not there.
+    """
+    accelerator, devices = parse_device(device)
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision must be one of {list(PRECISIONS)}; got {precision!r}.")
+    if precision == "auto":
+        precision = "bf16" if n_weights > WIDE and has_bf16(accelerator) else "32"
+    plugin: Any = "bf16-mixed" if precision == "bf16" else "32-true"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*(srun|SLURM).*")
+        return Fabric(accelerator=accelerator, devices=devices, precision=plugin)
+
+
+def parse_device(device: str) -> tuple[str, int | list[int]]:
+    """Fabric's accelerator and devices for our one device string."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    match = re.fullmatch(r"cpu|cuda(?::(\d+))?", device) if isinstance(device, str) else None
+    if match is None:
+        raise ValueError(f"device must be 'auto', 'cpu', 'cuda' or 'cuda:<index>'; got {device!r}.")
+    if device == "cpu":
+        return "cpu", 1
+    index = int(match[1] or 0)
+    if index >= torch.cuda.device_count():
+        raise ValueError(
+            f"device={device!r} is not there: torch sees {torch.cuda.device_count()} CUDA device(s). "
+            "Use device='cpu' or 'auto'."
+        )
+    return "cuda", [index]
+
+
+def has_bf16(accelerator: str) -> bool:
+    """Whether the hardware multiplies bf16 matrices faster than float32 ones."""
+    if accelerator == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -1,0 +1,105 @@
+"""M differently seeded members of one objective, trained and scored in one batched computation."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from expose.objectives import Losses, Objective
+
+
+class Ensemble(nn.Module):
+    """Evaluates all members at once: parameters carry a leading axis M (torch.func). One member costs nothing extra.
+
+    Parameters
+    ----------
+    members : sequence of Objective
+        Built members, alike but for the values of their parameters and buffers.
+    """
+
+    def __init__(self, members: Sequence[Objective]) -> None:
+        super().__init__()
+        self.n_members = len(members)
+        self._template = [copy.deepcopy(members[0]).to("meta")]  # in a list: not a submodule, it holds no weights
+        if self.n_members == 1:
+            self.only = members[0]
+            return
+        parameters, buffers = stack_module_state(list(members))  # type: ignore[arg-type]
+        self.stacked = nn.ParameterDict({flat(k): nn.Parameter(v.detach()) for k, v in parameters.items()})
+        for name, value in buffers.items():
+            self.register_buffer(flat(name), value)
+        self._buffer_names = list(buffers)
+
+    def forward(self, batch: Tensor, method: str = "losses") -> Any:
+        """Call ``method`` of every member.
+
+        Parameters
+        ----------
+        batch : Tensor
+            ``(M, B, D)``, each member's own rows, or ``(B, D)``, the same rows for all.
+
+        Returns
+        -------
+        Losses of ``(M, B)``, or scores ``(M, B)``.
+        """
+        if self.n_members == 1:
+            result = self.only(batch[0] if batch.ndim == 3 else batch, method)  # noqa: PLR2004
+            return Losses(*(loss[None] for loss in result)) if isinstance(result, tuple) else result[None]
+        parameters = {unflat(name): value for name, value in self.stacked.items()}
+        buffers = {name: self.get_buffer(flat(name)) for name in self._buffer_names}
+        rows_axis = 0 if batch.ndim == 3 else None  # noqa: PLR2004
+        batched = vmap(self._call_member, in_dims=(0, 0, rows_axis, None), randomness="different")
+        return batched(parameters, buffers, batch, method)
+
+    def _call_member(
+        self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], rows: Tensor, method: str
+    ) -> Any:
+        return functional_call(self._template[0], (parameters, buffers), (rows, method))
+
+    def member(self, index: int) -> Objective:
+        """A copy of one member as a plain objective, on the CPU."""
+        if self.n_members == 1:
+            return copy.deepcopy(self.only).cpu()
+        state = {unflat(name): value[index] for name, value in self.stacked.items()}
+        state |= {name: self.get_buffer(flat(name))[index] for name in self._buffer_names}
+        single = copy.deepcopy(self._template[0]).to_empty(device="cpu")
+        single.load_state_dict({name: value.detach().cpu() for name, value in state.items()}, strict=False)
+        return single
+
+
+def build_members(objective: Objective, rows: Tensor, seeds: Sequence[int]) -> Ensemble:
+    """Build one member per seed, each prepared on training rows: ``(n, D)`` shared or ``(M, n, D)`` its own."""
+    members = []
+    for index, seed in enumerate(seeds):
+        own = rows[index] if rows.ndim == 3 else rows  # noqa: PLR2004
+        with torch_seed(seed):
+            member = copy.deepcopy(objective)
+            member.build(own.shape[-1])
+            member.prepare(own)
+        members.append(member)
+    return Ensemble(members)
+
+
+@contextmanager
+def torch_seed(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Seed torch's global generators inside the block only; outside they are as they were."""
+    cuda = [device] if device is not None and device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
+        torch.manual_seed(seed)
+        yield
+
+
+def flat(name: str) -> str:
+    """A dotted parameter name as torch accepts it for a direct child."""
+    return name.replace(".", "/")
+
+
+def unflat(name: str) -> str:
+    """Undo `flat`."""
+    return name.replace("/", ".")

@@ -1,0 +1,271 @@
+"""The one loop. Alternates two half-steps (Qiu et al., 2022, sec. 3.2): weights from the losses, network from the weights.
+
+Every random number of an epoch follows from the member's seed and the epoch's number, so a run that was killed goes
+on from its last checkpoint to the very same model.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from expose.errors import InterruptedWarning, NonFiniteLossError
+from expose.exposure import BatchRanking, Exposure, Ranking, RunningRanking, Weights, blind
+from expose.objectives import Losses
+from expose.training.checkpoint import restore, store
+from expose.training.churn import epoch_overlap, flipped_share, member_overlap
+from expose.training.ensemble import Ensemble, torch_seed
+from expose.training.progress import progress
+
+SURVEY_ROWS = 4096  # rows per forward pass without gradient
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; the estimator's parameters after its defaults are resolved."""
+
+    seeds: tuple[int, ...]
+    epochs: int
+    batch_size: int
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.0
+    halve_every: int | None = None
+    warmup: int = 2
+    ranking: str = "batch"
+    outlier_weight: float = 1.0
+    patience: int | None = None
+    checkpoint: Path | None = None
+    checkpoint_every: float = 30.0
+    fingerprint: str = ""
+    verbose: int = 0
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Resident tensors: ``rows`` ``(N, D)`` or one set per member ``(M, N, D)``, ``known`` ``(N,)``, ``outliers`` ``(R, D)``."""
+
+    rows: Tensor
+    known: Tensor | None = None
+    outliers: Tensor | None = None
+
+    def to(self, device: torch.device) -> TrainingSet:
+        """The same set on another device."""
+        return TrainingSet(*(None if t is None else t.to(device) for t in (self.rows, self.known, self.outliers)))  # type: ignore[arg-type]
+
+    def batch(self, index: Tensor) -> Tensor:
+        """Rows by number: ``(M, B) -> (M, B, D)``."""
+        if self.rows.ndim == 2:  # noqa: PLR2004
+            return self.rows[index]
+        return self.rows[torch.arange(len(index), device=index.device)[:, None], index]
+
+
+@dataclass
+class State:
+    """What changes while training, beside the weights."""
+
+    epoch: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    suspects: Tensor | None = None  # (M, N) boolean, of the last epoch
+    best: list[float] = field(default_factory=list)  # lowest epoch loss of each member
+    stale: int = 0  # epochs without a lower loss in any member
+
+
+class Loop:
+    """Trains an `Ensemble` on a `TrainingSet` under an exposure rule.
+
+    Parameters
+    ----------
+    fabric : Fabric
+        Device and precision.
+    exposure : Exposure
+        The rule that gives each row its weights.
+    contamination : float
+        Assumed share of anomalies among the unlabelled rows, in [0, 0.5).
+    settings : Settings
+        Everything else.
+    """
+
+    def __init__(self, fabric: Fabric, exposure: Exposure, contamination: float, settings: Settings) -> None:
+        self.fabric = fabric
+        self.exposure = exposure
+        self.contamination = contamination
+        self.settings = settings
+
+    def run(self, ensemble: Ensemble, data: TrainingSet) -> list[dict[str, Any]]:
+        """Train ``ensemble`` in place; return the history, one record per epoch."""
+        s = self.settings
+        data = data.to(self.fabric.device)
+        optimizer = torch.optim.Adam(
+            ensemble.to(self.fabric.device).parameters(), lr=s.learning_rate, weight_decay=s.weight_decay, fused=True
+        )
+        model, optimizer = self.fabric.setup(ensemble, optimizer)
+        state = restore(s.checkpoint, s.fingerprint, ensemble, optimizer, State())
+        saved = time.monotonic()
+        try:
+            with progress(s.epochs, s.verbose) as report:
+                while state.epoch < s.epochs and not self.is_stale(state):
+                    report(self.epoch(model, optimizer, data, state))
+                    if s.checkpoint and time.monotonic() - saved >= s.checkpoint_every:
+                        store(s.checkpoint, s.fingerprint, ensemble, optimizer, state)
+                        saved = time.monotonic()
+        except KeyboardInterrupt:
+            warnings.warn(
+                f"Training was interrupted after {state.epoch} of {s.epochs} epochs. The model is usable as it is; "
+                "the same call with a checkpoint file goes on from the last checkpoint.",
+                InterruptedWarning,
+                stacklevel=3,
+            )
+        return state.history
+
+    def epoch(self, model: Any, optimizer: Any, data: TrainingSet, state: State) -> dict[str, Any]:
+        """One pass over the data; append its record to the history and return it."""
+        started = time.perf_counter()
+        s, number = self.settings, state.epoch
+        for group in optimizer.param_groups:
+            group["lr"] = s.learning_rate * 0.5 ** (number // s.halve_every if s.halve_every else 0)
+        order = shuffle(s.seeds, number, data.rows.shape[-2]).to(data.rows.device)  # (M, N)
+        with torch_seed(mix(s.seeds[0], number, stream=1), data.rows.device):
+            steps = list(self.steps(model, optimizer, data, order, number))
+        losses = Losses(*(torch.cat(parts, -1) for parts in zip(*(step[0] for step in steps), strict=True)))
+        weights = Weights(*(torch.cat(parts, -1) for parts in zip(*(step[1] for step in steps), strict=True)))
+        record = self.record(losses, weights, order, data.known, state)
+        record["seconds"] = time.perf_counter() - started
+        state.history.append(record)
+        state.epoch += 1
+        return record
+
+    def steps(
+        self, model: Any, optimizer: Any, data: TrainingSet, order: Tensor, number: int
+    ) -> Iterator[tuple[Losses, Weights]]:
+        """Yield detached losses and weights of each optimiser step, in the order of ``order``."""
+        s = self.settings
+        assign = self.assigner(model, data, order.shape[0], number)
+        outlier_order = cycle_outliers(data.outliers, order.shape, s, number)
+        for start in range(0, order.shape[-1], s.batch_size):
+            index = order[:, start : start + s.batch_size]  # (M, B)
+            batch = data.batch(index)  # (M, B, D)
+            if data.outliers is not None and outlier_order is not None:
+                extra = data.outliers[outlier_order[:, start : start + s.batch_size]]  # (M, B, D)
+                batch = torch.cat([batch, extra], dim=1)  # one forward pass for both
+            both = model(batch)
+            losses = Losses(both.normal[:, : index.shape[1]], both.abnormal[:, : index.shape[1]])
+            detached = Losses(losses.normal.detach(), losses.abnormal.detach())
+            weights = assign(detached, index)
+            loss = weighted_mean(losses, weights)  # (M,)
+            if outlier_order is not None:
+                loss = loss + s.outlier_weight * both.abnormal[:, index.shape[1] :].mean(-1)
+            optimizer.zero_grad()
+            self.fabric.backward(loss.sum())  # members share nothing, so the sum trains each on its own
+            optimizer.step()
+            yield detached, weights
+
+    def assigner(self, model: Any, data: TrainingSet, members: int, number: int) -> Any:
+        """The first half-step as a function of a batch's losses and row numbers; blind while warming up."""
+        s = self.settings
+        warm = number < s.warmup
+        rule: Exposure = blind if warm else self.exposure
+        generator = torch.Generator().manual_seed(mix(s.seeds[0], number, stream=2))
+        known = None if data.known is None else data.known.expand(members, -1)  # (M, N)
+        ranking: Ranking = BatchRanking(self.contamination, generator)
+        if s.ranking == "dataset" and not warm:
+            whole = rule(*survey(model, data), known, ranking)
+            return lambda losses, index: Weights(*(weight.gather(-1, index) for weight in whole))
+        if s.ranking == "running":
+            ranking = RunningRanking(self.contamination, generator)
+        return lambda losses, index: rule(*losses, None if known is None else known.gather(-1, index), ranking)
+
+    def record(
+        self, losses: Losses, weights: Weights, order: Tensor, known: Tensor | None, state: State
+    ) -> dict[str, Any]:
+        """Summarise an epoch; losses and weights are ``(M, N)`` in the order of ``order``. Means are over members."""
+        per_member = weighted_mean(losses, weights)  # (M,)
+        if not bool(torch.isfinite(per_member).all()):
+            bad = torch.nonzero(~torch.isfinite(per_member)).flatten().tolist()
+            raise NonFiniteLossError(
+                f"The loss became NaN or infinite in epoch {state.epoch + 1} (members {bad}). Try a smaller learning "
+                f"rate than {self.settings.learning_rate}, or precision='32'; with your own objective, check that "
+                "`abnormal` stays finite."
+            )
+        suspects = torch.zeros_like(order, dtype=torch.bool).scatter(-1, order, weights.keep_normal < 1)
+        if known is not None:
+            suspects &= known < 0
+        before = state.suspects if state.suspects is not None else torch.zeros_like(suspects)
+        record = {
+            "epoch": state.epoch + 1,
+            "loss": float(per_member.mean()),
+            "normal": mean_where(losses.normal, weights.keep_normal),
+            "abnormal": mean_where(losses.abnormal, weights.keep_abnormal),
+            "contamination": self.contamination if state.epoch >= self.settings.warmup else 0.0,
+            "flipped": flipped_share(suspects, before),
+            "overlap": epoch_overlap(suspects, before),
+            "member_overlap": member_overlap(suspects),
+        }
+        state.suspects = suspects
+        self.note_best(per_member.tolist(), state)
+        return record
+
+    def note_best(self, per_member: list[float], state: State) -> None:
+        """Count epochs in which no member's training loss fell by a thousandth; the warm-up does not count."""
+        if state.epoch <= self.settings.warmup or not state.best:
+            state.best, state.stale = per_member, 0
+            return
+        better = [new < old - 1e-3 * abs(old) for new, old in zip(per_member, state.best, strict=True)]
+        state.best = [min(new, old) for new, old in zip(per_member, state.best, strict=True)]
+        state.stale = 0 if any(better) else state.stale + 1
+
+    def is_stale(self, state: State) -> bool:
+        """Whether early stopping is on and its patience is spent."""
+        return self.settings.patience is not None and state.stale >= self.settings.patience
+
+
+@torch.no_grad()
+def survey(model: Any, data: TrainingSet) -> Losses:
+    """Losses of all training rows, ``(M, N)`` each, for the present weights."""
+    n = data.rows.shape[-2]
+    parts = [model(data.rows[..., start : start + SURVEY_ROWS, :]) for start in range(0, n, SURVEY_ROWS)]
+    return Losses(torch.cat([p.normal for p in parts], -1), torch.cat([p.abnormal for p in parts], -1))
+
+
+def weighted_mean(losses: Losses, weights: Weights) -> Tensor:
+    """``sum (keep_normal * normal + keep_abnormal * abnormal) / sum of weights``: ``(M, B) -> (M,)``."""
+    total = (weights.keep_normal * losses.normal + weights.keep_abnormal * losses.abnormal).sum(-1)
+    return total / (weights.keep_normal + weights.keep_abnormal).sum(-1).clamp(min=1e-12)
+
+
+def mean_where(losses: Tensor, weights: Tensor) -> float | None:
+    """Weighted mean of a loss over all members and rows; None where no row counts."""
+    total = weights.sum()
+    return float((losses * weights).sum() / total) if total > 0 else None
+
+
+def shuffle(seeds: tuple[int, ...], epoch: int, n: int) -> Tensor:
+    """Each member's own order of the rows in this epoch, ``(M, N)``."""
+    generators = (torch.Generator().manual_seed(mix(seed, epoch)) for seed in seeds)
+    return torch.stack([torch.randperm(n, generator=generator) for generator in generators])
+
+
+def cycle_outliers(
+    outliers: Tensor | None, shape: torch.Size, settings: Settings, epoch: int
+) -> Tensor | None:
+    """For each position of the epoch an outlier row, cycling through shuffled passes so that none is favoured."""
+    if outliers is None:
+        return None
+    passes = -(-shape[1] // len(outliers))
+    orders = [shuffle(settings.seeds, mix(epoch, number, stream=3), len(outliers)) for number in range(passes)]
+    return torch.cat(orders, dim=-1)[:, : shape[1]].to(outliers.device)
+
+
+def mix(seed: int, number: int, stream: int = 0) -> int:
+    """One 63-bit seed from several numbers, by splitmix64: near numbers give unrelated seeds."""
+    state = (seed * 0x9E3779B97F4A7C15 + number * 0xBF58476D1CE4E5B9 + stream * 0x94D049BB133111EB) & (2**64 - 1)
+    state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
+    state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
+    return (state ^ (state >> 31)) >> 1
