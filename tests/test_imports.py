@@ -53,9 +53,7 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, (
-                f"{path.name}:{node.lineno} imports relatively; say expose.<room>"
-            )
+            assert node.level == 0, f"{path.name}:{node.lineno} imports relatively; say expose.<room>"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
     parts = [name.split(".") for name in names if name.startswith("expose.")]
     return {part[1] for part in parts if part[1] in ALLOWED}

@@ -33,19 +33,21 @@ def fit(
     contamination: opt.Contamination = "auto",
     threshold: opt.Threshold = None,
     members: opt.Members = 1,
-    scaling: opt.Scaling = "quantile",
+    scaling: opt.Scaling = "robust",
     outliers: opt.Outliers = None,
     outlier_weight: opt.OutlierWeight = 1.0,
     epochs: opt.Epochs = None,
     batch_size: opt.BatchSize = None,
     learning_rate: opt.LearningRate = 1e-3,
     weight_decay: opt.WeightDecay = 0.0,
+    halve_every: opt.HalveEvery = None,
     warmup: opt.Warmup = 2,
     ranking: opt.Ranking = "batch",
     patience: opt.Patience = None,
     seed: opt.Seed = 0,
     precision: opt.Precision = "auto",
     device: opt.Device = "auto",
+    checkpoint_every: opt.CheckpointEvery = 30.0,
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
     debug: opt.Debug = False,
@@ -56,6 +58,7 @@ def fit(
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
         from expose.cli.tables import outlier_features, read_training
+        from expose.estimators.checks import check_parameters
         from expose.estimators.detector import AnomalyDetector
         from expose.persistence import check_target
 
@@ -70,6 +73,7 @@ def fit(
             batch_size=batch_size,
             learning_rate=learning_rate,
             weight_decay=weight_decay,
+            halve_every=halve_every,
             warmup=warmup,
             ranking=ranking,
             outlier_weight=outlier_weight,
@@ -78,9 +82,11 @@ def fit(
             precision=precision,
             device=device,
             checkpoint=checkpoint_beside(out),
+            checkpoint_every=checkpoint_every,
             random_state=seed,
             verbose=session.verbose,
         )
+        check_parameters(detector.get_params(deep=False))
         roles, names = read_training(data, id_columns, ignore, label, encoding)
         extra = outlier_features(outliers, names, encoding) if outliers else None
         train(

@@ -155,7 +155,7 @@ Members = Annotated[
     int,
     typer.Option(min=1, help="Networks trained side by side; scores are combined."),
 ]
-Scaling = Annotated[str, typer.Option(help="How numbers are scaled.")]
+Scaling = Annotated[str, typer.Option(help="How numbers are scaled: quantile, robust, standard or none.")]
 Outliers = Annotated[
     str | None,
     typer.Option(
@@ -180,11 +180,17 @@ BatchSize = Annotated[
 ]
 LearningRate = Annotated[float, typer.Option(min=0, help="Step size.")]
 WeightDecay = Annotated[float, typer.Option(min=0, help="Shrinks the weights.")]
+HalveEvery = Annotated[
+    int | None,
+    typer.Option(min=1, help="Halve the step size after every so many epochs. (default: never)"),
+]
 Warmup = Annotated[
     int,
     typer.Option(min=0, help="Epochs before any row is treated as a suspect."),
 ]
-Ranking = Annotated[str, typer.Option(help="Among which rows suspects are ranked.")]
+Ranking = Annotated[
+    str, typer.Option(help="Among which rows suspects are ranked: batch, running or dataset.")
+]
 Patience = Annotated[
     int | None,
     typer.Option(
@@ -193,7 +199,10 @@ Patience = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same data, same model.")]
-Precision = Annotated[str, typer.Option(help="Precision of the arithmetic.")]
+CheckpointEvery = Annotated[
+    float, typer.Option(min=0, help="Seconds between two savings of unfinished training.")
+]
+Precision = Annotated[str, typer.Option(help="Arithmetic in training: auto, 32 or bf16.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]

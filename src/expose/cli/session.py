@@ -14,7 +14,6 @@ import typer
 
 from expose.errors import (
     ExposeWarning,
-    InputError,
     InterruptedWarning,
     MissingExtraError,
     ModelFolderError,
@@ -100,7 +99,8 @@ class Session:
         code, message = _verdict(failed)
         _print_line(f"error: {message}")
         if self.as_json:
-            print(json.dumps({"error": message, "exit_code": code}))
+            self._result = {"error": message, "exit_code": code}
+        self._finish()
         raise typer.Exit(code)
 
     def _finish(self) -> OSError | None:
@@ -108,6 +108,7 @@ class Session:
         try:
             if self.as_json:
                 print(_to_json({**self._result, "warnings": self.warned, "interrupted": self.interrupted}))
+                self.as_json = False  # said once
             sys.stdout.flush()
         except OSError as error:
             _close_stdout()
@@ -137,21 +138,14 @@ def _verdict(error: BaseException) -> tuple[int, str]:
     """Exit code and message for people."""
     message = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, "interrupted; nothing was written."
+        return INTERRUPTED, "interrupted; no file was written."
     if isinstance(error, ModelFolderError):
         return REFUSED, message
-    if isinstance(error, InputError | MissingExtraError | NonFiniteLossError | OSError) or _is_bad_parameter(
-        error
-    ):
+    if isinstance(error, ValueError | MissingExtraError | NonFiniteLossError | OSError):
         return REPAIR, message
     if isinstance(error, MemoryError):
         return REPAIR, "not enough memory; try a smaller --batch-size, or fewer rows or columns."
     return BUG, f"{type(error).__name__}: {message} (this looks like a bug in expose; --debug shows where)"
-
-
-def _is_bad_parameter(error: BaseException) -> bool:
-    """Whether scikit-learn refused a parameter of the detector."""
-    return any(kind.__name__ == "InvalidParameterError" for kind in type(error).__mro__)
 
 
 def _print_line(text: str) -> None:
