@@ -108,7 +108,6 @@ class Session:
         try:
             if self.as_json:
                 print(_to_json({**self._result, "warnings": self.warned, "interrupted": self.interrupted}))
-                self.as_json = False  # said once
             sys.stdout.flush()
         except OSError as error:
             _close_stdout()
