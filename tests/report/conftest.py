@@ -17,11 +17,12 @@ class FakeEncoder:
 
     def __init__(self, table: Table) -> None:
         self.groups = [(name, slice(i, i + 1)) for i, name in enumerate(table.names)]
-        self.n_features_out = len(self.groups)
+        self.n_features_out, self.named = len(self.groups), table.named
         self.notes = [f"column {table.names[0]!r} is mostly zero"]
 
     def transform(self, table: Table) -> np.ndarray:
-        columns = [table.at(table.names.index(name)) for name, _ in self.groups]
+        places = [table.names.index(name) if self.named else i for i, (name, _) in enumerate(self.groups)]
+        columns = [table.at(place) for place in places]
         numbers = [column if isinstance(column, np.ndarray) else self._codes(column) for column in columns]
         return np.nan_to_num(np.column_stack(numbers)).astype(np.float32)
 
@@ -42,8 +43,10 @@ class FakeDetector:
     def _fit(self, table: Table) -> None:
         self.encoder_ = FakeEncoder(table)
         rows = self.encoder_.transform(table)
-        self.forest = IsolationForest(n_estimators=20, max_samples=min(128, len(rows)), random_state=0).fit(rows)
-        self.n_rows_, self.n_features_in_ = table.n_rows, table.n_columns
+        self.forest = IsolationForest(n_estimators=20, max_samples=min(128, len(rows)), random_state=0).fit(
+            rows
+        )
+        self.n_features_in_ = table.n_columns
         self.training_scores_ = self._score_encoded(rows)
         order = np.argsort(-self.training_scores_, kind="stable")
         suspects = order[: 0 if self.exposure == "blind" else max(1, len(order) // 50)]
@@ -52,14 +55,18 @@ class FakeDetector:
         self.suspects_ = np.array([(row,) for row in suspects], dtype=[("row", int)])
         self.contamination_ = 0.02
         self.contamination_estimate_ = SimpleNamespace(
-            value=0.02, low=0.01, high=0.04, method="Estimated from the gap in the scores; the true share may be larger."
+            value=0.02,
+            low=0.01,
+            high=0.04,
+            method="Estimated from the gap in the scores; the true share may be larger.",
         )
         self.history_ = [self._epoch(i) for i in range(self.epochs)]
 
     def _epoch(self, i: int) -> dict[str, Any]:
         settled = None if self.exposure == "blind" or i < self.warmup else 1 - 0.5**i
         return {
-            "epoch": i, "loss": 3 / (i + 1), "normal": 3 / (i + 1), "abnormal": 8 - 3 / (i + 1), "seconds": 0.1,
+            "epoch": i + 1, "loss": 3 / (i + 1), "normal": 3 / (i + 1), "abnormal": 8 - 3 / (i + 1),
+            "seconds": 0.1,
             "flipped": None if settled is None else 1 - settled, "overlap": settled, "contamination": 0.02,
             "member_overlap": settled if self.members > 1 else None,
         }  # fmt: skip
@@ -77,7 +84,12 @@ class FakeDetector:
         return np.full(as_table(X).n_rows, 0.125)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        return {"objective": self.objective, "exposure": self.exposure, "members": self.members, "warmup": self.warmup}
+        return {
+            "objective": self.objective,
+            "exposure": self.exposure,
+            "members": self.members,
+            "warmup": self.warmup,
+        }
 
 
 @pytest.fixture

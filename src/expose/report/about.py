@@ -1,4 +1,4 @@
-"""What the report says about the model itself: assumptions, settings, versions, and how to get the page again."""
+"""What the report says about the model: assumptions, settings, versions, and how to get the page again."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ EXPOSURES = {
 
 @dataclass(frozen=True)
 class Contamination:
-    """Assumed share of anomalies in the training data, its interval where it was estimated, and where it is from."""
+    """Assumed share of anomalies in training, its interval in words ("" if given), and where it is from."""
 
     value: float
-    low: float | None
-    high: float | None
+    interval: str
     method: str
 
 
 def contamination_of(detector: AnomalyDetector) -> Contamination:
     """Share used in training, with the interval and method of its estimate."""
-    estimate = getattr(detector, "contamination_estimate_", None)
-    if estimate is None:
-        return Contamination(float(detector.contamination_), None, None, "Given by the user.")
-    low, high = (None if bound is None else float(bound) for bound in (estimate.low, estimate.high))
-    return Contamination(float(detector.contamination_), low, high, show_text(estimate.method, LONGEST_NOTE))
+    estimate = detector.contamination_estimate_
+    method = show_text(estimate.method, LONGEST_NOTE).rstrip(".")
+    if estimate.low == estimate.high:
+        return Contamination(float(detector.contamination_), "", method)
+    interval = f"{show_share(float(estimate.low))} to {show_share(float(estimate.high))}"
+    return Contamination(float(detector.contamination_), interval, method)
 
 
 def objective_name(detector: AnomalyDetector) -> str:
-    """Registered name of the objective, or the class of the user's own."""
+    """Return the registered name of the objective, or the class of the user's own."""
     objective = detector.objective
     return objective if isinstance(objective, str) else type(objective).__name__
 
@@ -56,15 +56,15 @@ def exposure_name(detector: AnomalyDetector) -> tuple[str, str]:
 
 
 def notes_of(detector: AnomalyDetector) -> list[str]:
-    """Data-quality notes of the training, each of bounded length, and a last one that counts those left out."""
+    """Return the notes on the training data, each of bounded length, and a count of those left out."""
     every = [*detector.notes_, *(note for note in detector.encoder_.notes if note not in detector.notes_)]
-    shown = [show_text(note, LONGEST_NOTE) for note in every[:MOST_NOTES]]
+    shown = [show_text(note[:1].upper() + note[1:], LONGEST_NOTE) for note in every[:MOST_NOTES]]
     return shown if len(every) <= MOST_NOTES else [*shown, f"... and {len(every) - MOST_NOTES:,} more notes."]
 
 
 def command_for(detector: AnomalyDetector, command: str | None) -> str:
     """Command given, else the one stored with the model, else the Python call that trained it."""
-    stored = (getattr(detector, "metadata_", None) or {}).get("command")
+    stored = detector.metadata_.get("command")
     text = str(command or stored or f"{type(detector).__name__}({_changed_parameters(detector)}).fit(X)")
     return text[:LONGEST_COMMAND].encode("utf-8", "replace").decode("utf-8")
 
@@ -85,14 +85,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def describe_interval(contamination: Contamination) -> str:
-    """Interval of the estimate in words; empty where there is none."""
-    if contamination.low is None or contamination.high is None:
-        return ""
-    return f"{show_share(contamination.low)} to {show_share(contamination.high)}"
-
-
 def _changed_parameters(detector: Any) -> str:
     defaults = type(detector)().get_params(deep=False)
     given = detector.get_params(deep=False)
-    return ", ".join(f"{name}={value!r}" for name, value in given.items() if repr(value) != repr(defaults.get(name)))
+    return ", ".join(
+        f"{name}={value!r}" for name, value in given.items() if repr(value) != repr(defaults.get(name))
+    )

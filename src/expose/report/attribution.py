@@ -5,9 +5,10 @@ For every suspect and column two questions are asked of the model, averaged over
 - how far does the score **fall** when this column of the suspect is replaced by a typical value, and
 - how far does the score of a typical row **rise** when it is given the suspect's value.
 
-They are the two ends of a Shapley value: the column joins last, and the column joins first. The first alone misses
-a row with two independent faults (repairing one leaves the other), the second alone misses a combination that is
-odd only together; their mean sees both, at the cost of two scores per pair instead of two to the number of columns.
+They are the two ends of a Shapley value: the column joins last, and the column joins first. The first alone
+misses a row with two independent faults (repairing one leaves the other), the second alone misses a
+combination that is odd only together; their mean sees both, at the cost of two scores per pair instead of two
+to the number of columns.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 Score = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float64]]
 
@@ -80,8 +80,8 @@ def attribute(
     Returns
     -------
     Attribution
-        At most ``MOST_COLUMNS`` columns per row. Where there are more, those whose encoded values lie furthest
-        from the typical rows, in units of their spread, are examined.
+        At most ``MOST_COLUMNS`` columns per row. Where there are more, those whose encoded values lie
+        furthest from the typical rows, in units of their spread, are examined.
 
     Examples
     --------
@@ -89,7 +89,8 @@ def attribute(
     >>> distance = lambda rows: np.abs(rows).sum(axis=1).astype(float)
     >>> typical = np.zeros((4, 3), dtype=np.float32)
     >>> odd = np.array([[0.0, 9.0, 1.0]], dtype=np.float32)
-    >>> found = attribute(distance, odd, typical, [("a", slice(0, 1)), ("b", slice(1, 2)), ("c", slice(2, 3))])
+    >>> groups = [("a", slice(0, 1)), ("b", slice(1, 2)), ("c", slice(2, 3))]
+    >>> found = attribute(distance, odd, typical, groups)
     >>> found.columns[0].tolist(), found.effects[0].tolist()
     ([1, 2, 0], [9.0, 1.0, 0.0])
     """
@@ -119,9 +120,11 @@ def column_owners(groups: Sequence[tuple[str, slice]], n_encoded: int) -> Indice
     return owner
 
 
-def most_deviant(rows: Floats, typical: Floats, owner: Indices, n_columns: int) -> Indices:
+def most_deviant(
+    rows: npt.NDArray[np.float32], typical: npt.NDArray[np.float32], owner: Indices, n_columns: int
+) -> Indices:
     """Columns of each row that lie furthest from the typical rows, (S, K), by their furthest encoded part."""
-    centre = np.median(typical, axis=0)
+    centre = np.asarray(np.median(typical, axis=0), dtype=np.float32)
     spread = np.abs(typical - centre).mean(axis=0) + 1e-3
     distance = np.abs(rows - centre) / spread  # (S, D)
     claimed = np.flatnonzero(owner >= 0)
@@ -165,4 +168,4 @@ def _effects(
 def _mean_scores(score: Score, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     pairs, references, width = rows.shape
     scores = score(rows.reshape(-1, width)).reshape(pairs, references)
-    return scores.mean(axis=1, dtype=np.float64)
+    return np.asarray(scores.mean(axis=1), dtype=np.float64)

@@ -1,21 +1,26 @@
-"""The plots of the report, as plotly figures whose colours are names of CSS variables.
-
-A colour such as ``var(--normal)`` is replaced in the browser by its value in the theme in force, so one figure
-serves the light and the dark page and follows a change between them.
-"""
+"""The plots of the report, each with a sentence that says the same."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from expose.errors import MissingExtraError
+from expose.report.canvas import (
+    GRID,
+    MUTED,
+    NORMAL,
+    SUSPECT,
+    TEXT,
+    THIRD,
+    Drawing,
+    empty_figure,
+    stacked_figure,
+)
 from expose.report.typical import show_number, show_share
 
 if TYPE_CHECKING:
@@ -23,39 +28,15 @@ if TYPE_CHECKING:
 
 N_BINS = 60
 LONG_TAIL = 30.0  # scores all above zero whose largest exceeds the median this many times get a log axis
-NORMAL, SUSPECT, THIRD, TEXT, MUTED, GRID = (
-    f"var(--{name})" for name in ("normal", "suspect", "third", "text", "muted", "grid")
-)
 DASHES = ("solid", "dash", "dot")
 
 Floats = npt.NDArray[np.float64]
 Epochs = Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """A figure and the sentence that says the same to somebody who cannot see it."""
-
-    figure: Figure
-    alt: str
-
-    def json(self) -> str:
-        """Return the figure as JSON that is safe inside a script element."""
-        text = str(self.figure.to_json())
-        return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def require_plotly() -> None:
-    """Raise MissingExtraError, with the line that installs it, where plotly is absent."""
-    try:
-        import plotly.graph_objects  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(
-            "The report draws with plotly, which is not installed. Install it with: pip install 'expose[report]'"
-        ) from error
-
-
-def score_distribution(scores: Floats, threshold: float, labels: npt.NDArray[np.int_] | None = None) -> Drawing:
+def score_distribution(
+    scores: Floats, threshold: float, labels: npt.NDArray[np.int_] | None = None
+) -> Drawing:
     """Histogram of the anomaly scores, split at the threshold; known anomalies as ticks below.
 
     Parameters
@@ -67,7 +48,7 @@ def score_distribution(scores: Floats, threshold: float, labels: npt.NDArray[np.
     labels : (n,) array of {-1, 0, 1}, optional
         Known labels; the scores of those equal to 1 are marked.
     """
-    figure = _figure("anomaly score", "rows (log scale)")
+    figure = empty_figure("anomaly score", "rows (log scale)")
     edges, logarithmic = _bin_edges(scores, threshold)
     counts, _ = np.histogram(scores, edges)
     middles = np.sqrt(edges[1:] * edges[:-1]) if logarithmic else (edges[1:] + edges[:-1]) / 2
@@ -80,7 +61,9 @@ def score_distribution(scores: Floats, threshold: float, labels: npt.NDArray[np.
     if labels is not None and (labels == 1).any():
         _mark_known(figure, scores[labels == 1])
     figure.update_layout(bargap=0, barmode="overlay")
-    figure.update_yaxes(type="log", dtick=1, range=[-0.4 if labels is not None else -0.1, None])
+    figure.update_layout(
+        yaxis={"type": "log", "dtick": 1, "range": [-0.15, math.log10(max(counts.max(), 1)) + 0.1]}
+    )
     if logarithmic:
         figure.update_xaxes(type="log", dtick=1)
     _threshold_line(figure, math.log10(threshold) if logarithmic and threshold > 0 else threshold)
@@ -95,7 +78,7 @@ def score_distribution(scores: Floats, threshold: float, labels: npt.NDArray[np.
 
 def training_curves(history: Epochs, warmup: int = 0) -> Drawing:
     """Mean normal and abnormal loss of each epoch, each on its own scale."""
-    figure = _stacked(("normal loss", "abnormal loss"))
+    figure = stacked_figure(("normal loss", "abnormal loss"))
     for place, (key, colour) in enumerate((("normal", NORMAL), ("abnormal", SUSPECT)), start=1):
         _add_curve(figure, history, key, f"{key} loss", colour, row=place)
     figure.update_layout(showlegend=False)
@@ -103,8 +86,8 @@ def training_curves(history: Epochs, warmup: int = 0) -> Drawing:
     first, last = _series(history, "normal")[[0, -1]]
     return Drawing(
         figure,
-        f"Two line charts over {len(history)} epochs. The normal loss goes from {show_number(float(first))} to "
-        f"{show_number(float(last))}; the abnormal loss is shown below it.",
+        f"Two line charts over {len(history)} epochs. The normal loss goes from {show_number(float(first))} "
+        f"to {show_number(float(last))}; the abnormal loss is shown below it.",
     )
 
 
@@ -116,16 +99,18 @@ def suspect_churn(history: Epochs) -> Drawing | None:
         ("member_overlap", "members agreeing on suspects", THIRD),
     )
     shown = [kind for kind in kinds if np.isfinite(_series(history, kind[0])).any()]
-    if not shown:
+    if not _had_suspects(history):
         return None
-    figure = _figure("epoch", "share")
+    figure = empty_figure("epoch", "share")
     for key, name, colour in shown:
         _add_curve(figure, history, key, name, colour, dash=DASHES[kinds.index((key, name, colour))])
     figure.update_yaxes(range=[-0.03, 1.03], tickformat=".0%")
     return Drawing(figure, "Line chart over the epochs. " + " ".join(_last_values(history, shown)))
 
 
-def plane_map(points: Floats, shares: Sequence[float], flagged: npt.NDArray[np.bool_], names: Sequence[str]) -> Drawing:
+def plane_map(
+    points: Floats, shares: Sequence[float], flagged: npt.NDArray[np.bool_], names: Sequence[str]
+) -> Drawing:
     """Rows as dots on the two directions in which they differ most.
 
     Parameters
@@ -137,54 +122,24 @@ def plane_map(points: Floats, shares: Sequence[float], flagged: npt.NDArray[np.b
     names : n strings
         Shown when pointing at a dot; any text is safe.
     """
-    titles = [f"{order} direction ({show_share(share)} of the variation)" for order, share in zip(("first", "second"), shares, strict=True)]
-    figure = _figure(*titles)
-    styles = ((~flagged, "not flagged", NORMAL, "circle", 5, 0.45), (flagged, "flagged", SUSPECT, "diamond", 8, 0.9))
+    ordered = zip(("first", "second"), shares, strict=True)
+    titles = [f"{order} direction ({show_share(share)} of the variation)" for order, share in ordered]
+    figure = empty_figure(*titles)
+    styles = (
+        (~flagged, "not flagged", NORMAL, "circle", 5, 0.45),
+        (flagged, "flagged", SUSPECT, "diamond", 8, 0.9),
+    )
     for mask, name, colour, symbol, size, opacity in styles:
         figure.add_scatter(
             x=points[mask, 0].round(3), y=points[mask, 1].round(3), mode="markers", name=name,
-            marker={"color": colour, "symbol": symbol, "size": size, "opacity": opacity, "line": {"width": 0}},
-            text=[escape(names[place]) for place in np.flatnonzero(mask)],
+            marker={"color": colour, "symbol": symbol, "size": size, "opacity": opacity,
+                    "line": {"width": 0}},
+            text=[escape(names[place]) for place in np.flatnonzero(mask).tolist()],
             hovertemplate="%{text}<extra></extra>",
         )  # fmt: skip
     figure.update_xaxes(showticklabels=False)
     figure.update_yaxes(showticklabels=False)
     return Drawing(figure, f"Scatter plot of {len(points):,} rows, {int(flagged.sum()):,} of them flagged.")
-
-
-def _figure(x_title: str, y_title: str) -> Figure:
-    from plotly.graph_objects import Figure
-
-    figure = Figure(layout={"template": "none"})
-    figure.update_xaxes(title_text=x_title)
-    figure.update_yaxes(title_text=y_title)
-    return _styled(figure)
-
-
-def _stacked(y_titles: Sequence[str]) -> Figure:
-    from plotly.subplots import make_subplots
-
-    figure = make_subplots(rows=len(y_titles), cols=1, shared_xaxes=True, vertical_spacing=0.08)
-    figure.update_layout(template="none")
-    for row, title in enumerate(y_titles, start=1):
-        figure.update_yaxes(title_text=title, row=row, col=1)
-    figure.update_xaxes(title_text="epoch", row=len(y_titles), col=1)
-    return _styled(figure)
-
-
-def _styled(figure: Figure) -> Figure:
-    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "automargin": True, "title_font_color": MUTED,
-            "tickfont_color": MUTED, "title_standoff": 10, "fixedrange": True}  # fmt: skip
-    figure.update_xaxes(**axis, showgrid=False)
-    figure.update_yaxes(**axis)
-    figure.update_layout(
-        paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", dragmode=False, hovermode="closest",
-        font={"color": TEXT, "size": 13, "family": "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"},
-        margin={"l": 8, "r": 8, "t": 40, "b": 8},
-        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"},
-        hoverlabel={"bgcolor": "var(--card)", "bordercolor": GRID, "font": {"color": TEXT}},
-    )  # fmt: skip
-    return figure
 
 
 def _bin_edges(scores: Floats, threshold: float) -> tuple[Floats, bool]:
@@ -197,22 +152,48 @@ def _bin_edges(scores: Floats, threshold: float) -> tuple[Floats, bool]:
         room = (high - low or abs(high) or 1.0) * 1e-6
         edges = np.linspace(low - room, high + room, N_BINS + 1)
     if edges[0] < threshold < edges[-1]:
-        edges[np.clip(np.abs(edges - threshold).argmin(), 1, N_BINS - 1)] = np.nextafter(threshold, np.inf)  # a score equal to it is not flagged
+        edges[np.clip(np.abs(edges - threshold).argmin(), 1, N_BINS - 1)] = np.nextafter(
+            threshold, np.inf
+        )  # a score equal to it is not flagged
     return edges, logarithmic
 
 
 def _mark_known(figure: Figure, scores: Floats) -> None:
     shown = scores if len(scores) <= 1000 else np.quantile(scores, np.linspace(0, 1, 1000))
     figure.add_scatter(
-        x=shown, y=np.full(len(shown), 0.6), mode="markers", name="labelled anomaly", cliponaxis=False,
-        marker={"symbol": "line-ns-open", "size": 10, "color": TEXT},
+        x=shown, y=np.zeros(len(shown)), yaxis="y2", mode="markers", name="labelled anomaly",
+        cliponaxis=False, marker={"symbol": "line-ns-open", "size": 10, "color": TEXT},
         hovertemplate="labelled anomaly, score %{x:.4g}<extra></extra>",
     )  # fmt: skip
 
+    figure.update_layout(
+        yaxis={"domain": [0.1, 1]},
+        yaxis2={"domain": [0, 0.07], "range": [-1, 1], "visible": False, "fixedrange": True},
+        xaxis={"anchor": "y2"},
+    )
+
 
 def _threshold_line(figure: Figure, place: float) -> None:
-    figure.add_shape(type="line", x0=place, x1=place, y0=0, y1=1, yref="paper", line={"color": TEXT, "width": 1.5, "dash": "dash"})
-    figure.add_annotation(x=place, y=1, yref="paper", text="threshold", showarrow=False, yanchor="top", xanchor="left", xshift=6, font={"color": TEXT})
+    figure.add_shape(
+        type="line",
+        x0=place,
+        x1=place,
+        y0=0,
+        y1=1,
+        yref="paper",
+        line={"color": TEXT, "width": 1.5, "dash": "dash"},
+    )
+    figure.add_annotation(
+        x=place,
+        y=1,
+        yref="paper",
+        text="threshold",
+        showarrow=False,
+        yanchor="top",
+        xanchor="left",
+        xshift=6,
+        font={"color": TEXT},
+    )
 
 
 def _series(history: Epochs, key: str) -> Floats:
@@ -220,11 +201,25 @@ def _series(history: Epochs, key: str) -> Floats:
     return np.array([np.nan if epoch.get(key) is None else epoch[key] for epoch in history], dtype=np.float64)
 
 
-def _add_curve(figure: Figure, history: Epochs, key: str, name: str, colour: str, *, dash: str = "solid", row: int | None = None) -> None:
+def _had_suspects(history: Epochs) -> bool:
+    return bool(np.isfinite(_series(history, "overlap")).any() or (_series(history, "flipped") > 0).any())
+
+
+def _add_curve(
+    figure: Figure,
+    history: Epochs,
+    key: str,
+    name: str,
+    colour: str,
+    *,
+    dash: str = "solid",
+    row: int | None = None,
+) -> None:
     values = _series(history, key)
     figure.add_scatter(
         x=_epochs(history), y=[float(f"{value:.5g}") if math.isfinite(value) else None for value in values],
-        mode="lines" if len(values) > 1 else "markers", name=name, line={"color": colour, "width": 2, "dash": dash},
+        mode="lines" if len(values) > 1 else "markers", name=name,
+        line={"color": colour, "width": 2, "dash": dash},
         hovertemplate="epoch %{x}: %{y:.4g}<extra>" + name + "</extra>",
         row=row, col=row and 1,
     )  # fmt: skip
@@ -238,10 +233,25 @@ def _shade_warmup(figure: Figure, history: Epochs, warmup: int) -> None:
     epochs = _epochs(history)
     if not 0 < warmup < len(epochs):
         return
-    figure.add_vrect(x0=epochs[0], x1=epochs[warmup], fillcolor=GRID, opacity=0.5, line_width=0, layer="below")
-    figure.add_annotation(x=epochs[0], y=1, yref="paper", text="warm-up", showarrow=False, yanchor="bottom", xanchor="left", font={"color": MUTED})
+    figure.add_vrect(
+        x0=epochs[0] - 0.5, x1=epochs[warmup] - 0.5, fillcolor=GRID, opacity=0.5, line_width=0, layer="below"
+    )
+    figure.add_annotation(
+        x=epochs[0] - 0.5,
+        y=1,
+        yref="paper",
+        text="warm-up",
+        showarrow=False,
+        yanchor="bottom",
+        xanchor="left",
+        font={"color": MUTED},
+    )
 
 
 def _last_values(history: Epochs, shown: Sequence[tuple[str, str, str]]) -> list[str]:
-    lasts = [(name, values[np.isfinite(values)][-1]) for key, name, _ in shown if len(values := _series(history, key))]
+    lasts = [
+        (name, values[np.isfinite(values)][-1])
+        for key, name, _ in shown
+        if len(values := _series(history, key))
+    ]
     return [f"{name.capitalize()}: {show_share(float(last))} in the last epoch." for name, last in lasts]

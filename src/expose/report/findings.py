@@ -42,7 +42,7 @@ class Reason:
 
 @dataclass(frozen=True)
 class Suspect:
-    """One of the most anomalous rows. ``weight`` is its latent label in training, None for rows not trained on."""
+    """One of the most anomalous rows. ``weight`` is its latent label, None for a row not trained on."""
 
     rank: int
     row: int
@@ -111,8 +111,10 @@ def examine(
     rows = _ranked_rows(detector, scores, trained_on)[:top]
     sample = _sample(scores, rows, detector.encoder_.n_features_out)
     encoded = _encode(detector, table, sample)
-    typical = _typical(scores, sample)
-    found = attribute(detector._score_encoded, encoded[: len(rows)], encoded[typical], detector.encoder_.groups)
+    typical = _typical(detector, scores, sample)
+    found = attribute(
+        detector._score_encoded, encoded[: len(rows)], encoded[typical], detector.encoder_.groups
+    )
     reasons = _reasons(detector, table, rows, sample[typical], found)
     apart = _disagreements(detector, table, rows)
     threshold = float(detector.threshold_score())
@@ -139,8 +141,8 @@ def _known_labels(labels: Any, n_rows: int) -> npt.NDArray[np.int_] | None:
     known = np.asarray(labels)
     if known.shape != (n_rows,) or not np.isin(known, (-1, 0, 1)).all():
         raise InputError(
-            f"labels must hold {n_rows:,} values, one per row, each 1 (anomaly), 0 (normal) or -1 (unknown); got shape "
-            f"{known.shape} with values such as {show_text(known.reshape(-1)[:5].tolist())}."
+            f"labels must hold {n_rows:,} values, one per row, each 1 (anomaly), 0 (normal) or -1 (unknown); "
+            f"got shape {known.shape} with values such as {show_text(known.reshape(-1)[:5].tolist())}."
         )
     return known.astype(np.int_)
 
@@ -192,14 +194,20 @@ def _encode(detector: AnomalyDetector, table: Table, rows: Rows) -> npt.NDArray[
         return detector.encoder_.transform(table.take(rows))
 
 
-def _typical(scores: Floats, sample: Rows) -> Rows:
-    """Positions in the sample of the rows in the less anomalous half of the data, at least one."""
-    typical = np.flatnonzero(scores[sample] <= np.median(scores))
-    return typical if typical.size else np.array([int(np.argmin(scores[sample]))])
+def _typical(detector: AnomalyDetector, scores: Floats, sample: Rows) -> Rows:
+    """Positions in the sample of rows as ordinary as half the training rows, else of its own lower half."""
+    typical = np.flatnonzero(scores[sample] <= np.median(detector.training_scores_))
+    return (
+        typical
+        if typical.size >= FEWEST_TYPICAL
+        else np.flatnonzero(scores[sample] <= np.median(scores[sample]))
+    )
 
 
 def _ids_of(columns: Mapping[str, Sequence[Any]], row: int) -> tuple[tuple[str, str], ...]:
-    return tuple((show_text(name) if name else "", show_text(values[row])) for name, values in columns.items())
+    return tuple(
+        (show_text(name) if name else "", show_text(values[row])) for name, values in columns.items()
+    )
 
 
 def _disagreements(detector: AnomalyDetector, table: Table, rows: Rows) -> list[float | None]:
@@ -217,31 +225,38 @@ def _reasons(
     mine, usual = table.take(rows), table.take(typical[:DESCRIBED_ROWS])
     place_of = _places(detector, table)
     shown = [
-        [(int(column), float(share)) for column, share in zip(columns, parts, strict=True) if share >= SMALLEST_SHARE]
-        for columns, parts in zip(found.columns[:, :MOST_REASONS], found.shares()[:, :MOST_REASONS], strict=True)
+        [
+            (int(column), float(share))
+            for column, share in zip(columns, parts, strict=True)
+            if share >= SMALLEST_SHARE
+        ]
+        for columns, parts in zip(
+            found.columns[:, :MOST_REASONS], found.shares()[:, :MOST_REASONS], strict=True
+        )
     ]
     columns = {column for row in shown for column, _ in row}
     values = {column: _cells(mine, place_of[column]) for column in columns}
     described = {column: describe_typical(_cells(usual, place_of[column])) for column in columns}
     names = {column: show_text(table.names[place_of[column]]) for column in columns}
     return [
-        tuple(Reason(names[column], show_value(values[column][place]), described[column], share) for column, share in row)
+        tuple(
+            Reason(names[column], show_value(values[column][place]), described[column], share)
+            for column, share in row
+        )
         for place, row in enumerate(shown)
     ]
 
 
 def _places(detector: AnomalyDetector, table: Table) -> list[int]:
-    """Where in the table each group of encoded columns comes from: by name, or by position in a bare array."""
+    """Where in the table each training column is: by name, or by position where either side has no names."""
     names = [name for name, _ in detector.encoder_.groups]
+    if not (detector.encoder_.named and table.named):
+        return list(range(len(names)))
     by_name = {name: place for place, name in enumerate(table.names)}
-    if set(names) <= by_name.keys():
-        return [by_name[name] for name in names]
-    trained = getattr(detector, "feature_names_in_", [f"x{place}" for place in range(detector.n_features_in_)])
-    by_position = {str(name): place for place, name in enumerate(trained)}
-    return [by_position[name] for name in names]
+    return [by_name[name] for name in names]
 
 
 def _cells(table: Table, place: int) -> list[Any]:
     column = table.at(place)
     values = column if isinstance(column, np.ndarray) else column.values()
-    return (values.astype(bool) if place in table.booleans else values).tolist()
+    return list((values.astype(bool) if place in table.booleans else values).tolist())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from expose.report import about, figures
+from expose.report.canvas import Drawing, require_plotly
 from expose.report.findings import Findings, examine
 from expose.report.plane import project
 from expose.report.typical import show_number, show_share, show_text
@@ -45,7 +46,8 @@ def build_report(
     title : str
         Heading of the page.
     command : str, optional
-        What to run to get this report again. Without it: the command stored with the model, or the Python call.
+        What to run to get this report again. Without it: the command stored with the model, or the Python
+        call.
     top : int
         How many suspects to explain, 1 to 200.
 
@@ -70,10 +72,9 @@ def build_report(
     >>> page.startswith("<!doctype html>"), len(page) < 6_000_000
     (True, True)
     """
-    figures.require_plotly()
+    require_plotly()
     findings = examine(detector, X, ids=ids, labels=labels, top=top)
     exposure, rule = about.exposure_name(detector)
-    contamination = about.contamination_of(detector)
     return _render(
         title=show_text(title, 200),
         written=datetime.now(UTC),
@@ -83,9 +84,8 @@ def build_report(
         rule=rule,
         n_columns=int(detector.n_features_in_),
         members=int(detector.members),
-        trained_rows=int(detector.n_rows_),
-        contamination=contamination,
-        interval=about.describe_interval(contamination),
+        trained_rows=len(detector.training_scores_),
+        contamination=about.contamination_of(detector),
         check=_against_labels(findings),
         drawings=_drawings(detector, findings),
         notes=about.notes_of(detector),
@@ -152,7 +152,7 @@ def _render(**facts: Any) -> str:
     return template.render(**facts, plotly=get_plotlyjs())
 
 
-def _drawings(detector: AnomalyDetector, findings: Findings) -> dict[str, figures.Drawing | None]:
+def _drawings(detector: AnomalyDetector, findings: Findings) -> dict[str, Drawing | None]:
     history = _thinned(detector.history_)
     return {
         "scores": figures.score_distribution(findings.scores, findings.threshold, findings.labels),
@@ -162,7 +162,7 @@ def _drawings(detector: AnomalyDetector, findings: Findings) -> dict[str, figure
     }
 
 
-def _map(findings: Findings) -> figures.Drawing:
+def _map(findings: Findings) -> Drawing:
     points, shares = project(findings.encoded)
     names = [suspect.name for suspect in findings.suspects]
     names += [f"row {row}" for row in findings.sample[len(names) :]]

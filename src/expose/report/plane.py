@@ -45,8 +45,9 @@ def project(encoded: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], 
 
 
 def _scaled(encoded: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """Centre on the median, divide by the interquartile range (by the standard deviation where that is zero)."""
+    """Centre on the median, divide by the interquartile range, or the standard deviation where that is 0."""
     low, middle, high = np.quantile(encoded, [0.25, 0.5, 0.75], axis=0)
     spread = high - low
     spread = np.where(spread > 0, spread, encoded.std(axis=0, dtype=np.float64))
-    return np.clip((encoded - middle) / np.where(spread > 0, spread, 1.0), -FURTHEST, FURTHEST)
+    scaled = (encoded - middle) / np.where(spread > 0, spread, 1.0)
+    return np.asarray(np.clip(scaled, -FURTHEST, FURTHEST), dtype=np.float64)

@@ -26,7 +26,7 @@ def is_missing(value: Value) -> bool:
     >>> is_missing(None), is_missing(float("nan")), is_missing("")
     (True, True, False)
     """
-    return value is None or bool(value != value)
+    return value is None or bool(value != value)  # noqa: PLR0124 - NaN and NaT differ from themselves
 
 
 def show_value(value: Value) -> str:
@@ -34,6 +34,8 @@ def show_value(value: Value) -> str:
 
     Examples
     --------
+    >>> show_value(datetime(2025, 1, 31)), show_value(datetime(2025, 1, 31, 9, 30))
+    ('2025-01-31', '2025-01-31 09:30')
     >>> show_value(1234567.0), show_value(0.00012345), show_value(None), show_value("a" * 100)[-3:]
     ('1,234,567', '0.0001234', 'missing', 'aa…')
     """
@@ -44,7 +46,7 @@ def show_value(value: Value) -> str:
     if isinstance(value, int | float | np.number):
         return show_number(float(value))
     if isinstance(value, datetime):
-        return value.isoformat(sep=" ", timespec="auto")
+        return value.isoformat(sep=" ").removesuffix(":00").removesuffix(" 00:00")
     return show_text(value)
 
 
@@ -64,11 +66,11 @@ def show_number(number: float) -> str:
 
 
 def show_text(value: Value, longest: int = LONGEST_TEXT) -> str:
-    """Turn anything into text of bounded length without control characters or broken code points.
+    r"""Turn anything into text of bounded length without control characters or broken code points.
 
     Examples
     --------
-    >>> show_text("two\\nlines"), show_text("\\ud800"), show_text("  ")
+    >>> show_text("two\nlines"), show_text("\ud800"), show_text("  ")
     ('two lines', '?', '(blank)')
     """
     cut = str(value)[: longest + 1]
