@@ -1,7 +1,8 @@
 """Tables in: any frame, array or file becomes a float32 matrix with a schema that is enforced."""
 
 from expose.inputs.encoder import TableEncoder
+from expose.inputs.files import Roles, read, scan, split, writer
 from expose.inputs.frames import Table, as_table, is_frame
 from expose.inputs.scaling import DEFAULT_SCALING, SCALINGS
 
-__all__ = ["DEFAULT_SCALING", "SCALINGS", "Table", "TableEncoder", "as_table", "is_frame"]
+__all__ = ["DEFAULT_SCALING", "SCALINGS", "Roles", "Table", "TableEncoder", "as_table", "is_frame", "read", "scan", "split", "writer"]

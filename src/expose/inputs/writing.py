@@ -1,0 +1,164 @@
+"""Tables to files, batch by batch: complete under their name, or not there at all."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Final
+
+import pyarrow as pa
+import pyarrow.csv as arrow_csv
+import pyarrow.parquet as pq
+
+from expose.atomic import all_or_nothing
+from expose.errors import InputError
+
+_FORMATS: Final = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
+
+
+class Sink:
+    """Takes batches of rows, all with the columns of the first one."""
+
+    def __init__(self, file: IO[bytes], suffix: str) -> None:
+        self._file, self._suffix = file, suffix
+        self._writer: Any = None
+        self._stack = ExitStack()
+        self._schema: Any = None
+        self.n_rows = 0
+
+    def write(self, rows: Any) -> None:
+        """Append an Arrow table or record batch.
+
+        Raises
+        ------
+        InputError
+            When its columns differ from those of the first one.
+        """
+        table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
+        if self._writer is None:
+            self._open(table.schema.remove_metadata())
+        self._writer.write_table(self._fitting(table))
+        self.n_rows += table.num_rows
+
+    def _open(self, schema: Any) -> None:
+        if self._suffix == ".parquet":
+            self._schema = schema
+            self._writer = self._stack.enter_context(pq.ParquetWriter(self._file, schema, compression="zstd"))
+            return
+        self._schema = pa.schema([(field.name, _plain(field.type)) for field in schema])
+        file: Any = self._file
+        if self._suffix.endswith(".gz"):
+            file = self._stack.enter_context(pa.CompressedOutputStream(file, "gzip"))
+        options = arrow_csv.WriteOptions(delimiter="\t" if self._suffix.startswith(".tsv") else ",")
+        self._writer = self._stack.enter_context(arrow_csv.CSVWriter(file, self._schema, write_options=options))
+
+    def _fitting(self, table: Any) -> Any:
+        """Return the rows under the schema of the first ones."""
+        table = table.replace_schema_metadata(None)
+        if table.schema == self._schema:
+            return table
+        if table.column_names != self._schema.names:
+            raise InputError(f"every batch must have the columns {self._schema.names}; got {table.column_names}")
+        try:
+            return table.cast(self._schema)
+        except pa.ArrowInvalid as error:
+            raise InputError(f"a batch does not fit the types of the first one: {error}") from error
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._writer is None:
+            raise InputError("there was nothing to write: no batch was given")
+        self._stack.close()
+
+    def abandon(self) -> None:
+        """Close without complaint what can be closed."""
+        with suppress(Exception):
+            self._stack.close()
+
+
+def _plain(arrow_type: Any) -> Any:
+    """Return the type a column has in a CSV file."""
+    return arrow_type.value_type if pa.types.is_dictionary(arrow_type) else arrow_type
+
+
+@contextmanager
+def writer(target: str | Path) -> Iterator[Sink]:
+    """Open a file for batches of rows; it appears under its name only when all are written.
+
+    Parameters
+    ----------
+    target : str or Path
+        .parquet, .csv, .csv.gz, .tsv or .tsv.gz; "-" writes CSV to standard output. An existing file is
+        replaced at the end; on any error it stays as it was, and nothing else is left behind.
+
+    Yields
+    ------
+    Sink
+        Its ``write(batch)`` takes Arrow tables and record batches.
+
+    Raises
+    ------
+    OSError
+        When the place cannot be written to, or the disk is full.
+    InputError
+        When the name does not tell the format, or batches differ in their columns.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "scores.csv"
+    >>> with writer(target) as sink:
+    ...     sink.write(pa.table({"row": [0, 1], "anomaly_score": [0.5, 2.0]}))
+    >>> target.read_text().splitlines()
+    ['"row","anomaly_score"', '0,0.5', '1,2']
+    """
+    if str(target) == "-":
+        with _filled(sys.stdout.buffer, ".csv") as sink:
+            yield sink
+        return
+    path = Path(os.path.realpath(target))  # a link stays a link
+    if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe cannot be replaced
+        with _said(path), path.open("wb", buffering=0) as file, _filled(file, _format(path, ".csv")) as sink:
+            yield sink
+        return
+    if path.is_dir():
+        raise IsADirectoryError(f"cannot write {path}: it is a folder. Name a file in it.")
+    suffix = _format(path)
+    with all_or_nothing(path) as draft:
+        with draft.open("xb") as file, _filled(file, suffix) as sink:
+            yield sink
+        draft.replace(path)
+
+
+def _format(path: Path, default: str = "") -> str:
+    name = path.name.lower()
+    for suffix in _FORMATS:
+        if name.endswith(suffix):
+            return suffix
+    if default:
+        return default
+    raise InputError(f"{path}: cannot tell the format from the name; expected one of {', '.join(_FORMATS)}")
+
+
+@contextmanager
+def _filled(file: IO[bytes], suffix: str) -> Iterator[Sink]:
+    """Give a sink over an open file, and see to it that all bytes are out."""
+    sink = Sink(file, suffix)
+    try:
+        yield sink
+        sink.close()
+        if not file.closed:  # packing closes it
+            file.flush()
+    finally:
+        sink.abandon()
+
+
+@contextmanager
+def _said(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise type(error)(error.errno, f"Cannot write {path}: {error.strerror or error}") from error
