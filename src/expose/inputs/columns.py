@@ -200,10 +200,10 @@ def _from_dictionary(encoded: Any) -> Categories:
     if isinstance(encoded, pa.ChunkedArray):  # combine_chunks keeps an empty column chunked in some versions
         encoded = encoded.chunk(0) if encoded.num_chunks else pa.array([], pa.string()).dictionary_encode()
     codes = encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-    return _distinct(codes, encoded.dictionary.to_pylist())
+    return distinct(codes, encoded.dictionary.to_pylist())
 
 
-def _distinct(codes: NDArray[np.int64], values: Sequence[Any]) -> Categories:
+def distinct(codes: NDArray[np.int64], values: Sequence[Any]) -> Categories:
     """Give equal keys one code, and -1 to the missing ones (None, NaN and the empty text)."""
     place: dict[str, int] = {}
     renamed = np.full(len(values) + 1, -1, dtype=np.int64)  # the last one serves the code -1

@@ -140,6 +140,7 @@ class TableEncoder:
             (name, slice(start, int(end))) for name, start, end in zip(self.names, starts, ends, strict=True)
         ]
         self._numbers = self._number_plan(starts)
+        self._unused = [(i, c) for i, c in enumerate(columns) if isinstance(c, NumberColumn) and not c.used]
 
     def _number_plan(self, starts: Sequence[int]) -> _Numbers:
         chosen = [(i, c) for i, c in enumerate(self.columns) if isinstance(c, NumberColumn) and c.used]
@@ -189,6 +190,7 @@ class TableEncoder:
         table = as_table(table)
         places = self._match(table)
         out = np.zeros((table.n_rows, self.n_features_out), dtype=np.float32)
+        self._check_unused(table, places)
         self._encode_numbers(table, places, out)
         for (_, encoded), column, place in zip(self.groups, self.columns, places.tolist(), strict=True):
             if isinstance(column, TimeColumn):
@@ -218,6 +220,21 @@ class TableEncoder:
         if extra:
             warn(f"ignored {len(extra)} column(s) that were not there in training: {listing(extra)}")
         return np.array([position[name] for name in self.names], dtype=np.intp)
+
+    def _check_unused(self, table: Table, places: NDArray[np.intp]) -> None:
+        """Warn when a column that never varied in training does now: nothing was learned of it."""
+        changed = []
+        for i, schema in self._unused:
+            column = table.at(places[i])
+            if isinstance(column, np.ndarray):
+                now = ~np.isnan(column) if schema.constant is None else ~np.isnan(column) & (column != schema.constant)
+            else:
+                now = ~column.missing
+            if now.any():
+                changed.append(schema.name)
+        if changed:
+            warn(f"{len(changed)} column(s) had the same value or none in every training row and are not used, but "
+                 f"hold others now: {listing(changed)}")
 
     def _encode_numbers(self, table: Table, places: NDArray[np.intp], out: NDArray[np.float32]) -> None:
         plan = self._numbers

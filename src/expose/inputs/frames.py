@@ -22,6 +22,7 @@ from expose.inputs.columns import (
     Times,
     column_from_arrow,
     column_from_objects,
+    distinct,
     fill_numbers,
     kind_of,
 )
@@ -223,7 +224,7 @@ def is_frame(X: Any) -> bool:
         return True
     if isinstance(X, np.ndarray | list | tuple) or hasattr(X, "tocsr"):
         return False
-    return not isinstance(X, type) and hasattr(X, "columns") or hasattr(X, "__arrow_c_stream__")
+    return hasattr(type(X), "columns") or hasattr(X, "__arrow_c_stream__")
 
 
 def _from_other(source: Any) -> Table:
@@ -326,8 +327,12 @@ def _from_series(series: Any, name: str) -> Column:
         return column_from_objects(series.to_numpy(), name, parse_text=False)
     if getattr(dtype, "kind", "O") == "c":
         raise InputError(f"column {name!r} holds complex numbers; give its real and imaginary part as two columns")
+    if hasattr(dtype, "categories"):
+        return distinct(series.cat.codes.to_numpy().astype(np.int64), list(dtype.categories))
     if str(dtype).startswith("period"):
         series = series.dt.to_timestamp()
+    if str(dtype).startswith("interval"):
+        series = series.astype(str)
     try:
         array = pa.array(series, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
