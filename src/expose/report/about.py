@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from expose.report.typical import show_share, show_text
+from expose.report.typical import clean_text, show_share, show_text
 
 if TYPE_CHECKING:
     from expose.estimators.detector import AnomalyDetector
@@ -66,7 +66,7 @@ def command_for(detector: AnomalyDetector, command: str | None) -> str:
     """Command given, else the one stored with the model, else the Python call that trained it."""
     stored = detector.metadata_.get("command")
     text = str(command or stored or f"{type(detector).__name__}({_changed_parameters(detector)}).fit(X)")
-    return text[:LONGEST_COMMAND].encode("utf-8", "replace").decode("utf-8")
+    return clean_text(text[:LONGEST_COMMAND], keep="\n\t")
 
 
 def parameters_of(detector: AnomalyDetector) -> dict[str, str]:

@@ -68,8 +68,10 @@ def stacked_figure(y_titles: Sequence[str]) -> Figure:
 
 
 def _styled(figure: Figure) -> Figure:
-    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": GRID, "automargin": True,
-            "title_font_color": MUTED, "tickfont_color": MUTED, "title_standoff": 10, "fixedrange": True}  # fmt: skip
+    axis = {
+        "gridcolor": GRID, "zeroline": False, "linecolor": GRID, "automargin": True, "fixedrange": True,
+        "title_font": {"color": MUTED, "size": 13}, "tickfont_color": MUTED, "title_standoff": 10,
+    }  # fmt: skip
     figure.update_xaxes(**axis, showgrid=False)
     figure.update_yaxes(**axis)
     figure.update_layout(

@@ -122,8 +122,7 @@ def plane_map(
     names : n strings
         Shown when pointing at a dot; any text is safe.
     """
-    ordered = zip(("first", "second"), shares, strict=True)
-    titles = [f"{order} direction ({show_share(share)} of the variation)" for order, share in ordered]
+    titles = [f"direction {i}: {show_share(share)} of variation" for i, share in enumerate(shares, 1)]
     figure = empty_figure(*titles)
     styles = (
         (~flagged, "not flagged", NORMAL, "circle", 5, 0.45),

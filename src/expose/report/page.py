@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -135,7 +136,8 @@ def write_report(path: str | os.PathLike[str], detector: AnomalyDetector, X: Any
             "Choose a file in a folder that exists, that you may write to, and that has some 6 MB to spare",
         ) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
     return target
 
 

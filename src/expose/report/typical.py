@@ -46,7 +46,7 @@ def show_value(value: Value) -> str:
     if isinstance(value, int | float | np.number):
         return show_number(float(value))
     if isinstance(value, datetime):
-        return value.isoformat(sep=" ").removesuffix(":00").removesuffix(" 00:00")
+        return value.replace(tzinfo=None).isoformat(sep=" ").removesuffix(":00").removesuffix(" 00:00")
     return show_text(value)
 
 
@@ -73,12 +73,23 @@ def show_text(value: Value, longest: int = LONGEST_TEXT) -> str:
     >>> show_text("two\nlines"), show_text("\ud800"), show_text("  ")
     ('two lines', '?', '(blank)')
     """
-    cut = str(value)[: longest + 1]
-    visible = "".join(" " if unicodedata.category(sign) in {"Cc", "Cf"} else sign for sign in cut)
-    clean = visible.encode("utf-8", "replace").decode("utf-8")
+    clean = clean_text(str(value)[: longest + 1])
     if not clean.strip():
         return "(blank)"
     return clean if len(clean) <= longest else clean[: longest - 1] + "…"
+
+
+def clean_text(text: str, *, keep: str = "") -> str:
+    r"""Put a blank for each control or direction character but those in ``keep``, "?" for half code points.
+
+    Examples
+    --------
+    >>> clean_text("a\tb\n", keep="\n")
+    'a b\n'
+    """
+    hidden = {"Cc", "Cf"}
+    signs = (" " if unicodedata.category(sign) in hidden and sign not in keep else sign for sign in text)
+    return "".join(signs).encode("utf-8", "replace").decode("utf-8")
 
 
 def show_share(share: float) -> str:

@@ -1,0 +1,246 @@
+"""The page: what it says, that nothing in the data can break it, and that it stays small."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import signal
+import sys
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from expose.errors import InputError, MissingExtraError
+from expose.report import build_report, write_report
+from expose.report.findings import examine
+
+MEGABYTE = 1_000_000
+HOSTILE = "<img src=x onerror=alert(1)>\"'&</script><script>alert(2)</script>"
+
+
+def body(page: str) -> str:
+    """Return the page without the plotting library."""
+    return page[: page.index("<noscript>")]
+
+
+def words(page: str) -> str:
+    """Return the visible text of the page, on one line."""
+    visible = re.sub(r"<(style|script)\b.*?</\1>", " ", body(page), flags=re.DOTALL)
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]*>", "", visible)))
+
+
+def figure(page: str, key: str) -> dict[str, Any]:
+    return json.loads(re.search(rf'id="figure-{key}">(.*?)</script>', page, re.DOTALL)[1])
+
+
+def numbers(packed: dict[str, str]) -> np.ndarray:
+    """Return an array that plotly packed as base64."""
+    return np.frombuffer(base64.b64decode(packed["bdata"]), dtype=packed["dtype"])
+
+
+def test_summary_suspects_and_reasons_are_on_the_page(make_detector, payments):
+    page = words(
+        build_report(make_detector(payments), payments, title="Payments", command="expose report m p")
+    )
+    for said in (
+        "Payments",
+        "8 of 400 rows stand out (2 %)",
+        "1 % to 4 %",
+        "ntl",
+        "soft",
+        "expose report m p",
+    ):
+        assert said in page
+    assert "amount 98,765" in page
+    assert "42 rows occur twice" in page.replace("Noticed", "")
+
+
+def test_planted_values_lead_the_list_with_what_is_typical(make_detector, payments):
+    suspects = examine(make_detector(payments), payments).suspects
+    by_row = {suspect.row: suspect for suspect in suspects}
+    assert suspects[0].row == 7
+    assert (by_row[7].reasons[0].column, by_row[11].reasons[0].column) == ("amount", "hour")
+    assert re.fullmatch(r"1[89]\S* \(\S+ to \S+\)", by_row[7].reasons[0].typical)
+    assert [reason.share for reason in by_row[7].reasons] == sorted(
+        (reason.share for reason in by_row[7].reasons), reverse=True
+    )
+
+
+def test_columns_in_another_order_or_with_extra_ones_are_explained_by_name(make_detector, payments):
+    detector = make_detector(payments)
+    straight = examine(detector, payments).suspects
+    turned = examine(detector, payments.assign(extra=1)[["extra", *reversed(payments.columns)]]).suspects
+    assert [s.reasons for s in straight] == [s.reasons for s in turned]
+
+
+def test_a_bare_array_is_explained_by_position(make_detector):
+    rows = np.random.default_rng(0).normal(size=(200, 4))
+    rows[5, 2] = 30
+    first = examine(make_detector(rows), rows).suspects[0]
+    assert (first.row, first.reasons[0].column, first.reasons[0].value) == (5, "x2", "30")
+
+
+def test_hostile_names_values_ids_notes_and_titles_are_only_text(make_detector):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({HOSTILE: rng.normal(size=60), "kind": ["a"] * 59 + [HOSTILE]})
+    frame.iloc[59, 0] = 50.0
+    detector = make_detector(frame)
+    detector.notes_ = [HOSTILE]
+    page = build_report(detector, frame, ids={HOSTILE: [HOSTILE] * 60}, title=HOSTILE, command=HOSTILE)
+    assert "<img" not in body(page)
+    assert "<script>alert" not in page
+    assert page.count("<script") - page.split("<noscript>")[1].count("<script") == body(page).count("<script")
+    assert body(page).count("<script") == 4
+    assert HOSTILE[:20] in words(page)
+    assert "&lt;img" in json.dumps(figure(page, "map")["data"][1]["text"])
+
+
+@pytest.mark.parametrize("odd", ["\ud800", "\x00", "a\u202eb", "x" * 100_000])
+def test_odd_text_is_cleaned_and_cut(make_detector, tmp_path, odd):
+    rows = np.random.default_rng(0).normal(size=(50, 2))
+    page = write_report(
+        tmp_path / "r.html", make_detector(rows), rows, ids=[odd] * 50, title=odd, command="run " + odd
+    )
+    text = page.read_text(encoding="utf-8")
+    assert "\u202e" not in text
+    assert "\x00" not in text
+    assert len(body(text)) < MEGABYTE / 2
+
+
+def test_ids_name_the_suspects(make_detector, payments):
+    named = [f"customer-{i}" for i in range(400)]
+    detector = make_detector(payments)
+    frames = (named, {"id": named}, pd.DataFrame({"id": named}), pa.table({"id": named}))
+    for ids in frames:
+        assert examine(detector, payments, ids=ids).suspects[0].name == "customer-7"
+    assert examine(detector, payments).suspects[0].name == "row 7"
+    both = examine(detector, payments, ids={"id": named, "n": range(400)}).suspects[0]
+    assert both.name == "customer-7, 7"
+
+
+def test_labels_are_compared_but_never_used(make_detector, payments):
+    detector, labels = make_detector(payments), np.full(400, -1)
+    labels[[7, 11]], labels[100:200] = 1, 0
+    page = words(build_report(detector, payments, labels=labels))
+    assert "AUROC against labels" in page
+    assert "2 of 20" in page
+    assert "The labels of 102 rows (2 anomalies)" in page
+    without = examine(detector, payments)
+    assert [s.row for s in examine(detector, payments, labels=labels).suspects] == [
+        s.row for s in without.suspects
+    ]
+    assert "AUROC" not in words(build_report(detector, payments, labels=np.full(400, -1)))
+
+
+def test_members_show_how_far_they_differ(make_detector, payments):
+    assert "members differ by 0.125" in words(build_report(make_detector(payments, members=3), payments))
+    assert "members differ" not in words(build_report(make_detector(payments), payments))
+
+
+def test_no_history_and_no_suspects_are_said_in_words(make_detector, payments):
+    page = build_report(make_detector(payments, epochs=0), payments)
+    assert "no training history" in words(page)
+    assert 'id="figure-training"' not in page
+    blind = build_report(make_detector(payments, exposure="blind"), payments)
+    assert "the blind exposure trusts every row" in words(blind)
+    assert 'id="figure-churn"' not in blind
+    assert 'id="figure-training"' in blind
+
+
+def test_new_rows_are_not_called_training_rows(make_detector, payments):
+    detector = make_detector(payments)
+    new = payments.iloc[:50].reset_index(drop=True)
+    page = words(build_report(detector, new))
+    assert "trained on 400 other rows" in page
+    assert "counted as" not in page
+    assert "counted as anomaly in training" in words(build_report(detector, payments))
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 5])
+def test_a_handful_of_rows_gives_a_page(make_detector, payments, n_rows):
+    new = payments.iloc[7 : 7 + n_rows].reset_index(drop=True)
+    assert "so “typical” is rough" in words(build_report(make_detector(payments), new))
+
+
+def test_constant_scores_give_a_page(make_detector):
+    rows = np.ones((30, 3))
+    page = build_report(make_detector(rows), rows)
+    assert "None of the 30 rows lies above the threshold" in words(page)
+
+
+def test_every_row_is_counted_once_in_the_histogram_and_the_flagged_ones_apart(make_detector, payments):
+    bars = figure(build_report(make_detector(payments), payments), "scores")["data"]
+    assert [int(numbers(bar["y"]).sum()) for bar in bars] == [392, 8]
+
+
+@pytest.mark.parametrize("shape", [(200_000, 5), (300, 5_000)])
+def test_the_file_stays_below_six_megabytes(make_detector, tmp_path, shape):
+    rows = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    detector = make_detector(rows[:1000], epochs=5_000, members=2)
+    detector.notes_ = ["n" * 5_000] * 5_000
+    page = write_report(tmp_path / "big.html", detector, rows, ids=["i" * 1000] * len(rows), top=200)
+    assert page.stat().st_size < 6 * MEGABYTE
+
+
+def test_nothing_is_loaded_from_anywhere(make_detector, payments):
+    page = body(build_report(make_detector(payments), payments))
+    assert not re.findall(r"""(?:src|href)\s*=\s*["']?(?!#)[^"'>\s]+""", page)
+    assert "@import" not in page
+    assert "url(" not in page
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"top": 0}, "from 1 to 200; got 0"),
+        ({"top": 201}, "from 1 to 200; got 201"),
+        ({"labels": [1, 0]}, "400 values"),
+        ({"labels": [7] * 400}, "1 \\(anomaly\\)"),
+        ({"ids": ["a"]}, "each of the 400 rows"),
+        ({"ids": {"key": ["a"]}}, "key has 1 values"),
+    ],
+)
+def test_what_does_not_fit_the_rows_is_refused(make_detector, payments, wrong, message):
+    with pytest.raises(InputError, match=message):
+        build_report(make_detector(payments), payments, **wrong)
+
+
+def test_without_plotly_the_message_says_how_to_get_it(make_detector, payments, monkeypatch):
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    monkeypatch.setitem(sys.modules, "plotly.graph_objects", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'expose\[report\]'"):
+        build_report(make_detector(payments), payments)
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(make_detector, payments, tmp_path):
+    target = tmp_path / "report.html"
+    target.write_text("old")
+    with pytest.raises(InputError):
+        write_report(target, make_detector(payments), payments, top=0)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("report.html", "old")]
+
+
+@pytest.mark.parametrize("place", ["missing/report.html", "."])
+def test_a_target_that_cannot_be_written_is_refused_before_the_work(tmp_path, place):
+    with pytest.raises(OSError, match=r"could not be written to .* Choose a file in a folder that exists"):
+        write_report(tmp_path / place, None, None)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_leaves_nothing_behind(make_detector, payments, tmp_path):
+    resource = pytest.importorskip("resource", reason="needs POSIX file size limits")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(OSError, match="could not be written .* some 6 MB to spare"):
+            write_report(tmp_path / "report.html", make_detector(payments), payments)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,135 @@
+"""Values in words, plots and the plane: the corners that whole pages do not reach."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import re
+from datetime import UTC, datetime
+from importlib.resources import files
+
+import numpy as np
+import pytest
+
+from expose.report.figures import score_distribution, suspect_churn, training_curves
+from expose.report.plane import project
+from expose.report.typical import describe_typical, is_missing, show_value
+
+
+@pytest.mark.parametrize("module", ["attribution", "plane", "typical", "page"])
+def test_examples_of_the_docstrings_hold(module):
+    outcome = doctest.testmod(importlib.import_module(f"expose.report.{module}"))
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (True, "yes"),
+        (np.bool_(False), "no"),
+        (np.float32(0.25), "0.25"),
+        (-3, "-3"),
+        (1e308, "1e+308"),
+        (5e-324, "4.941e-324"),
+        (123456.789, "123,457"),
+        (float("nan"), "missing"),
+        (datetime(2025, 3, 1, 7, 5, tzinfo=UTC), "2025-03-01 07:05"),
+        ("", "(blank)"),
+    ],
+)
+def test_a_cell_in_words(value, words):
+    assert show_value(value) == words
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([], "missing in 100 %"),
+        ([None, None, None, 1.0], "missing in 75 %"),
+        ([0.0] * 9 + [1.0], "0 in 90 %"),
+        ([True, False, False, False], "no in 75 %"),
+        ([4.0, 4.0, 4.0, 4.0, 5.0, 6.0] + [4.0] * 100, "4"),
+        (["a", "b", "c", "d"], "4 different values"),
+        ([datetime(2025, 1, 1), datetime(2025, 2, 1), None], "2025-01-01 to 2025-02-01"),
+    ],
+)
+def test_what_is_typical_in_words(values, words):
+    assert describe_typical(values) == words
+
+
+def test_not_a_time_is_missing():
+    assert is_missing(np.datetime64("NaT"))
+
+
+def test_heavy_tailed_scores_get_a_logarithmic_axis_and_every_row_is_counted():
+    scores = np.random.default_rng(0).lognormal(0, 3, 5_000)
+    threshold = float(np.quantile(scores, 0.95))
+    drawn = score_distribution(scores, threshold).figure
+    assert drawn.layout.xaxis.type == "log"
+    assert [int(np.sum(bars.y)) for bars in drawn.data] == [4_750, 250]
+    assert drawn.layout.shapes[0].x0 == pytest.approx(np.log10(threshold))
+
+
+@pytest.mark.parametrize("scores", [[0.0, 0.0], [-1e300, 1e300], [5.0], [1e-300, 2e-300]])
+@pytest.mark.parametrize("threshold", [-1.0, 0.0, 5.0])
+def test_any_scores_and_threshold_can_be_drawn(scores, threshold):
+    scores = np.array(scores)
+    drawn = score_distribution(scores, threshold, np.ones(len(scores), dtype=int)).figure
+    assert sum(int(np.sum(bars.y)) for bars in drawn.data[:2]) == len(scores)
+    assert int(np.sum(drawn.data[1].y)) <= len(scores)
+
+
+def test_epochs_without_a_figure_are_gaps():
+    history = [
+        {"epoch": 1, "normal": 1.0, "abnormal": None},
+        {"epoch": 2, "normal": float("nan"), "abnormal": 2.0},
+    ]
+    normal, abnormal = training_curves(history, warmup=1).figure.data
+    assert (list(normal.y), list(abnormal.y)) == ([1.0, None], [None, 2.0])
+    assert suspect_churn(history) is None
+    assert suspect_churn([{"epoch": 1, "flipped": 0.0, "overlap": None}]) is None
+    assert len(suspect_churn([{"epoch": 1, "flipped": 0.1, "overlap": None}]).figure.data) == 1
+
+
+def test_the_plane_ignores_the_size_of_a_single_absurd_cell():
+    rows = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
+    calm, _ = project(rows)
+    rows[0, 0] = 1e30
+    wild, _ = project(rows)
+    assert np.abs(wild).max() < 3 * np.abs(calm).max()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1), (4, 3_000)])
+def test_the_plane_of_any_shape_is_finite(shape):
+    points, shares = project(np.random.default_rng(0).normal(size=shape).astype(np.float32))
+    assert points.shape == (shape[0], 2)
+    assert np.isfinite(points).all()
+    assert 0 <= shares[1] <= shares[0] <= 1 + 1e-9
+
+
+# ------------------------------------------------------------------------------------------------ contrast
+
+
+def luminance(colour: str) -> float:
+    channels = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def contrast(first: str, second: str) -> float:
+    low, high = sorted((luminance(first), luminance(second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("ink", "paper"),
+    [(ink, paper) for ink in ("text", "muted", "normal", "suspect") for paper in ("page", "card")]
+    + [("third", "card"), ("text", "suspect-soft"), ("text", "normal-soft")],
+)
+def test_text_and_lines_stand_out_from_their_ground_as_wcag_aa_asks(theme, ink, paper):
+    style = files("expose.report").joinpath("style.css").read_text(encoding="utf-8")
+    block = re.findall(r":root[^{]*\{(.*?)\}", style, re.DOTALL)[theme]
+    colours = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block))
+    assert contrast(colours[ink], colours[paper]) >= 4.5
