@@ -12,7 +12,7 @@ import typer
 
 from expose.cli import options as opt
 from expose.cli.session import Session
-from expose.cli.text import aligned, count, percent
+from expose.cli.text import aligned, count, indented, percent
 
 if TYPE_CHECKING:
     from expose.estimators.detector import AnomalyDetector
@@ -88,7 +88,7 @@ def fit(
         )
         check_parameters(detector.get_params(deep=False))
         roles, names = read_training(data, id_columns, ignore, label, encoding)
-        extra = outlier_features(outliers, names, encoding) if outliers else None
+        extra = outlier_features(outliers, roles.features, names, encoding) if outliers else None
         train(
             session, detector, roles, out, {**names, "encoding": encoding, "command": command_line()}, extra
         )
@@ -164,7 +164,8 @@ def _describe(detector: AnomalyDetector, facts: dict[str, Any], seconds: float) 
     span = f"{percent(facts['contamination_low'])} to {percent(facts['contamination_high'])}"
     return [
         f"Trained         on {rows} x {count(facts['columns'], 'column')} in {seconds:.0f} s",
-        f"Contamination   {percent(facts['contamination'])} ({span}; {facts['contamination_method']})",
+        f"Contamination   {percent(facts['contamination'])} ({span})",
+        *indented(facts["contamination_method"], 16),
         f"Threshold       {facts['threshold']:.4g}: {facts['flagged']:,} of {rows} score above it",
         *(
             ["Top suspects    (row 0 is the first row of data)"]

@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from expose.errors import InputError
-
 EXPOSURES = ("blind", "refine", "hard", "soft")
 
 
@@ -50,36 +48,27 @@ def _share_or_auto(value: str) -> str:
     return value
 
 
-def column_names(values: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+def column_names(values: Sequence[str] | None, known: Sequence[str]) -> list[str]:
     """Return column names from repeated options and comma lists.
 
     A column whose own name holds a comma is found when it is given alone.
 
     Parameters
     ----------
-    values : sequence of str
+    values : sequence of str, optional
         What was given, such as ``["id", "day,hour"]``.
     known : sequence of str
         Columns of the table.
 
-    Raises
-    ------
-    InputError
-        If a name is not a column of the table.
-
     Examples
     --------
-    >>> column_names(["id", "day,hour", "paid, EUR"], ["id", "day", "hour", "paid, EUR", "x"])
-    ('id', 'day', 'hour', 'paid, EUR')
+    >>> column_names(["id", "day, hour", "paid, EUR"], ["id", "day", "hour", "paid, EUR", "x"])
+    ['id', 'day', 'hour', 'paid, EUR']
     """
     names: list[str] = []
-    for value in values:
+    for value in values or ():
         names += [value] if value in known else [part.strip() for part in value.split(",") if part.strip()]
-    for name in names:
-        if name not in known:
-            shown = ", ".join(map(str, known[:20])) + (", ..." if len(known) > 20 else "")
-            raise InputError(f"There is no column {name!r}; the table has {shown}.")
-    return tuple(dict.fromkeys(names))
+    return list(dict.fromkeys(names))
 
 
 Data = Annotated[

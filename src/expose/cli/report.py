@@ -39,19 +39,17 @@ def report(
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
         from expose.cli.fit import command_line
-        from expose.cli.tables import check_output, sources
+        from expose.cli.tables import check_output, roles_of, sources
         from expose.estimators.detector import AnomalyDetector
         from expose.inputs.files import read
 
         check_output(out, data)
-        detector = AnomalyDetector.load(model)
-        detector.set_params(device=device)
+        detector = AnomalyDetector.load(model, device=device)
         if threshold is not None:
             detector.set_params(threshold=threshold)
-        names = dict(detector.metadata_ or {})
-        if id_columns:
-            names["id"] = list(id_columns)
-        table = read(sources(data), encoding=encoding or names.get("encoding", "utf-8"))
+        names = roles_of(detector, id_columns)
+        encoding = encoding or names.get("encoding", "utf-8")
+        table = read(sources(data), encoding=encoding, text=detector.encoder_.text_columns)
         write_page(
             out, detector, table, names, command_line(), title or f"Suspects in {Path(data[0]).name}", top
         )

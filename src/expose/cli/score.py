@@ -42,18 +42,15 @@ def score(
     However many rows there are, it needs no more memory.
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug, stdout_is_data=out == "-") as session:
-        from expose.cli.tables import check_output
+        from expose.cli.tables import check_output, roles_of
         from expose.estimators.detector import AnomalyDetector
 
         if out != "-":
             check_output(Path(out), data)
-        detector = AnomalyDetector.load(model)
-        detector.set_params(device=device)
+        detector = AnomalyDetector.load(model, device=device)
         if threshold is not None:
             detector.set_params(threshold=threshold)
-        names = dict(detector.metadata_ or {})
-        if id_columns:
-            names["id"] = list(id_columns)
+        names = roles_of(detector, id_columns)
         score_file(session, detector, data, out, names, encoding or names.get("encoding", "utf-8"))
 
 
@@ -71,7 +68,7 @@ def score_file(
 
     start, tally = time.perf_counter(), Tally(SHOWN)
     with writer(out) as sink:
-        for table in batches(data, encoding):
+        for table in batches(data, encoding, detector.encoder_.text_columns):
             scored = score_table(detector, table, names)
             sink.write(scored)
             tally.add(scored)
@@ -100,9 +97,8 @@ def score_table(detector: AnomalyDetector, table: pa.Table, names: dict[str, Any
 
     roles = read_again(table, names)
     scores = detector.anomaly_score(roles.features)  # (n,)
-    scored = roles.ids if roles.ids is not None else pa.table({})
-    scored = scored.append_column("anomaly_score", pa.array(scores))
-    return scored.append_column("is_anomaly", pa.array(scores > detector.threshold_score()))
+    ids = {} if roles.ids is None else dict(zip(roles.ids.column_names, roles.ids.columns, strict=True))
+    return pa.table(ids | {"anomaly_score": scores, "is_anomaly": scores > detector.threshold_score()})
 
 
 class Tally:

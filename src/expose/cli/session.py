@@ -84,13 +84,13 @@ class Session:
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
+    ) -> None:
         self._catcher.__exit__(kind, error, trace)
         failed = error or self._finish()
         if failed is None and self.interrupted:
             raise typer.Exit(INTERRUPTED)
         if failed is None or isinstance(failed, typer.Exit | typer.Abort | typer.BadParameter):
-            return False
+            return
         if isinstance(failed, BrokenPipeError):
             _close_stdout()
             raise typer.Exit(NO_READER)

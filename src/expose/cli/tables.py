@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,6 +14,7 @@ from expose.errors import DataWarning, InputError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from expose.estimators.detector import AnomalyDetector
     from expose.inputs.files import Roles
 
 
@@ -39,65 +41,77 @@ def read_training(
     from expose.inputs.files import read, split
 
     table = read(sources(data), encoding=encoding)
-    names = {
-        "id": list(column_names(id_columns or (), table.column_names)),
-        "ignore": list(column_names(ignore or (), table.column_names)),
-        "label": column_names([label], table.column_names)[0] if label else None,
+    names: dict[str, Any] = {
+        "id": column_names(id_columns, table.column_names),
+        "ignore": column_names(ignore, table.column_names),
+        "label": label,
     }
-    return Named(split(table, id=names["id"], ignore=names["ignore"], label=names["label"]), names)
+    return Named(split(table, **names), names)
+
+
+def roles_of(detector: AnomalyDetector, id_columns: Sequence[str] | None) -> dict[str, Any]:
+    """Return the column roles a model was trained with, with other id columns if some are given."""
+    names = {"id": [], "ignore": [], "label": None} | detector.metadata_
+    return names | {"id": list(id_columns)} if id_columns else names
 
 
 def read_again(table: pa.Table, names: dict[str, Any], *, with_labels: bool = False) -> Roles:
-    """Split a later table as the training table was; columns without a role in scoring may be absent."""
+    """Split a later table as the training table was; columns that play no part in scoring may be absent."""
     from expose.inputs.files import split
 
-    there = set(table.column_names)
-    label = names.get("label") if names.get("label") in there else None
-    ids = [name for name in names.get("id", []) if name in there]
-    absent = [name for name in names.get("id", []) if name not in there]
-    if absent:
-        warnings.warn(
-            f"id column{'s' * (len(absent) > 1)} {', '.join(absent)} not in the new data: rows go without.",
-            DataWarning,
-            stacklevel=2,
-        )
-    ignore = [name for name in names.get("ignore", []) if name in there]
-    if label and not with_labels:
-        ignore.append(label)
-    return split(table, id=ids, ignore=ignore, label=label if with_labels else None)
+    ids = [name for name in column_names(names["id"], table.column_names) if _is_in(table, name)]
+    ignore = [name for name in names["ignore"] if name in table.column_names]
+    label = names["label"] if names["label"] in table.column_names else None
+    if label is None or with_labels:
+        return split(table, id=ids, ignore=ignore, label=label)
+    return split(table, id=ids, ignore=[*ignore, label])
 
 
-def outlier_features(source: str, names: dict[str, Any], encoding: str) -> pa.Table:
-    """Features of a table of auxiliary outliers; it need not have the id, ignored and label columns."""
+def _is_in(table: pa.Table, name: str) -> bool:
+    if name not in table.column_names:
+        message = f"The id column {name!r} is not in the new data; their scores go without it."
+        warnings.warn(message, DataWarning, stacklevel=2)
+    return name in table.column_names
+
+
+def outlier_features(source: str, training: pa.Table, names: dict[str, Any], encoding: str) -> pa.Table:
+    """Read the features of auxiliary outliers; the id, ignored and label columns may be absent."""
+    import pyarrow as pa
+
     from expose.inputs.files import read, split
 
-    table = read(source, encoding=encoding)
+    text = [field.name for field in training.schema if pa.types.is_string(field.type)]
+    table = read(source, encoding=encoding, text=text)
     roles = [*names["id"], *names["ignore"], names["label"]]
     return split(table, ignore=[name for name in roles if name in table.column_names]).features
 
 
-def batches(data: Sequence[str], encoding: str) -> Iterator[pa.Table]:
-    """Yield the rows of files in order, some ten thousand at a time."""
+def batches(data: Sequence[str], encoding: str, text: Collection[str]) -> Iterator[pa.Table]:
+    """Yield the rows of files in order, some ten thousand at a time; columns in ``text`` are read as text."""
     import pyarrow as pa
 
     from expose.inputs.files import scan
 
-    for batch in scan(sources(data), encoding=encoding):
+    for batch in scan(sources(data), encoding=encoding, text=text):
         yield pa.Table.from_batches([batch])
 
 
 def check_output(out: Path, data: Sequence[str]) -> None:
-    """Refuse an output file that is one of the inputs, or that lies where no file can be written.
+    """Refuse an output file that is an input, or would be one the next time, before any work is done.
 
     Raises
     ------
     InputError
         With what to do instead.
     """
-    for source in data:
-        if source != "-" and Path(source).exists() and out.exists() and out.samefile(source):
-            raise InputError(f"--out {out} is the input itself; give the result another name.")
     if out.is_dir():
-        raise InputError(f"--out {out} is a folder; name a file in it, such as {out / 'scores.csv'}.")
-    if not out.parent.is_dir():
-        raise InputError(f"--out {out}: there is no folder {out.parent}; make it first.")
+        raise InputError(f"--out {out} is a folder; name a file in it.")
+    target = out.resolve()
+    for source in data:
+        place = Path(source).resolve()
+        if place == target or target in {Path(name).resolve() for name in glob.glob(source, recursive=True)}:
+            raise InputError(f"--out {out} is an input; give the result another name.")
+        if source != "-" and place.is_dir() and target.is_relative_to(place):
+            raise InputError(
+                f"--out {out} lies in the input folder {source}; the next run would read it as data."
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,11 @@ def aligned(rows: Sequence[Mapping[str, Any]], indent: int = 2) -> list[str]:
         " " * indent + "   ".join(text.rjust(width) for text, width in zip(line, widths, strict=True))
         for line in cells
     ]
+
+
+def indented(text: str, by: int) -> list[str]:
+    """Return text as lines of at most 90 characters, all indented alike."""
+    return textwrap.wrap(text, 90, initial_indent=" " * by, subsequent_indent=" " * by)
 
 
 def cell(value: Any) -> str:
