@@ -20,7 +20,7 @@ from expose.decide import score_threshold
 from expose.errors import CollapseWarning, ConstantScoresWarning, InputError, TooFewRowsWarning
 from expose.estimators.checks import check_labels, check_parameters, check_threshold, is_frame, keep_types
 from expose.estimators.folder import load_detector, save_detector
-from expose.estimators.scoring import Combination, member_scores
+from expose.estimators.scoring import Combination, member_scores, ready_to_score
 from expose.exposure import (
     EXPOSURES,
     BatchRanking,
@@ -224,6 +224,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def anomaly_score(self, X: Any) -> Scores:  # noqa: N803
         """Anomaly score of each row, shape (n,), higher = more anomalous."""
+        check_is_fitted(self)
         return self._combination.combine(self.member_scores(X))
 
     def member_scores(self, X: Any) -> Scores:  # noqa: N803
@@ -233,6 +234,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def disagreement(self, X: Any) -> Scores:  # noqa: N803
         """Standard deviation of the members' robustly scaled scores of each row, shape (n,); 0 with one member."""
+        check_is_fitted(self)
         disagreement: Scores = self._combination.standardise(self.member_scores(X)).std(axis=0)
         return disagreement
 
@@ -242,6 +244,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def decision_function(self, X: Any) -> Scores:  # noqa: N803
         """``score_samples(X) - offset_``: negative for flagged rows."""
+        check_is_fitted(self)
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Any) -> NDArray[np.int64]:  # noqa: N803
@@ -250,6 +253,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def is_anomaly(self, X: Any) -> NDArray[np.bool_]:  # noqa: N803
         """Whether each row's anomaly score lies above `threshold_score`."""
+        check_is_fitted(self)
         flagged: NDArray[np.bool_] = self.anomaly_score(X) > self.threshold_score()
         return flagged
 
@@ -359,6 +363,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         fabric = make_fabric(self.device, self.precision, weights)
         loop = Loop(fabric, EXPOSURES[self.exposure], self.contamination_estimate_.value, settings)
         self.history_ = loop.run(self.ensemble_, tensors)
+        ready_to_score(self.ensemble_, fabric.device)
         if settings.checkpoint and len(self.history_) == settings.epochs:
             settings.checkpoint.unlink(missing_ok=True)
 
@@ -373,9 +378,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self._diagnose(rows)
 
     def _latent_labels(self, rows: NDArray[np.float32], known: NDArray[np.int8] | None, root: int) -> Scores:
-        device = next(self.ensemble_.parameters()).device
-        losses = survey(self.ensemble_, TrainingSet(torch.from_numpy(rows).to(device)))
-        labels = None if known is None else torch.from_numpy(known).to(device).expand(self.members, -1)
+        weight = next(self.ensemble_.parameters())
+        losses = survey(self.ensemble_, TrainingSet(torch.from_numpy(rows).to(weight)))
+        labels = None if known is None else torch.from_numpy(known).to(weight.device).expand(self.members, -1)
         generator = torch.Generator().manual_seed(mix(root, 0, stream=4))
         ranking = BatchRanking(self.contamination_estimate_.value, generator)
         keep_normal = EXPOSURES[self.exposure](*losses, labels, ranking).keep_normal  # (M, n)
@@ -388,7 +393,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             message += "Are all rows alike? Otherwise try another scaling or objective."
             warnings.warn(message, ConstantScoresWarning, stacklevel=4)
             self.notes_.append(message)
-        sample = torch.from_numpy(rows[:PREPARE_ROWS])
+        sample = torch.from_numpy(rows[:PREPARE_ROWS]).to(next(self.ensemble_.member(0).parameters()).dtype)
         found = [self.ensemble_.member(index).diagnose(sample) for index in range(self.members)]
         for message in dict.fromkeys(message for message in found if message):
             warnings.warn(message, CollapseWarning, stacklevel=4)

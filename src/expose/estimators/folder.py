@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from expose.errors import ModelFolderError
-from expose.estimators.scoring import Combination
+from expose.estimators.scoring import Combination, ready_to_score
 from expose.exposure import ContaminationEstimate
 from expose.inputs import TableEncoder
 from expose.objectives import OBJECTIVES, Objective, make_objective
@@ -54,7 +54,8 @@ def save_detector(detector: AnomalyDetector, folder: Path, metadata: dict[str, A
 def tensors_of(detector: AnomalyDetector) -> dict[str, NDArray[Any]]:
     """All arrays of a fitted detector, by name."""
     state = detector.ensemble_.state_dict()
-    return {f"weights/{name}": value.detach().cpu().numpy() for name, value in state.items()} | {
+    weights = {name: value.detach().cpu() for name, value in state.items()}
+    return {f"weights/{k}": (v.float() if v.is_floating_point() else v).numpy() for k, v in weights.items()} | {
         "training_scores": detector.training_scores_,
         "latent_labels": detector.latent_labels_,
         "unlabelled": detector._unlabelled,
@@ -86,7 +87,7 @@ def load_detector(cls: type[Detector], folder: Path, objective: Objective | None
     detector.ensemble_ = build_members(template, blank, [0] * detector.members)
     weights = {name.removeprefix("weights/"): a for name, a in tensors.items() if name.startswith("weights/")}
     detector.ensemble_.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
-    detector.ensemble_.to(make_fabric(device, "32", 0).device)
+    ready_to_score(detector.ensemble_, make_fabric(device, "32", 0).device)
     return detector
 
 

@@ -1,7 +1,8 @@
-"""Encoded rows to anomaly scores, in chunks of one fixed size.
+"""Encoded rows to anomaly scores, in chunks.
 
-A chunk is always full: the last one is padded. So every matrix product has the same shape, and a row has the same
-score to the last bit whether it comes alone, in another order, or among millions.
+Matrix products round differently for another number or order of rows. So that a row has the same score whether it
+comes alone, in another order, or among millions, the CPU computes in float64 and rounds the result to float32.
+A CUDA device computes in float32: there the last digits may depend on the company a row is in.
 """
 
 from __future__ import annotations
@@ -16,29 +17,32 @@ from expose.training import Ensemble
 
 VALUES_PER_CHUNK = 2**18
 LARGEST_CHUNK = {"cpu": 1024, "cuda": 65536}
+SCORING_DTYPE = {"cpu": torch.float64, "cuda": torch.float32}
 NORMAL_MAD = 1.4826  # median absolute deviation to standard deviation, for normal scores
 
 
+def ready_to_score(ensemble: Ensemble, device: torch.device) -> Ensemble:
+    """Move a trained ensemble to where and how it scores; its float32 weights fit into float64 exactly."""
+    ready: Ensemble = ensemble.to(device, SCORING_DTYPE[device.type]).eval()
+    return ready
+
+
 def chunk_rows(width: int, device: torch.device) -> int:
-    """Rows per chunk for encoded rows of ``width`` values; depends on nothing else."""
-    most = LARGEST_CHUNK.get(device.type, LARGEST_CHUNK["cpu"])
+    """Rows per chunk for encoded rows of ``width`` values, so that a chunk fits the cache."""
+    most = LARGEST_CHUNK[device.type]
     return max(16, min(most, VALUES_PER_CHUNK * (most // 1024) // width))
 
 
 @torch.no_grad()
 def member_scores(ensemble: Ensemble, rows: NDArray[np.float32]) -> NDArray[np.float64]:
     """Score of every row by every member: ``(n, D) -> (M, n)``."""
-    device = next(ensemble.parameters()).device
-    chunk = chunk_rows(rows.shape[1], device)
-    scores = np.empty((ensemble.n_members, len(rows)))
-    padded = np.zeros((chunk, rows.shape[1]), dtype=np.float32)
+    weight = next(ensemble.parameters())
+    chunk = chunk_rows(rows.shape[1], weight.device)
+    scores = np.empty((ensemble.n_members, len(rows)), dtype=np.float32)
     for start in range(0, len(rows), chunk):
-        part = rows[start : start + chunk]
-        if len(part) < chunk:
-            padded[: len(part)] = part
-        batch = torch.from_numpy(part if len(part) == chunk else padded).to(device)
-        scores[:, start : start + len(part)] = ensemble(batch, "score")[:, : len(part)].cpu().numpy()
-    return scores
+        batch = torch.from_numpy(rows[start : start + chunk]).to(weight)
+        scores[:, start : start + chunk] = ensemble(batch, "score").cpu().numpy()
+    return scores.astype(np.float64)
 
 
 @dataclass(frozen=True)

@@ -102,8 +102,9 @@ class Delimited:
             raise InputError(reason) from error
 
     def _ragged(self, row: Any, block: bytes, line: int) -> str:
-        start = (b"\n" + block.replace(b"\r", b"") + b"\n").find(b"\n" + row.text.encode() + b"\n")
-        where = line + block.count(b"\n", 0, max(start, 0))
+        lines = b"\n" + block.replace(b"\r", b"") + b"\n"
+        start = lines.find(b"\n" + row.text.encode() + b"\n")
+        where = line + lines.count(b"\n", 1, max(start, 0) + 1)
         return (
             f"{self.label}, line {where}: expected {row.expected_columns} values as in the header, got "
             f"{row.actual_columns}: {row.text[:80]!r}. Values that hold the delimiter {self.delimiter!r} must be quoted."
@@ -123,11 +124,10 @@ def widest(first: Any | None, second: Any) -> Any:
     pair = {first, second}
     if pair == {pa.int64(), pa.float64()}:
         return pa.float64()
-    days = (pa.types.is_date32, pa.types.is_timestamp)
-    if all(any(test(arrow_type) for test in days) for arrow_type in pair):
-        stamps = [arrow_type for arrow_type in pair if pa.types.is_timestamp(arrow_type)]
-        if len({stamp.tz for stamp in stamps}) == 1:
-            return pa.timestamp("ns" if any(s.unit == "ns" for s in stamps) else "s", tz=stamps[0].tz)
+    moments = {pa.date32(): (None, "s")} | {t: (t.tz, t.unit) for t in pair if pa.types.is_timestamp(t)}
+    zones = {moments[arrow_type][0] for arrow_type in pair if arrow_type in moments}
+    if all(arrow_type in moments for arrow_type in pair) and len(zones) == 1:
+        return pa.timestamp("ns" if any(moments[t][1] == "ns" for t in pair) else "s", tz=zones.pop())
     return pa.string()
 
 
@@ -209,7 +209,7 @@ class _Recoded(io.RawIOBase):
         raw = self.stream.read(size)
         try:
             text = self.decoder.decode(raw, final=not raw)
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:
             raise InputError(f"{self.label}: is not in encoding {self.encoding!r} ({error}); {_ENCODING_ADVICE}.") from None
         return text.encode() if text or not raw else self.read(size)
 

@@ -56,7 +56,8 @@ def _identifiers(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]
         yield f"a different text in every row, left out as identifier: {listing(texts)}"
     if table.n_rows < FEWEST_ROWS or not len(table.places):
         return
-    steps = np.diff(table.numbers[: 10 * FEWEST_ROWS].astype(np.float64), axis=0)
+    with np.errstate(over="ignore"):
+        steps = np.diff(table.numbers[: 10 * FEWEST_ROWS].astype(np.float64), axis=0)
     running = [table.names[i] for i in table.places[(steps == 1).all(axis=0) | (steps == -1).all(axis=0)]]
     if running:
         yield f"looks like a running number, but is used as a feature: {listing(running)}; name it as id or ignore it"

@@ -54,7 +54,7 @@ class Autoencoder(Objective):
 
     def error(self, batch: Tensor) -> Tensor:
         """Mean squared reconstruction error of each row: ``(B, D) -> (B,)``."""
-        restored = self.decoder(self.encoder(batch)).float()  # (B, D)
+        restored = self.decoder(self.encoder(batch)).to(batch.dtype)  # (B, D)
         return (restored - batch).square().mean(-1)
 
     def losses(self, batch: Tensor) -> Losses:

@@ -79,8 +79,8 @@ class ICL(Objective):
     def losses(self, batch: Tensor) -> Losses:
         """``-log h_j`` and ``-log (1 - h_j)``; as ``h_j = sigmoid(-margin)``, both are a softplus and stay finite."""
         inside, outside = self.split(batch)
-        f = F.normalize(self.inside(inside).float(), dim=-1)  # (B, J, latent)
-        g = F.normalize(self.outside(outside).float(), dim=-1)  # (B, J, latent)
+        f = F.normalize(self.inside(inside).to(batch.dtype), dim=-1)  # (B, J, latent)
+        g = F.normalize(self.outside(outside).to(batch.dtype), dim=-1)  # (B, J, latent)
         similarity = g @ f.transpose(1, 2) / self.temperature  # (B, J, J): complement j against window l
         same = similarity.diagonal(dim1=-2, dim2=-1)  # (B, J)
         itself = torch.eye(self.positions, dtype=torch.bool, device=batch.device)

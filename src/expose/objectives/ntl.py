@@ -87,7 +87,7 @@ class NTL(Objective):
 
     def losses(self, batch: Tensor) -> Losses:
         """``-log h_k`` and ``-log (1 - h_k)``; as ``h_k = sigmoid(-margin)``, both are a softplus and stay finite."""
-        z = F.normalize(self.encoder(self.views(batch)).float(), dim=-1)  # (K + 1, B, latent)
+        z = F.normalize(self.encoder(self.views(batch)).to(batch.dtype), dim=-1)  # (K + 1, B, latent)
         row, views = z[0], z[1:].transpose(0, 1)  # (B, latent), (B, K, latent)
         same = (views @ row.unsqueeze(-1)).squeeze(-1) / self.temperature  # (B, K): view k against its row
         among = views @ views.transpose(1, 2) / self.temperature  # (B, K, K): view k against view l

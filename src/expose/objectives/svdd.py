@@ -72,7 +72,7 @@ class SVDD(Objective):
 
     def losses(self, batch: Tensor) -> Losses:
         """Squared distance to the centre in units of the untrained radius, and its bounded inverse."""
-        distance2 = (self.network(batch).float() - self.centre).square().sum(-1) / self.radius2  # (B,)
+        distance2 = (self.network(batch).to(batch.dtype) - self.centre).square().sum(-1) / self.radius2  # (B,)
         return Losses(distance2, 1 / (distance2 + self.epsilon))
 
     @torch.no_grad()
