@@ -238,7 +238,7 @@ def test_a_full_disk_leaves_nothing_behind(make_detector, payments, tmp_path):
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
-        with pytest.raises(OSError, match="could not be written .* some 6 MB to spare"):
+        with pytest.raises(OSError, match=r"could not be written .* some 6 MB to spare"):
             write_report(tmp_path / "report.html", make_detector(payments), payments)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

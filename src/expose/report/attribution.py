@@ -26,7 +26,7 @@ REFERENCES = (16, 4)  # typical rows averaged over: ordinary data, data with mor
 WIDE = 5_000
 MOST_COLUMNS = 64  # columns examined per suspect
 FEWEST_COLUMNS = 6  # ... however wide the data
-CELLS_IN_ALL = 100_000_000  # numbers sent through the model: bounds the time
+CELLS_IN_ALL = 50_000_000  # numbers sent through the model: bounds the time
 CELLS_AT_ONCE = 8_000_000  # numbers held at a time: bounds the memory (32 MB)
 
 
