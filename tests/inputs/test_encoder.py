@@ -73,7 +73,9 @@ def test_a_change_in_one_column_changes_only_its_group(fitted):
 
 
 def test_missing_numbers_become_the_median_with_an_indicator():
-    rows = TableEncoder().fit(as_table([[1.0], [2.0], [3.0], [np.nan]])).transform(as_table([[np.nan], [2.0]]))
+    rows = (
+        TableEncoder().fit(as_table([[1.0], [2.0], [3.0], [np.nan]])).transform(as_table([[np.nan], [2.0]]))
+    )
     assert rows.tolist() == [[0.0, 1.0], [0.0, 0.0]]
     raw = TableEncoder("none").fit(as_table([[1.0], [2.0], [6.0], [np.nan]])).transform(as_table([[np.nan]]))
     assert raw.tolist() == [[2.0, 1.0]]
@@ -110,9 +112,13 @@ def test_times_become_seconds_and_the_phases_that_vary():
     rows = quiet(encoder, pa.table({"t": hours}))
     np.testing.assert_allclose(rows[6, 1:], [1, 0], atol=1e-6)  # six o'clock is a quarter of the day
     days = [dt.date(2020, 1, 1) + dt.timedelta(days=i) for i in range(1000)]
-    assert TableEncoder().fit(as_table(pa.table({"t": days}))).n_features_out == 1 + 4  # week and year, no hour
+    assert (
+        TableEncoder().fit(as_table(pa.table({"t": days}))).n_features_out == 1 + 4
+    )  # week and year, no hour
     same = [dt.date(2024, 1, 1)] * 3
-    assert dict(TableEncoder().fit(as_table(pa.table({"t": same, "x": [1, 2, 3]}))).groups)["t"] == slice(0, 0)
+    assert dict(TableEncoder().fit(as_table(pa.table({"t": same, "x": [1, 2, 3]}))).groups)["t"] == slice(
+        0, 0
+    )
 
 
 # -------------------------------------------------------------------------------------------------- bad input
@@ -146,7 +152,12 @@ def test_one_column():
 def test_constant_and_empty_columns_are_left_out_and_noted():
     table = pa.table({"x": [1.0, 2.0, 3.0], "same": [7, 7, 7], "none": pa.nulls(3), "word": ["a"] * 3})
     encoder = TableEncoder().fit(as_table(table))
-    assert dict(encoder.groups) == {"x": slice(0, 1), "same": slice(1, 1), "none": slice(1, 1), "word": slice(1, 1)}
+    assert dict(encoder.groups) == {
+        "x": slice(0, 1),
+        "same": slice(1, 1),
+        "none": slice(1, 1),
+        "word": slice(1, 1),
+    }
     assert any("no value at all, left out: 'none'" in note for note in encoder.notes)
     assert any("same value in every row, left out: 'same', 'word'" in note for note in encoder.notes)
     later = pa.table({"x": [1.0], "same": [8], "none": ["text"], "word": ["a"]})
@@ -198,7 +209,9 @@ def test_a_few_huge_values_neither_squash_nor_explode():
 
 def test_missing_columns_are_named_with_a_guess(fitted):
     frame = mixed().rename(columns={"amount": "amont"}).drop(columns="kind")
-    with pytest.raises(InputError, match=r"2 column\(s\) of training are missing: 'amount', 'kind'.*mean 'amont'"):
+    with pytest.raises(
+        InputError, match=r"2 column\(s\) of training are missing: 'amount', 'kind'.*mean 'amont'"
+    ):
         fitted.transform(as_table(frame))
 
 
@@ -257,7 +270,9 @@ def test_columns_that_are_all_missing_later_fit_any_type(fitted):
 
 
 def test_booleans_and_dates_find_the_names_they_had_as_text():
-    words = TableEncoder().fit(as_table(pa.table({"b": ["True", "False", "maybe"], "d": ["2024-01-01", "2024-01-02", "never"]})))
+    words = TableEncoder().fit(
+        as_table(pa.table({"b": ["True", "False", "maybe"], "d": ["2024-01-01", "2024-01-02", "never"]}))
+    )
     as_types = pa.table({"b": [True, False], "d": [dt.date(2024, 1, 1), dt.date(2024, 1, 2)]})
     as_words = pa.table({"b": ["True", "False"], "d": ["2024-01-01", "2024-01-02"]})
     np.testing.assert_array_equal(quiet(words, as_types), quiet(words, as_words))
@@ -295,7 +310,13 @@ def test_notes_tell_what_a_first_look_would():
         "day": pd.date_range("2024-01-01", periods=n),
     })  # fmt: skip
     notes = TableEncoder().fit(as_table(frame)).notes
-    for words in ("'gap' 25.0%", "running number.*'row'", "identifier: 'key'", "numbers stored as categories.*'zip'", "dates: 'day'"):
+    for words in (
+        "'gap' 25.0%",
+        "running number.*'row'",
+        "identifier: 'key'",
+        "numbers stored as categories.*'zip'",
+        "dates: 'day'",
+    ):
         assert any(pd.Series([note]).str.contains(words)[0] for note in notes), (words, notes)
     twice = np.repeat(np.random.default_rng(0).normal(size=(30, 2)), 2, axis=0)
     assert "30 of 60 rows repeat another row exactly (50.0%)" in TableEncoder().fit(as_table(twice)).notes
@@ -315,4 +336,6 @@ def test_polars_and_pandas_streams_need_no_conversion_by_the_user(fitted):
     plain = quiet(fitted, mixed())
     arrow = pa.Table.from_pandas(mixed())
     np.testing.assert_array_equal(quiet(fitted, pl.from_arrow(arrow)), plain)
-    np.testing.assert_array_equal(np.vstack([quiet(fitted, b) for b in arrow.to_batches(max_chunksize=7)]), plain)
+    np.testing.assert_array_equal(
+        np.vstack([quiet(fitted, b) for b in arrow.to_batches(max_chunksize=7)]), plain
+    )

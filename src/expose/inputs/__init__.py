@@ -5,4 +5,16 @@ from expose.inputs.files import Roles, read, scan, split, writer
 from expose.inputs.frames import Table, as_table, is_frame
 from expose.inputs.scaling import DEFAULT_SCALING, SCALINGS
 
-__all__ = ["DEFAULT_SCALING", "SCALINGS", "Roles", "Table", "TableEncoder", "as_table", "is_frame", "read", "scan", "split", "writer"]
+__all__ = [
+    "DEFAULT_SCALING",
+    "SCALINGS",
+    "Roles",
+    "Table",
+    "TableEncoder",
+    "as_table",
+    "is_frame",
+    "read",
+    "scan",
+    "split",
+    "writer",
+]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from expose.errors import DataWarning
 from expose.inputs.columns import Categories
-from expose.inputs.frames import listing
 from expose.inputs.schema import CategoryColumn
+from expose.inputs.table import listing
 
 MOST_SLOTS: Final = 32  # categories with an encoded column of their own
 MOST_KEYS: Final = 10_000  # categories remembered
@@ -68,6 +68,6 @@ def _warn_unseen(column: Categories, unseen: NDArray[np.bool_], schema: Category
     if not schema.complete or not unseen.any():
         return
     names = [column.keys[code] for code in np.unique(column.codes[unseen])]
-    treatment = "they count as 'other'" if schema.used else "the column is not used, for it was constant in training"
-    message = f"column {schema.name!r}: {unseen.sum()} row(s) hold names unseen in training ({listing(names)}); {treatment}"
-    warnings.warn(message, DataWarning, stacklevel=5)
+    treatment = "they count as 'other'" if schema.used else "it was constant in training and is not used"
+    seen = f"{unseen.sum()} row(s) hold names unseen in training ({listing(names)})"
+    warnings.warn(f"column {schema.name!r}: {seen}; {treatment}", DataWarning, stacklevel=5)

@@ -1,9 +1,10 @@
-"""One column of a table that is not plain numbers: categories or points in time, and how they are recognised."""
+"""One column of a table: numbers, categories or points in time, and how they are told apart."""
 
 from __future__ import annotations
 
 import datetime as dt
 import decimal
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -42,7 +43,7 @@ class Categories:
         """Where the value is missing, (n,)."""
         return np.less(self.codes, 0)
 
-    def take(self, rows: NDArray[Any]) -> Categories:
+    def take(self, rows: NDArray[Any] | slice) -> Categories:
         """Return the chosen rows."""
         return Categories(self.codes[rows], self.keys)
 
@@ -72,7 +73,7 @@ class Times:
         """Where the value is missing, (n,)."""
         return np.isnat(self.moments)
 
-    def take(self, rows: NDArray[Any]) -> Times:
+    def take(self, rows: NDArray[Any] | slice) -> Times:
         """Return the chosen rows."""
         return Times(self.moments[rows])
 
@@ -134,8 +135,8 @@ def kind_of(arrow_type: Any) -> Kind | None:
 
 
 def _is_text(arrow_type: Any) -> bool:
-    tests = (pa.types.is_string, pa.types.is_large_string, getattr(pa.types, "is_string_view", pa.types.is_string))
-    return any(test(arrow_type) for test in tests)
+    names = ("is_string", "is_large_string", "is_string_view")  # the last one is missing in old versions
+    return any(getattr(pa.types, name)(arrow_type) for name in names if hasattr(pa.types, name))
 
 
 def column_from_arrow(column: Any, name: str) -> Column:
@@ -222,7 +223,7 @@ def is_missing(value: object) -> bool:
         return True
     if isinstance(value, np.datetime64 | np.timedelta64):
         return bool(np.isnat(value))
-    return isinstance(value, float | np.floating | decimal.Decimal) and value != value
+    return isinstance(value, float | np.floating | decimal.Decimal) and math.isnan(value)
 
 
 def column_from_objects(values: NDArray[Any], name: str, *, parse_text: bool) -> Column:

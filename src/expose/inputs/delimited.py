@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from expose.errors import InputError
-from expose.inputs.frames import listing
+from expose.inputs.table import listing
 
 BLOCK_BYTES: Final = 8 * 2**20
 _LONGEST_ROW: Final = 64 * 2**20
@@ -84,11 +84,16 @@ class Delimited:
             nothing = {name: pa.null() for name in self.names} | {field.name: field.type for field in types}
             return pa.schema({name: nothing[name] for name in wanted}).empty_table()
         ragged: list[Any] = []
+
+        def keep_first(row: Any) -> str:
+            ragged.append(row)
+            return "error"
+
         parse = arrow_csv.ParseOptions(
             delimiter=self.delimiter,
             newlines_in_values=True,
             ignore_empty_lines=len(self.names) > 1,  # in a single column an empty line is a missing value
-            invalid_row_handler=lambda row: ragged.append(row) or "error",
+            invalid_row_handler=keep_first,
         )
         convert = arrow_csv.ConvertOptions(
             column_types=types, include_columns=list(wanted), null_values=list(_NULLS), strings_can_be_null=False,
@@ -98,7 +103,11 @@ class Delimited:
         try:
             return arrow_csv.read_csv(io.BytesIO(block), read, parse, convert)
         except pa.ArrowInvalid as error:
-            reason = self._ragged(ragged[0], block, line) if ragged else f"{self.label}: not readable as CSV: {error}"
+            reason = (
+                self._ragged(ragged[0], block, line)
+                if ragged
+                else f"{self.label}: not readable as CSV: {error}"
+            )
             raise InputError(reason) from error
 
     def _ragged(self, row: Any, block: bytes, line: int) -> str:
@@ -159,7 +168,9 @@ def _header(text: str, delimiter: str, label: str) -> tuple[str, ...]:
     names = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
-        raise InputError(f"{label}: column names must differ; the header repeats {listing(repeated)}. Rename them.")
+        raise InputError(
+            f"{label}: column names must differ; the header repeats {listing(repeated)}. Rename them."
+        )
     return tuple(names)
 
 
@@ -184,14 +195,20 @@ def _check_utf8(block: bytes, line: int, label: str) -> None:
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     """Open a file for reading, unpacked if its name says that it is packed."""
-    openers: dict[str, Callable[[Path], Any]] = {
-        ".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open, ".zst": lambda p: pa.input_stream(str(p), "zstd"),
-    }  # fmt: skip
-    with openers.get(path.suffix.lower(), lambda p: p.open("rb"))(path) as stream:
+    openers: dict[str, Callable[[Any], Any]] = {
+        ".gz": gzip.open,
+        ".bz2": bz2.open,
+        ".xz": lzma.open,
+        ".zst": lambda packed: pa.input_stream(str(packed), "zstd"),
+    }
+    opener = openers.get(path.suffix.lower(), lambda plain: plain.open("rb"))
+    with opener(path) as stream:
         try:
             yield stream
         except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
-            raise InputError(f"{path}: the packed file is damaged or cut short: {error}. Fetch it again.") from error
+            raise InputError(
+                f"{path}: the packed file is damaged or cut short: {error}. Fetch it again."
+            ) from error
         except OSError as error:  # bz2 and zstd say so
             if error.errno is None:
                 raise InputError(f"{path}: the packed file is damaged: {error}. Fetch it again.") from error
@@ -210,7 +227,9 @@ class _Recoded(io.RawIOBase):
         try:
             text = self.decoder.decode(raw, final=not raw)
         except UnicodeError as error:
-            raise InputError(f"{self.label}: is not in encoding {self.encoding!r} ({error}); {_ENCODING_ADVICE}.") from None
+            raise InputError(
+                f"{self.label}: is not in encoding {self.encoding!r} ({error}); {_ENCODING_ADVICE}."
+            ) from None
         return text.encode() if text or not raw else self.read(size)
 
 
@@ -219,8 +238,14 @@ def _utf8(stream: IO[bytes], encoding: str, label: str) -> IO[bytes]:
     try:
         name = codecs.lookup(encoding).name
     except LookupError:
-        raise InputError(f"unknown encoding {encoding!r}; expected for example 'utf-8', 'cp1252', 'utf-16'") from None
-    return stream if name in {"utf-8", "ascii", "utf-8-sig"} else cast(IO[bytes], _Recoded(stream, encoding, label))
+        raise InputError(
+            f"unknown encoding {encoding!r}; expected for example 'utf-8', 'cp1252', 'utf-16'"
+        ) from None
+    return (
+        stream
+        if name in {"utf-8", "ascii", "utf-8-sig"}
+        else cast(IO[bytes], _Recoded(stream, encoding, label))
+    )
 
 
 def _blocks(stream: IO[bytes], size: int) -> Iterator[bytes]:
@@ -230,7 +255,9 @@ def _blocks(stream: IO[bytes], size: int) -> Iterator[bytes]:
     while piece := stream.read(size):
         block = rest + piece
         cut = _last_row_end(block)
-        if not cut and len(block) > _LONGEST_ROW:  # a lone quote mark would make the rest of the file one value
+        if (
+            not cut and len(block) > _LONGEST_ROW
+        ):  # a lone quote mark would make the rest of the file one value
             cut = block.rfind(b"\n") + 1
         if cut:
             yield block[:cut]

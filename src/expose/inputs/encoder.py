@@ -1,9 +1,9 @@
-"""From a table to the float32 matrix a network trains on: the schema is learned once, then held against every new table."""
+"""From a table to the float32 matrix a network trains on, under a schema learned once and enforced after."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from expose.errors import DataWarning, InputError
 from expose.inputs.categories import encode_categories, fit_categories
-from expose.inputs.frames import Table, as_table, listing
+from expose.inputs.columns import Times
+from expose.inputs.frames import as_table
+from expose.inputs.numbers import blocks, fit_numbers, missing_in, sample_rows
 from expose.inputs.quality import table_notes
-from expose.inputs.scaling import DEFAULT_SCALING, SAMPLE_ROWS, apply_scaling, check_scaling, fit_scaling
+from expose.inputs.scaling import DEFAULT_SCALING, apply_scaling, check_scaling
 from expose.inputs.schema import (
     CategoryColumn,
     ColumnSchema,
@@ -27,9 +29,8 @@ from expose.inputs.schema import (
     to_numbers,
     to_times,
 )
+from expose.inputs.table import Table, listing
 from expose.inputs.times import encode_times, fit_times
-
-CHUNK_VALUES = 65_536  # numbers worked on at a time: half a megabyte, so that every step finds them in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,31 +103,18 @@ class TableEncoder:
                 f"Found array with {table.n_rows} sample(s) and {table.n_columns} feature(s) "
                 f"(shape=({table.n_rows}, {table.n_columns})) while a minimum of 1 is required."
             )
-        columns: dict[int, ColumnSchema] = dict(zip(table.places.tolist(), self._fit_numbers(table), strict=True))
+        columns: dict[int, ColumnSchema] = dict(
+            zip(table.places.tolist(), fit_numbers(table, self.scaling), strict=True)
+        )
         for place, column in table.others.items():
             name = table.names[place]
-            columns[place] = fit_times(column, name) if hasattr(column, "moments") else fit_categories(column, name)
+            columns[place] = (
+                fit_times(column, name) if isinstance(column, Times) else fit_categories(column, name)
+            )
         self._settle([columns[i] for i in range(table.n_columns)], table.named)
         rows = sample_rows(table.n_rows)
         self.notes = table_notes(table, self.columns, self.transform(table.take(rows)))
         return self
-
-    def _fit_numbers(self, table: Table) -> Iterator[NumberColumn]:
-        low, high, missing = _ranges(table)
-        present = missing < table.n_rows
-        sample = table.numbers[sample_rows(table.n_rows)][:, present].astype(np.float64)
-        scales = np.zeros((4, len(present)))
-        if present.any():
-            with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-                scales[:3, present] = fit_scaling(_never_empty(sample, low[present]), self.scaling)
-                if self.scaling == "none":
-                    scales[3, present] = np.nanmedian(sample, axis=0)
-        for i, place in enumerate(table.places):
-            name, gaps = table.names[place], bool(0 < missing[i] < table.n_rows)
-            constant = float(low[i]) if low[i] == high[i] else None
-            used = bool(present[i]) and (constant is None or gaps)
-            factor, center, spread, fill = scales[:, i].tolist() if used else (1.0, 0.0, 1.0, 0.0)
-            yield NumberColumn(name, used, gaps, factor, center, spread, fill, constant)
 
     def _settle(self, columns: Sequence[ColumnSchema], named: bool) -> None:
         """Lay out the encoded columns."""
@@ -147,9 +135,11 @@ class TableEncoder:
         target = np.array([starts[i] for i, _ in chosen], dtype=np.intp)
         gaps = np.array([c.indicator for _, c in chosen], dtype=bool)
         in_a_row = len(target) > 0 and bool((np.diff(target) == 1).all())
-        factor, center, spread, fill = np.array(
-            [(c.factor, c.center, c.spread, c.fill) for _, c in chosen], dtype=np.float64
-        ).reshape(-1, 4).T.copy()
+        factor, center, spread, fill = (
+            np.array([(c.factor, c.center, c.spread, c.fill) for _, c in chosen], dtype=np.float64)
+            .reshape(-1, 4)
+            .T.copy()
+        )
         return _Numbers(
             source=np.array([i for i, _ in chosen], dtype=np.intp),
             target=slice(int(target[0]), int(target[-1]) + 1) if in_a_row else target,
@@ -227,14 +217,20 @@ class TableEncoder:
         for i, schema in self._unused:
             column = table.at(places[i])
             if isinstance(column, np.ndarray):
-                now = ~np.isnan(column) if schema.constant is None else ~np.isnan(column) & (column != schema.constant)
+                now = (
+                    ~np.isnan(column)
+                    if schema.constant is None
+                    else ~np.isnan(column) & (column != schema.constant)
+                )
             else:
                 now = ~column.missing
             if now.any():
                 changed.append(schema.name)
         if changed:
-            warn(f"{len(changed)} column(s) had the same value or none in every training row and are not used, but "
-                 f"hold others now: {listing(changed)}")
+            warn(
+                f"{len(changed)} column(s) had the same value or none in every training row and are not used, but "
+                f"hold others now: {listing(changed)}"
+            )
 
     def _encode_numbers(self, table: Table, places: NDArray[np.intp], out: NDArray[np.float32]) -> None:
         plan = self._numbers
@@ -242,9 +238,9 @@ class TableEncoder:
             return
         numbers, chosen = self._collect(table, places[plan.source])
         gaps = np.zeros(len(chosen), dtype=np.int64)
-        for start, block in _blocks(numbers, chosen):
+        for start, block in blocks(numbers, chosen):
             rows = slice(start, start + len(block))
-            missing = _missing_in(block, start, [self.names[i] for i in plan.source])
+            missing = missing_in(block, start, [self.names[i] for i in plan.source])
             with np.errstate(over="ignore", invalid="ignore", under="ignore"):
                 apply_scaling(block, self.scaling, plan.factor, plan.center, plan.spread)
             if missing is not None:
@@ -255,7 +251,10 @@ class TableEncoder:
         gaps[plan.indicated] = 0
         if gaps.any():
             names = [self.names[i] for i in plan.source[gaps > 0]]
-            warn(f"no value was missing in training in {listing(names)}, now {gaps.sum()} are; they count as the median")
+            warn(
+                f"no value was missing in training in {listing(names)}, now {gaps.sum()} are; "
+                f"they count as the median"
+            )
 
     def _collect(self, table: Table, places: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[np.intp]]:
         """Return a matrix with all wanted number columns, and which of its columns they are."""
@@ -297,61 +296,3 @@ def _missing_message(missing: Sequence[str], given: Sequence[str]) -> str:
     message = f"{len(missing)} column(s) of training are missing: {listing(missing)}. The table has {listing(given)}."
     close = get_close_matches(missing[0], given, n=1)
     return f"{message} Did you mean {close[0]!r} for {missing[0]!r}?" if close else message
-
-
-def sample_rows(n_rows: int) -> NDArray[np.intp] | slice:
-    """Return the rows that quantiles are taken from: all of them, or a fixed random choice in order."""
-    if n_rows <= SAMPLE_ROWS:
-        return slice(None)
-    return np.sort(np.random.default_rng(0).choice(n_rows, SAMPLE_ROWS, replace=False))
-
-
-def _never_empty(sample: NDArray[np.float64], low: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give columns whose few values the sample missed at least one of them."""
-    empty = np.isnan(sample).all(axis=0)
-    sample[0, empty] = low[empty]
-    return sample
-
-
-def _blocks(
-    numbers: NDArray[Any], columns: NDArray[np.intp]
-) -> Iterator[tuple[int, NDArray[np.float64]]]:
-    """Yield copies of the columns as float64, a few rows at a time, each column contiguous."""
-    in_order = np.array_equal(columns, np.arange(numbers.shape[1]))
-    step = max(1, CHUNK_VALUES // max(len(columns), 1))
-    buffer = np.empty((len(columns), step)).T  # (step, k)
-    for start in range(0, len(numbers), step):
-        part = numbers[start : start + step]
-        block = buffer[: len(part)]
-        np.copyto(block, part if in_order else part[:, columns], casting="unsafe")
-        yield start, block
-
-
-def _missing_in(block: NDArray[np.float64], start: int, names: Sequence[str]) -> NDArray[np.bool_] | None:
-    """Return where a block is NaN, None if nowhere; refuse infinity. One sum tells that all is well."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(block.sum()):
-            return None
-    infinite = np.argwhere(np.isinf(block))
-    if len(infinite):
-        row, column = infinite[0]
-        raise InputError(
-            f"Input X contains infinity: column {names[column]!r}, row {start + row} (counting from 0) holds "
-            f"{block[row, column]}. Expected finite numbers; leave the value empty if it is unknown."
-        )
-    missing = np.isnan(block)
-    return missing if missing.any() else None
-
-
-def _ranges(table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-    """Return lowest and highest value and number of missing ones of each number column, (k,) each."""
-    k = table.numbers.shape[1]
-    low, high, missing = np.full(k, np.nan), np.full(k, np.nan), np.zeros(k, dtype=np.int64)
-    names = [table.names[i] for i in table.places]
-    for start, block in _blocks(table.numbers, np.arange(k)):
-        gaps = _missing_in(block, start, names)
-        if gaps is not None:
-            missing += gaps.sum(axis=0)
-        low = np.fmin(low, np.fmin.reduce(block, axis=0))
-        high = np.fmax(high, np.fmax.reduce(block, axis=0))
-    return low, high, missing

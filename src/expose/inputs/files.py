@@ -1,4 +1,4 @@
-"""Files to tables: CSV, TSV and Parquet, single or many, whole or in batches; and which column plays which role."""
+"""Files to tables: CSV, TSV and Parquet, single or many, whole or in batches."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ import sys
 import warnings
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from expose.errors import DataWarning, InputError
-from expose.inputs.columns import key_of
 from expose.inputs.delimited import Delimited, open_delimited, spooled, widest
-from expose.inputs.frames import listing
 from expose.inputs.parquet import Parquet
+from expose.inputs.roles import Roles, existing, split
+from expose.inputs.table import listing
 from expose.inputs.writing import Sink, writer
 
 __all__ = ["Roles", "Sink", "read", "scan", "split", "writer"]
@@ -37,7 +34,11 @@ _WHOLE: Final = 2**20  # rows at a time when the whole table is wanted anyway
 
 
 def read(
-    source: Source, *, columns: Collection[str] | None = None, encoding: str = "utf-8", text: Collection[str] = ()
+    source: Source,
+    *,
+    columns: Collection[str] | None = None,
+    encoding: str = "utf-8",
+    text: Collection[str] = (),
 ) -> Any:
     """Read one or more files as one table.
 
@@ -72,7 +73,9 @@ def read(
     >>> read(path).to_pydict()
     {'amount': [1.0, 2.5], 'kind': ['a', 'b']}
     """
-    return pa.Table.from_batches(list(scan(source, batch_rows=_WHOLE, columns=columns, encoding=encoding, text=text)))
+    return pa.Table.from_batches(
+        list(scan(source, batch_rows=_WHOLE, columns=columns, encoding=encoding, text=text))
+    )
 
 
 def scan(
@@ -113,7 +116,9 @@ def scan(
                     if batch.num_rows:
                         yield batch
         if not n_rows:
-            raise InputError(f"{listing(f.label for f in files)}: there are column names, but no row below them.")
+            raise InputError(
+                f"{listing(f.label for f in files)}: there are column names, but no row below them."
+            )
 
 
 @contextmanager
@@ -121,7 +126,9 @@ def _opened(source: Source, encoding: str, text: Collection[str]) -> Iterator[li
     """Find the files, and look at the column names of each."""
     if source in ("-", Path("-")):
         with spooled(sys.stdin.buffer) as path:
-            yield [open_delimited(path, "standard input", suffix=".csv", encoding=encoding, text=text, keep=True)]
+            yield [
+                open_delimited(path, "standard input", suffix=".csv", encoding=encoding, text=text, keep=True)
+            ]
         return
     paths = _paths(source)
     yield [_open(path, encoding, text, keep=len(paths) == 1) for path in paths]
@@ -164,7 +171,8 @@ def _paths(source: Source) -> list[Path]:
 
 
 def _nothing(what: str) -> list[Path]:
-    raise FileNotFoundError(f"there is {what}; give the path of a CSV or Parquet file, a folder, or a pattern such as 'data/*.csv'")
+    advice = "give the path of a CSV or Parquet file, a folder, or a pattern such as 'data/*.csv'"
+    raise FileNotFoundError(f"there is {what}; {advice}")
 
 
 def _files_in(folder: Path) -> list[Path]:
@@ -184,14 +192,16 @@ def _files_in(folder: Path) -> list[Path]:
 
 def _common_schema(files: Sequence[File], columns: Collection[str] | None) -> Any:
     """Return the schema that holds the rows of all files: the columns of the first, types as wide as needed."""
-    names = files[0].names if columns is None else tuple(_existing(columns, files[0].names, "columns"))
+    names = files[0].names if columns is None else tuple(existing(columns, files[0].names, "columns"))
     types: dict[str, Any] = {}
     for file in files:
         missing = [name for name in names if name not in file.names]
         extra = [name for name in file.names if name not in files[0].names]
         if missing or extra:
             what = f"lacks {listing(missing)}" if missing else f"has {listing(extra)} besides"
-            raise InputError(f"files must have the same columns; compared with {files[0].label}, {file.label} {what}.")
+            raise InputError(
+                f"files must have the same columns; compared with {files[0].label}, {file.label} {what}."
+            )
         for field in file.schema():
             if field.name in names:
                 types[field.name] = _wider(types.get(field.name), field, file)
@@ -206,112 +216,6 @@ def _wider(known: Any | None, field: Any, file: File) -> Any:
     pair = [pa.schema([(field.name, arrow_type)]) for arrow_type in (known, field.type)]
     try:
         return pa.unify_schemas(pair, promote_options="permissive").field(0).type
-    except pa.ArrowInvalid as error:
-        message = f"{file.label}: column {field.name!r} is {field.type}, in the files before it {known}. Make them agree."
-        raise InputError(message) from error
-    except pa.ArrowTypeError as error:
-        message = f"{file.label}: column {field.name!r} is {field.type}, in the files before it {known}. Make them agree."
-        raise InputError(message) from error
-
-
-def _existing(wanted: Collection[str], names: Sequence[str], role: str) -> list[str]:
-    """Return wanted column names; each of them must exist."""
-    wanted = [wanted] if isinstance(wanted, str) else list(wanted)
-    for name in wanted:
-        if name not in names:
-            close = get_close_matches(name, names, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise InputError(f"{role}: there is no column {name!r}; the table has {listing(names)}.{hint}")
-    return wanted
-
-
-# ---------------------------------------------------------------------------------------------------- roles
-
-
-class Roles(NamedTuple):
-    """A table split by the roles of its columns.
-
-    Attributes
-    ----------
-    features : pyarrow.Table
-        What a model sees.
-    ids : pyarrow.Table or None
-        What names a row.
-    labels : ndarray of int64, (n,), or None
-        What is known: 1 anomaly, 0 normal, -1 unlabelled.
-    """
-
-    features: Any
-    ids: Any | None
-    labels: NDArray[np.int64] | None
-
-
-_LABELS: Final = {
-    "1": 1, "true": 1, "anomaly": 1, "anomalous": 1, "0": 0, "false": 0, "normal": 0, "-1": -1, "unlabelled": -1,
-}  # fmt: skip
-
-
-def split(table: Any, *, id: Collection[str] = (), ignore: Collection[str] = (), label: str | None = None) -> Roles:  # noqa: A002
-    """Split an Arrow table into features, ids and labels.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-    id, ignore : collection of str
-        Columns that name a row, and columns to leave out.
-    label : str, optional
-        Column of what is known of each row: 1, true or "anomaly"; 0, false or "normal"; -1, "unlabelled" or
-        nothing for unknown.
-
-    Returns
-    -------
-    Roles
-
-    Raises
-    ------
-    InputError
-        When a named column does not exist, has two roles, no feature is left, or a label has another value.
-
-    Examples
-    --------
-    >>> roles = split(pa.table({"key": ["a", "b"], "x": [1.0, 2.0], "odd": [None, 1]}), id=["key"], label="odd")
-    >>> roles.features.column_names, roles.labels.tolist()
-    (['x'], [-1, 1])
-    """
-    names = table.column_names
-    ids, ignored = _existing(id, names, "id"), _existing(ignore, names, "ignore")
-    labelled = _existing([label], names, "label") if label is not None else []
-    twice = [name for name in ids if name in ignored or name in labelled] + [n for n in ignored if n in labelled]
-    if twice:
-        raise InputError(f"a column can have only one role of id, ignore and label; {listing(twice)} has two")
-    features = [name for name in names if name not in {*ids, *ignored, *labelled}]
-    if not features:
-        raise InputError(f"no column is left to learn from; the table has only {listing(names)}")
-    return Roles(
-        table.select(features),
-        table.select(ids) if ids else None,
-        _labels(table[label], label) if label is not None else None,
-    )
-
-
-def _labels(column: Any, name: str) -> NDArray[np.int64]:
-    encoded = column.combine_chunks().dictionary_encode() if not pa.types.is_dictionary(column.type) else column
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.unify_dictionaries().combine_chunks()
-    values = [_label(value) for value in encoded.dictionary.to_pylist()]
-    codes = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False).astype(np.int64)
-    wrong = [i for i, value in enumerate(values) if value is None]
-    if wrong:
-        row = int(np.argmax(np.isin(codes, wrong)))
-        raise InputError(
-            f"label column {name!r}, row {row} (counting from 0) holds {encoded.dictionary[int(codes[row])].as_py()!r}. Expected 1 "
-            f"(anomaly), 0 (normal), and -1 or nothing (unlabelled)."
-        )
-    return np.array([*values, -1], dtype=np.int64)[codes]
-
-
-def _label(value: object) -> int | None:
-    """Return what a label means, None if nothing."""
-    if value is None or value != value or value == "":  # noqa: PLR0124 - NaN
-        return -1
-    return _LABELS.get(key_of(value).strip().lower())
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        types = f"{field.type}, in the files before it {known}"
+        raise InputError(f"{file.label}: column {field.name!r} is {types}. Make them agree.") from error

@@ -1,12 +1,10 @@
-"""Every kind of table a user may bring, turned into one: numbers in one matrix, the rest column by column."""
+"""Every kind of table a user may bring, turned into a `Table`."""
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +16,6 @@ from expose.inputs.columns import (
     PLAIN_NUMBERS,
     Categories,
     Column,
-    Kind,
     Times,
     column_from_arrow,
     column_from_objects,
@@ -26,154 +23,10 @@ from expose.inputs.columns import (
     fill_numbers,
     kind_of,
 )
+from expose.inputs.table import Table, from_columns, listing
 
 
-@dataclass(frozen=True, eq=False)
-class Table:
-    """Rows and columns, whatever they came from. Made by `as_table`; never changed afterwards.
-
-    Attributes
-    ----------
-    names : tuple of str
-        Column names in order; x0, x1, ... when the source had none.
-    n_rows : int
-    named : bool
-        Whether the source named its columns.
-    numbers : ndarray, (n_rows, k)
-        All columns of numbers (of any real type, booleans too) side by side; NaN where missing.
-    places : ndarray of int, (k,)
-        Which column of the table each column of `numbers` is.
-    others : mapping of int to Categories or Times
-        The remaining columns, by their position in the table.
-    booleans : frozenset of int
-        Positions of the number columns that were booleans.
-    """
-
-    names: tuple[str, ...]
-    n_rows: int
-    named: bool
-    numbers: NDArray[Any]
-    places: NDArray[np.intp]
-    others: Mapping[int, Categories | Times] = field(default_factory=dict)
-    booleans: frozenset[int] = frozenset()
-
-    @property
-    def n_columns(self) -> int:
-        """Number of columns."""
-        return len(self.names)
-
-    @cached_property
-    def number_index(self) -> NDArray[np.intp]:
-        """For each column, its place in `numbers`, or -1, (n_columns,)."""
-        index = np.full(self.n_columns, -1, dtype=np.intp)
-        index[self.places] = np.arange(len(self.places))
-        return index
-
-    @property
-    def kinds(self) -> tuple[Kind, ...]:
-        """What each column is: "number", "category" or "time"."""
-        kinds: list[Kind] = ["number"] * self.n_columns
-        for place, column in self.others.items():
-            kinds[place] = "time" if isinstance(column, Times) else "category"
-        return tuple(kinds)
-
-    def at(self, place: int) -> Column:
-        """Return one column by position: an array (n_rows,) if it holds numbers."""
-        index = self.number_index[place]
-        return self.numbers[:, index] if index >= 0 else self.others[place]
-
-    def column(self, name: str) -> NDArray[Any]:
-        """Return the values of one column for people to read, (n_rows,): numbers, texts or times."""
-        if name not in self.names:
-            raise InputError(f"no column {name!r}; the table has {listing(self.names)}")
-        column = self.at(self.names.index(name))
-        return column if isinstance(column, np.ndarray) else column.values()
-
-    def take(self, rows: NDArray[Any]) -> Table:
-        """Return the chosen rows, by number, mask or slice."""
-        others = {place: column.take(rows) for place, column in self.others.items()}
-        numbers = self.numbers[rows]
-        return Table(self.names, len(numbers), self.named, numbers, self.places, others, self.booleans)
-
-    @staticmethod
-    def concat(first: Table, second: Table) -> Table:
-        """Return the rows of both, the first table's above the second's; their columns must agree."""
-        if first.n_columns != second.n_columns or (first.named and second.named and first.names != second.names):
-            raise InputError(
-                f"two tables can only be joined when they have the same columns; got {listing(first.names)} and "
-                f"{listing(second.names)}"
-            )
-        columns = [_joined(first.at(i), second.at(i), name) for i, name in enumerate(first.names)] if (
-            not np.array_equal(first.places, second.places)) else None
-        if columns is not None:
-            return from_columns(first.names, first.named, columns, first.n_rows + second.n_rows)
-        others = {i: _joined(column, second.others[i], first.names[i]) for i, column in first.others.items()}
-        numbers = np.concatenate([first.numbers, second.numbers])
-        booleans = first.booleans & second.booleans
-        return Table(first.names, len(numbers), first.named, numbers, first.places, others, booleans)  # type: ignore[arg-type]
-
-
-def listing(names: Iterable[object], most: int = 5) -> str:
-    """Return names for a message, the first few of them quoted.
-
-    >>> listing(["a", "b"]), listing(range(8))
-    ("'a', 'b'", '0, 1, 2, 3, 4 and 3 more')
-    """
-    every = list(names)
-    shown = ", ".join(repr(name) for name in every[:most])
-    return f"{shown} and {len(every) - most} more" if len(every) > most else shown
-
-
-def all_missing(column: Column) -> bool:
-    """Tell whether a column holds no value at all."""
-    missing = np.isnan(column) if isinstance(column, np.ndarray) else column.missing
-    return bool(missing.all())
-
-
-def _joined(first: Column, second: Column, name: str) -> Column:
-    if isinstance(first, Categories) and isinstance(second, Categories):
-        place = {key: i for i, key in enumerate(first.keys)}
-        codes = np.array([place.setdefault(key, len(place)) for key in second.keys] + [-1], dtype=np.int64)
-        return Categories(np.concatenate([first.codes, codes[second.codes]]), tuple(place))
-    if isinstance(first, Times) and isinstance(second, Times):
-        return Times(np.concatenate([first.moments, second.moments]))
-    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
-        return np.concatenate([first, second])
-    if all_missing(first):
-        return _joined(_nothing_like(second, _length(first)), second, name)
-    if all_missing(second):
-        return _joined(first, _nothing_like(first, _length(second)), name)
-    raise InputError(f"column {name!r} holds different kinds of values in the two tables; make them agree first")
-
-
-def _length(column: Column) -> int:
-    return len(column if isinstance(column, np.ndarray) else column.missing)
-
-
-def _nothing_like(column: Column, n_rows: int) -> Column:
-    """Return a column of missing values of the same kind."""
-    if isinstance(column, Categories):
-        return Categories(np.full(n_rows, -1, dtype=np.int64), ())
-    if isinstance(column, Times):
-        return Times(np.full(n_rows, "NaT", dtype="datetime64[us]"))
-    return np.full(n_rows, np.nan)
-
-
-def from_columns(names: Sequence[str], named: bool, columns: Sequence[Column], n_rows: int) -> Table:
-    """Put columns of mixed kinds together."""
-    places = [i for i, column in enumerate(columns) if isinstance(column, np.ndarray)]
-    numbers = np.empty((len(places), n_rows), dtype=np.float64)
-    for row, place in enumerate(places):
-        numbers[row] = columns[place]
-    others = {i: column for i, column in enumerate(columns) if not isinstance(column, np.ndarray)}
-    booleans = frozenset(i for i in places if getattr(columns[i], "dtype", None) == np.bool_)
-    return Table(tuple(names), n_rows, named, numbers.T, np.array(places, dtype=np.intp), others, booleans)
-
-
-# ------------------------------------------------------------------------------------------------- as_table
-
-
-def as_table(X: Any) -> Table:  # noqa: N803 - scikit-learn's name
+def as_table(X: Any) -> Table:
     """Turn any table into a `Table`.
 
     Parameters
@@ -228,7 +81,7 @@ def is_frame(X: Any) -> bool:
 
 
 def _from_other(source: Any) -> Table:
-    import narwhals as nw  # noqa: PLC0415 - only frames other than the above need it
+    import narwhals as nw
 
     frame = nw.from_native(source, pass_through=True)
     if isinstance(frame, nw.LazyFrame):
@@ -249,10 +102,10 @@ def check_names(names: Sequence[object]) -> tuple[str, ...]:
     """Return column names as a tuple of texts, each of them once."""
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
-        raise InputError(f"column names must differ; got more than once: {listing(repeated)}. Rename the columns.")
+        raise InputError(f"column names must differ; got more than once: {listing(repeated)}. Rename them.")
     wrong = [name for name in names if not isinstance(name, str)]
     if wrong:
-        raise InputError(f"column names must be all texts or all numbers; got the names {listing(wrong)} among texts")
+        raise InputError(f"column names must be all texts or all numbers; got {listing(wrong)} among texts")
     return tuple(str(name) for name in names)
 
 
@@ -269,7 +122,8 @@ def _from_arrow(source: Any) -> Table:
     names = check_names(source.column_names)
     columns, types = source.columns, source.schema.types
     kinds = [kind_of(arrow_type) for arrow_type in types]
-    plain = [i for i, kind in enumerate(kinds) if kind == "number" and not isinstance(types[i], pa.BaseExtensionType)]
+    extension = [isinstance(arrow_type, pa.BaseExtensionType) for arrow_type in types]
+    plain = [i for i, kind in enumerate(kinds) if kind == "number" and not extension[i]]
     single = all(pa.types.is_float32(types[i]) for i in plain)
     numbers = np.empty((len(plain), source.num_rows), dtype=np.float32 if single else np.float64)
     for row, place in enumerate(plain):
@@ -278,9 +132,10 @@ def _from_arrow(source: Any) -> Table:
     if len(plain) == len(names):
         return Table(names, source.num_rows, True, numbers.T, np.arange(len(names)), {}, booleans)
     matrix = dict(zip(plain, numbers, strict=True))
-    every = [matrix[i] if i in matrix else column_from_arrow(columns[i], name) for i, name in enumerate(names)]
-    table = from_columns(names, True, every, source.num_rows)
-    return Table(names, table.n_rows, True, table.numbers, table.places, table.others, booleans)
+    every: list[Column] = [
+        matrix[i] if i in matrix else column_from_arrow(columns[i], name) for i, name in enumerate(names)
+    ]
+    return from_columns(names, True, every, source.num_rows, booleans)
 
 
 # --------------------------------------------------------------------------------------------------- pandas
@@ -323,10 +178,12 @@ def _pandas_numbers(frame: Any, places: NDArray[np.intp], dtypes: set[Any]) -> N
 
 def _from_series(series: Any, name: str) -> Column:
     dtype = series.dtype
-    if dtype == object:
+    if dtype.kind == "O" and isinstance(dtype, np.dtype):
         return column_from_objects(series.to_numpy(), name, parse_text=False)
     if getattr(dtype, "kind", "O") == "c":
-        raise InputError(f"column {name!r} holds complex numbers; give its real and imaginary part as two columns")
+        raise InputError(
+            f"column {name!r} holds complex numbers; give real and imaginary part as two columns"
+        )
     if hasattr(dtype, "categories"):
         return distinct(series.cat.codes.to_numpy().astype(np.int64), list(dtype.categories))
     if str(dtype).startswith("period"):
@@ -349,7 +206,9 @@ def _array_of_rows(rows: Sequence[Any]) -> NDArray[Any]:
         return array if array.dtype.kind in "biufc" else np.array(rows, dtype=object)
     except ValueError:
         lengths = Counter(len(row) for row in rows if hasattr(row, "__len__"))
-        message = f"expected rows of equal length; got rows of {listing(sorted(lengths))} values. Fill them up first."
+        message = (
+            f"expected rows of equal length; got rows of {listing(sorted(lengths))} values. Fill them up."
+        )
         raise InputError(message) from None
 
 
@@ -357,14 +216,14 @@ def _from_array(array: NDArray[Any]) -> Table:
     if array.dtype.names:
         columns = [_array_column(array[name], name) for name in array.dtype.names]
         return from_columns(check_names(array.dtype.names), True, columns, len(array))
-    if array.ndim != 2:  # noqa: PLR2004
+    if array.ndim != 2:
         raise InputError(
             f"Expected a 2D array: one row per case, one column per feature; got {array.ndim}D array of shape "
             f"{array.shape}. Reshape your data with array.reshape(-1, 1) if it has a single feature, or "
             f"array.reshape(1, -1) if it is a single row."
         )
     if isinstance(array, np.ma.MaskedArray):
-        array = array.astype(np.float64).filled(np.nan)
+        array = np.ma.filled(array.astype(np.float64), np.nan)
     names = _numbered(array.shape[1])
     matrix = _plain_matrix(array)
     if matrix is not None:
@@ -380,12 +239,14 @@ def _plain_matrix(array: NDArray[Any]) -> NDArray[Any] | None:
         raise InputError("Complex data not supported; give real and imaginary parts as columns of their own")
     if array.dtype.kind in "biuf":
         return array if array.dtype.itemsize <= np.dtype(np.float64).itemsize else array.astype(np.float64)
-    if array.dtype.kind == "O" and all(issubclass(kind, PLAIN_NUMBERS) for kind in set(map(type, array.flat))):
-        try:
-            return array.astype(np.float64)
-        except OverflowError:
-            return None
-    return None
+    if array.dtype.kind != "O" or not all(
+        issubclass(kind, PLAIN_NUMBERS) for kind in set(map(type, array.flat))
+    ):
+        return None
+    try:
+        return array.astype(np.float64)
+    except OverflowError:
+        return None
 
 
 def _array_column(values: NDArray[Any], name: str) -> Column:

@@ -24,7 +24,8 @@ class Parquet:
         with self._opened() as file:
             schema = file.schema_arrow.remove_metadata()
         check_names(schema.names)
-        kept = [field for field in schema if not field.name.startswith("__index_level_")]  # pandas' unnamed index
+        # a column that begins like this is an unnamed index of pandas
+        kept = [field for field in schema if not field.name.startswith("__index_level_")]
         self._schema = pa.schema(kept)
         self.names = tuple(self._schema.names)
 
@@ -43,7 +44,7 @@ class Parquet:
             raise
 
     def _damaged(self, error: Exception) -> str:
-        return f"{self.label}: not a complete Parquet file, damaged or cut short: {error}. Fetch or write it again."
+        return f"{self.label}: not a complete Parquet file, damaged or cut short. Fetch it again. ({error})"
 
     def schema(self) -> Any:
         """Return the Arrow schema of the file."""

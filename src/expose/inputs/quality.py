@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.inputs.columns import Categories
-from expose.inputs.frames import Table, all_missing, listing
-from expose.inputs.schema import CategoryColumn, ColumnSchema, NumberColumn, TimeColumn
+from expose.inputs.schema import CategoryColumn, ColumnSchema, TimeColumn
+from expose.inputs.table import Table, all_missing, listing
 
 FEWEST_ROWS = 20  # below it, running numbers and repeated rows are no surprise
 
@@ -42,7 +42,7 @@ def _gaps(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
     worst = sorted(shares, key=lambda name: -shares[name])
     if worst:
         shown = ", ".join(f"{name!r} {shares[name]:.1%}" for name in worst[:5])
-        more = f" and {len(worst) - 5} more columns" if len(worst) > 5 else ""  # noqa: PLR2004
+        more = f" and {len(worst) - 5} more columns" if len(worst) > 5 else ""
         yield f"values missing, imputed with an indicator column: {shown}{more}"
 
 
@@ -60,7 +60,7 @@ def _identifiers(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]
         steps = np.diff(table.numbers[: 10 * FEWEST_ROWS].astype(np.float64), axis=0)
     running = [table.names[i] for i in table.places[(steps == 1).all(axis=0) | (steps == -1).all(axis=0)]]
     if running:
-        yield f"looks like a running number, but is used as a feature: {listing(running)}; name it as id or ignore it"
+        yield f"looks like a running number, yet serves as a feature: {listing(running)}; name it as id or ignore it"
 
 
 def _many_names(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
@@ -69,13 +69,14 @@ def _many_names(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
             column = table.at(i)
             n_names = len(column.keys) if isinstance(column, Categories) else len(schema.keys)
             yield (
-                f"{schema.name!r} has {n_names:,} categories: the {schema.slots} most frequent are told apart, the "
-                f"others only by how common they are"
+                f"{schema.name!r} has {n_names:,} categories: the {schema.slots} most frequent are told apart, "
+                f"the others only by how common they are"
             )
 
 
 def _numbers_as_text(_: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
-    names = [c.name for c in columns if isinstance(c, CategoryColumn) and len(c.keys) > 2 and _all_numbers(c.keys)]  # noqa: PLR2004
+    categories = [c for c in columns if isinstance(c, CategoryColumn) and len(c.keys) > 2]
+    names = [c.name for c in categories if _all_numbers(c.keys)]
     if names:
         yield f"numbers stored as categories, so their order is not used: {listing(names)}"
 
@@ -91,8 +92,8 @@ def _calendar(_: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
     names = [c.name for c in columns if isinstance(c, TimeColumn) and c.used]
     if names:
         yield (
-            f"dates: {listing(names)}; rows from after the training period will count as unusual for their date alone; "
-            f"ignore the column if they should not"
+            f"dates: {listing(names)}; rows from after the training period will count as unusual for their date "
+            f"alone; ignore the column if they should not"
         )
 
 

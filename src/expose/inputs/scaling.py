@@ -1,4 +1,4 @@
-"""From raw numbers to numbers a network can use, such that the outliers among the training rows do not set the scale.
+"""From raw numbers to numbers a network can use, without outliers among the training rows setting the scale.
 
 Every scaling is z = (2**p x - center) / spread per column, then a treatment of large |z|:
 
@@ -11,8 +11,8 @@ standard   mean            standard deviation                          cut at 1e
 none       0               1                                           cut at 1e15
 =========  ==============  ==========================================  =====================================
 
-The quantile spread is the width between the quartiles, divided by that of a standard normal distribution. Where it
-is 0 (more than half of the rows are equal) the next wider pair of quantiles takes its place, and at last
+The quantile spread is the width between the quartiles, divided by that of a standard normal distribution. Where
+it is 0 (more than half of the rows are equal) the next wider pair of quantiles takes its place, and at last
 the standard deviation. 2**p is 1 except where squares would leave the range of float64.
 """
 
@@ -35,7 +35,8 @@ LARGEST_SCALED: Final = 1e6  # squares and their sums stay far inside float32
 LARGEST_RAW: Final = 1e15
 SAMPLE_ROWS: Final = 100_000  # rows the quantiles are taken from
 
-_PAIRS: Final = ((0.25, 1.3490), (0.1, 2.5631), (0.05, 3.2897), (0.01, 4.6527))  # lower quantile, its normal width
+# lower quantile of a pair, and how far apart the two are in a standard normal distribution
+_PAIRS: Final = ((0.25, 1.3490), (0.1, 2.5631), (0.05, 3.2897), (0.01, 4.6527))
 _HUGE: Final = 1e140
 _SHIFT: Final = 2.0**600
 
@@ -78,7 +79,8 @@ def _factor(sample: Floats) -> Floats:
     """Return the power of two that brings extreme columns where their squares are finite and not 0."""
     largest = np.nanmax(np.abs(sample), axis=0)
     tiny = (largest > 0) & (largest < 1 / _HUGE)
-    return np.where(largest > _HUGE, 1 / _SHIFT, np.where(tiny, _SHIFT, 1.0))
+    factor: Floats = np.where(largest > _HUGE, 1 / _SHIFT, np.where(tiny, _SHIFT, 1.0))
+    return factor
 
 
 def _positive(spread: Floats) -> Floats:
@@ -91,7 +93,8 @@ def _quantile(ordered: Floats, counts: NDArray[np.int64], q: float) -> Floats:
     low = np.floor(position).astype(np.int64)
     rows = np.arange(len(ordered))
     below, above = ordered[rows, low], ordered[rows, np.minimum(low + 1, counts - 1)]
-    return below + (position - low) * (above - below)
+    between: Floats = below + (position - low) * (above - below)
+    return between
 
 
 def _spread(ordered: Floats, counts: NDArray[np.int64]) -> Floats:
@@ -123,7 +126,7 @@ def apply_scaling(numbers: Floats, scaling: str, factor: Floats, center: Floats,
 
 
 def compress(scaled: Floats) -> None:
-    """Replace |z| > 3 by 3 (1 + log(|z| / 3)), in place: far stays farther than near, but no column drowns the others."""
+    """Replace |z| > 3 by 3 (1 + log(|z| / 3)) in place: far stays farther than near, but drowns no other."""
     far = (scaled > KNEE) | (scaled < -KNEE)
     if far.any():
         values = scaled[far]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from expose.errors import InputError
 from expose.inputs.columns import Categories, Column, Kind, Times, key_of
-from expose.inputs.frames import all_missing
+from expose.inputs.table import all_missing
 
 Floats = NDArray[np.float64]
 
@@ -38,7 +38,7 @@ class NumberColumn:
 
 @dataclass(frozen=True)
 class TimeColumn:
-    """A column of times: seconds, scaled, then sine and cosine of each period in which the training rows vary."""
+    """A column of times: seconds, scaled, then sine and cosine of each period within which it varies."""
 
     kind: ClassVar[Kind] = "time"
     name: str
@@ -79,7 +79,7 @@ class CategoryColumn:
 
 
 ColumnSchema = NumberColumn | TimeColumn | CategoryColumn
-_CLASSES: dict[str, type[ColumnSchema]] = {c.kind: c for c in (NumberColumn, TimeColumn, CategoryColumn)}
+_CLASSES: dict[Kind, type[ColumnSchema]] = {c.kind: c for c in (NumberColumn, TimeColumn, CategoryColumn)}
 
 
 def schema_to_json(column: ColumnSchema) -> dict[str, Any]:
@@ -92,8 +92,13 @@ def schema_to_json(column: ColumnSchema) -> dict[str, Any]:
 
 def schema_from_json(fields: dict[str, Any]) -> ColumnSchema:
     """Return the schema that `schema_to_json` wrote."""
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
-    return _CLASSES[values.pop("kind")](**values)
+    kind: Kind = fields["kind"]
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in fields.items()
+        if key != "kind"
+    }
+    return _CLASSES[kind](**values)
 
 
 # ------------------------------------------------------------- bringing a new column to the kind of training
@@ -136,7 +141,8 @@ def to_times(column: Column, name: str) -> Times:
     if isinstance(column, Times):
         return column
     if all_missing(column):
-        return Times(np.full(len(column if isinstance(column, np.ndarray) else column.codes), "NaT", "datetime64[us]"))
+        n_rows = len(column) if isinstance(column, np.ndarray) else len(column.codes)
+        return Times(np.full(n_rows, "NaT", dtype="datetime64[us]"))
     if isinstance(column, np.ndarray):
         row = int(np.argmin(np.isnan(column)))
         raise _wrong(name, "dates", row, column[row].item())
@@ -144,7 +150,8 @@ def to_times(column: Column, name: str) -> Times:
     bad = []
     for code in np.unique(column.codes[column.codes >= 0]):
         try:
-            moment = pa.scalar(column.keys[code]).cast(pa.timestamp("us", tz="UTC" if _zoned(column.keys[code]) else None))
+            text = column.keys[code]
+            moment = pa.scalar(text).cast(pa.timestamp("us", tz="UTC" if _zoned(text) else None))
             moments[code] = np.datetime64(moment.value, "us")
         except pa.ArrowInvalid:
             bad.append(column.first_row(code))
@@ -160,13 +167,14 @@ def _zoned(text: str) -> bool:
 
 
 def to_categories(column: Column, known: tuple[str, ...], *, boolean: bool) -> Categories:
-    """Return a column as categories; numbers, booleans and dates count by the text they would have in a file."""
+    """Return a column as categories; numbers, booleans and dates count by their text in a file."""
     if isinstance(column, Categories):
         return column
     if isinstance(column, Times):
         values, codes = np.unique(column.moments, return_inverse=True)
-        midnight = bool((values[~np.isnat(values)] == values[~np.isnat(values)].astype("datetime64[D]")).all())
-        keys = [str(v.astype("datetime64[D]")) if midnight else str(v.astype("datetime64[s]")) for v in values]
+        present = values[~np.isnat(values)]
+        unit = "D" if (present == present.astype("datetime64[D]")).all() else "s"
+        keys = [str(value.astype(f"datetime64[{unit}]")).replace("T", " ") for value in values]
         return Categories(np.where(column.missing, -1, codes), tuple(keys))
     values, codes = np.unique(column, return_inverse=True)
     keys = [_boolean_key(value, known) if boolean else key_of(value) for value in values]

@@ -53,7 +53,9 @@ class Sink:
         if self._suffix.endswith(".gz"):
             file = self._stack.enter_context(pa.CompressedOutputStream(file, "gzip"))
         options = arrow_csv.WriteOptions(delimiter="\t" if self._suffix.startswith(".tsv") else ",")
-        self._writer = self._stack.enter_context(arrow_csv.CSVWriter(file, self._schema, write_options=options))
+        self._writer = self._stack.enter_context(
+            arrow_csv.CSVWriter(file, self._schema, write_options=options)
+        )
 
     def _fitting(self, table: Any) -> Any:
         """Return the rows under the schema of the first ones."""
@@ -61,7 +63,9 @@ class Sink:
         if table.schema == self._schema:
             return table
         if table.column_names != self._schema.names:
-            raise InputError(f"every batch must have the columns {self._schema.names}; got {table.column_names}")
+            raise InputError(
+                f"every batch must have the columns {self._schema.names}; got {table.column_names}"
+            )
         try:
             return table.cast(self._schema)
         except pa.ArrowInvalid as error:
@@ -121,7 +125,7 @@ def writer(target: str | Path) -> Iterator[Sink]:
         return
     path = Path(os.path.realpath(target))  # a link stays a link
     if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe cannot be replaced
-        with _said(path), path.open("wb", buffering=0) as file, _filled(file, _format(path, ".csv")) as sink:
+        with _said(path), path.open("wb") as device, _filled(device, _format(path, ".csv")) as sink:
             yield sink
         return
     if path.is_dir():

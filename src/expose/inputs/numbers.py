@@ -1,0 +1,91 @@
+"""Columns of numbers: what is learned of them, and the blocks in which they are worked on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from expose.errors import InputError
+from expose.inputs.scaling import LARGEST_RAW, SAMPLE_ROWS, fit_scaling
+from expose.inputs.schema import NumberColumn
+from expose.inputs.table import Table
+
+CHUNK_VALUES: Final = 65_536  # numbers worked on at a time: half a megabyte, which stays in the cache
+
+
+def fit_numbers(table: Table, scaling: str) -> Iterator[NumberColumn]:
+    """Learn range, gaps and scale of each number column."""
+    low, high, missing = _ranges(table)
+    present = missing < table.n_rows
+    sample = table.numbers[sample_rows(table.n_rows)][:, present].astype(np.float64)
+    scales = np.zeros((4, len(present)))
+    if present.any():
+        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+            scales[:3, present] = fit_scaling(_never_empty(sample, low[present]), scaling)
+            if scaling == "none":
+                scales[3, present] = np.clip(np.nanmedian(sample, axis=0), -LARGEST_RAW, LARGEST_RAW)
+    for i, place in enumerate(table.places):
+        name, gaps = table.names[place], bool(0 < missing[i] < table.n_rows)
+        constant = float(low[i]) if low[i] == high[i] else None
+        used = bool(present[i]) and (constant is None or gaps)
+        factor, center, spread, fill = scales[:, i].tolist() if used else (1.0, 0.0, 1.0, 0.0)
+        yield NumberColumn(name, used, gaps, factor, center, spread, fill, constant)
+
+
+def sample_rows(n_rows: int) -> NDArray[np.intp] | slice:
+    """Return the rows that quantiles are taken from: all of them, or a fixed random choice in order."""
+    if n_rows <= SAMPLE_ROWS:
+        return slice(None)
+    return np.sort(np.random.default_rng(0).choice(n_rows, SAMPLE_ROWS, replace=False))
+
+
+def _never_empty(sample: NDArray[np.float64], low: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Give columns whose few values the sample missed at least one of them."""
+    empty = np.isnan(sample).all(axis=0)
+    sample[0, empty] = low[empty]
+    return sample
+
+
+def blocks(numbers: NDArray[Any], columns: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.float64]]]:
+    """Yield copies of the columns as float64, a few rows at a time, each column contiguous."""
+    in_order = np.array_equal(columns, np.arange(numbers.shape[1]))
+    step = max(1, CHUNK_VALUES // max(len(columns), 1))
+    buffer = np.empty((len(columns), step)).T  # (step, k)
+    for start in range(0, len(numbers), step):
+        part = numbers[start : start + step]
+        block = buffer[: len(part)]
+        np.copyto(block, part if in_order else part[:, columns], casting="unsafe")
+        yield start, block
+
+
+def missing_in(block: NDArray[np.float64], start: int, names: Sequence[str]) -> NDArray[np.bool_] | None:
+    """Return where a block is NaN, None if nowhere; refuse infinity. One sum tells that all is well."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(block.sum()):
+            return None
+    infinite = np.argwhere(np.isinf(block))
+    if len(infinite):
+        row, column = infinite[0]
+        raise InputError(
+            f"Input X contains infinity: column {names[column]!r}, row {start + row} (counting from 0) holds "
+            f"{block[row, column]}. Expected finite numbers; leave the value empty if it is unknown."
+        )
+    missing = np.isnan(block)
+    return missing if missing.any() else None
+
+
+def _ranges(table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """Return lowest and highest value and number of missing ones of each number column, (k,) each."""
+    k = table.numbers.shape[1]
+    low, high, missing = np.full(k, np.nan), np.full(k, np.nan), np.zeros(k, dtype=np.int64)
+    names = [table.names[i] for i in table.places]
+    for start, block in blocks(table.numbers, np.arange(k)):
+        gaps = missing_in(block, start, names)
+        if gaps is not None:
+            missing += gaps.sum(axis=0)
+        low = np.fmin(low, np.fmin.reduce(block, axis=0))
+        high = np.fmax(high, np.fmax.reduce(block, axis=0))
+    return low, high, missing
