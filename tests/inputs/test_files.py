@@ -186,7 +186,7 @@ def test_pandas_unnamed_index_is_no_column(tmp_path):
         ("dup.csv", b"a,b,a\n1,2,3\n", "header repeats 'a'"),
         ("r.csv", b"a,b\n1,2\n\n1,2,3\n", r"r.csv, line 4: expected 2 values .* got 3: '1,2,3'"),
         ("r.csv", b"a,b\r\n1,2\r\n1\r\n", r"r.csv, line 3: expected 2 values .* got 1: '1'"),
-        ("l.csv", "a,n\n1,x\n1,José\n".encode("latin-1"), r"line 3: byte 0xe9 is not valid UTF-8; .*encoding='cp1252'"),
+        ("l.csv", "a,n\n1,x\n1,José\n".encode("latin-1"), r"line 3: byte 0xe9 is not .*encoding='cp1252'"),
         ("u.csv", "a,n\n1,José\n".encode("utf-16"), "not valid UTF-8"),
         ("u.csv", "a,n\n1,x\n".encode("utf-16-le"), "zero bytes"),
         ("cut.csv.gz", gzip.compress(os.urandom(500).hex().encode())[:-20], "damaged or cut short"),
@@ -225,7 +225,7 @@ def test_the_right_encoding_helps(tmp_path):
         assert read(path, encoding=encoding)["n"].to_pylist() == ["José"]
     with pytest.raises(InputError, match="unknown encoding 'klingon'"):
         read(path, encoding="klingon")
-    with pytest.raises(InputError, match="is not in encoding 'ascii'|not valid UTF-8"):
+    with pytest.raises(InputError, match=r"not valid UTF-8"):
         read(written(path, "a,n\n1,José\n".encode("latin-1")), encoding="ascii")
     with pytest.raises(InputError, match="is not in encoding 'utf-16'"):
         read(written(path, b"a,n\n1,x\n\n"[:7]), encoding="utf-16")
@@ -369,7 +369,8 @@ def test_split_by_role():
     "values",
     [
         [1, 0, -1, None], [1.0, 0.0, -1.0, float("nan")], [True, False, None, None], ["1", "0", "-1", ""],
-        ["anomaly", "Normal ", "unlabelled", None], pa.array(["true", "false", None, None]).dictionary_encode(),
+        ["anomaly", "Normal ", "unlabelled", None],
+        pa.array(["true", "false", None, None]).dictionary_encode(),
     ],
 )  # fmt: skip
 def test_labels_in_every_spelling(values):

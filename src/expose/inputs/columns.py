@@ -272,7 +272,7 @@ def _refuse_unknown(objects: list[Any], name: str) -> None:
         if value is not None and not isinstance(value, known):
             raise TypeError(
                 f"column {name!r}, row {row}: argument must be a string or a number, not "
-                f"{type(value).__name__!r}. Flatten such values into columns of their own, or leave the column out."
+                f"{type(value).__name__!r}. Give such values columns of their own, or leave the column out."
             )
 
 

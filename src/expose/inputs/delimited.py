@@ -1,8 +1,8 @@
 """CSV and TSV, block by block: types settled over the whole file, memory bounded, errors that name the line.
 
-A file is cut into blocks at line ends, each parsed by pyarrow. A first pass over a file of more than one block
-widens the types it finds (whole numbers to fractions, dates to times, anything else to text), so that the second
-pass never meets a value its type cannot hold.
+A file is cut into blocks at line ends, each parsed by pyarrow. A first pass over a file of more than one
+block widens the types it finds (whole numbers to fractions, dates to times, anything else to text), so that
+the second pass never meets a value its type cannot hold.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ BLOCK_BYTES: Final = 8 * 2**20
 _LONGEST_ROW: Final = 64 * 2**20
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _NULLS: Final = (
-    "", "NA", "N/A", "n/a", "#N/A", "<NA>", "NULL", "null", "NaN", "nan", "-nan", "NAN", "None", "none", "NaT", "?",
+    "", "NA", "N/A", "n/a", "#N/A", "<NA>", "NULL", "null", "NaN", "nan", "-nan", "NAN", "None", "none",
+    "NaT", "?",
 )  # fmt: skip
 
 
@@ -96,7 +97,8 @@ class Delimited:
             invalid_row_handler=keep_first,
         )
         convert = arrow_csv.ConvertOptions(
-            column_types=types, include_columns=list(wanted), null_values=list(_NULLS), strings_can_be_null=False,
+            column_types=types, include_columns=list(wanted),
+            null_values=list(_NULLS), strings_can_be_null=False,
             true_values=["true", "True", "TRUE"], false_values=["false", "False", "FALSE"],
         )  # fmt: skip
         read = arrow_csv.ReadOptions(column_names=list(self.names), block_size=len(block) + 2)
@@ -116,7 +118,7 @@ class Delimited:
         where = line + lines.count(b"\n", 1, max(start, 0) + 1)
         return (
             f"{self.label}, line {where}: expected {row.expected_columns} values as in the header, got "
-            f"{row.actual_columns}: {row.text[:80]!r}. Values that hold the delimiter {self.delimiter!r} must be quoted."
+            f"{row.actual_columns}: {row.text[:80]!r}. Quote values that hold a {self.delimiter!r}."
         )
 
 
@@ -249,7 +251,7 @@ def _utf8(stream: IO[bytes], encoding: str, label: str) -> IO[bytes]:
 
 
 def _blocks(stream: IO[bytes], size: int) -> Iterator[bytes]:
-    """Yield blocks of about `size` bytes that end at the end of a row; an even number of quotes lies before it."""
+    """Yield blocks of about `size` bytes that end at the end of a row, outside quotes."""
     rest = stream.read(3)
     rest = b"" if rest == codecs.BOM_UTF8 else rest
     while piece := stream.read(size):

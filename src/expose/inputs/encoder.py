@@ -50,10 +50,10 @@ class _Numbers:
 class TableEncoder:
     """Encode tables as float32 matrices, always finite.
 
-    Numbers and booleans are scaled (see `expose.inputs.scaling`), and a missing one becomes the median with an
-    indicator column; categories are one-hot with one column for rare and unseen ones; times become scaled
-    seconds and the phase of day, week and year where the training rows vary in it. Constant and empty columns are
-    left out. If nothing is left, one column of zeros remains.
+    Numbers and booleans are scaled (see `expose.inputs.scaling`), and a missing one becomes the median with
+    an indicator column; categories are one-hot with one column for rare and unseen ones; times become scaled
+    seconds and the phase of day, week and year where the training rows vary in it. Constant and empty columns
+    are left out. If nothing is left, one column of zeros remains.
 
     Parameters
     ----------
@@ -196,8 +196,8 @@ class TableEncoder:
         if not (self.named and table.named):
             if table.n_columns != len(self.names):
                 raise InputError(
-                    f"X has {table.n_columns} features, but the model is expecting {len(self.names)} features as "
-                    f"input: {listing(self.names)}. Give the same columns in the same order."
+                    f"X has {table.n_columns} features, but the model is expecting {len(self.names)} "
+                    f"features as input: {listing(self.names)}. Give the same columns in the same order."
                 )
             return np.arange(table.n_columns)
         if table.names == self.names:
@@ -228,8 +228,8 @@ class TableEncoder:
                 changed.append(schema.name)
         if changed:
             warn(
-                f"{len(changed)} column(s) had the same value or none in every training row and are not used, but "
-                f"hold others now: {listing(changed)}"
+                f"{len(changed)} column(s) had the same value or none in every training row and are not "
+                f"used, but hold others now: {listing(changed)}"
             )
 
     def _encode_numbers(self, table: Table, places: NDArray[np.intp], out: NDArray[np.float32]) -> None:
@@ -293,6 +293,7 @@ def warn(message: str) -> None:
 
 
 def _missing_message(missing: Sequence[str], given: Sequence[str]) -> str:
-    message = f"{len(missing)} column(s) of training are missing: {listing(missing)}. The table has {listing(given)}."
+    lacking = f"{len(missing)} column(s) of training are missing: {listing(missing)}"
+    message = f"{lacking}. The table has {listing(given)}."
     close = get_close_matches(missing[0], given, n=1)
     return f"{message} Did you mean {close[0]!r} for {missing[0]!r}?" if close else message

@@ -40,13 +40,13 @@ def read(
     encoding: str = "utf-8",
     text: Collection[str] = (),
 ) -> Any:
-    """Read one or more files as one table.
+    r"""Read one or more files as one table.
 
     Parameters
     ----------
     source : path, glob pattern, folder, list of paths, or "-"
-        .csv, .tsv, .txt (also .gz, .bz2, .xz, .zst) or .parquet; "-" is CSV from standard input. The delimiter of a
-        CSV file is told from its header.
+        .csv, .tsv, .txt (also .gz, .bz2, .xz, .zst) or .parquet; "-" is CSV from standard
+        input. The delimiter of a CSV file is told from its header.
     columns : collection of str, optional
         Read only these.
     encoding : str
@@ -63,13 +63,13 @@ def read(
     FileNotFoundError
         When nothing is found.
     InputError
-        When a file is empty, has no rows, is damaged, in another encoding or format, or files do not fit together.
+        When a file is empty, damaged, in another encoding or format, has no rows, or files do not agree.
 
     Examples
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "small.csv"
-    >>> _ = path.write_text("amount,kind\\n1,a\\n2.5,b\\n")
+    >>> _ = path.write_text("amount,kind\n1,a\n2.5,b\n")
     >>> read(path).to_pydict()
     {'amount': [1.0, 2.5], 'kind': ['a', 'b']}
     """
@@ -191,7 +191,7 @@ def _files_in(folder: Path) -> list[Path]:
 
 
 def _common_schema(files: Sequence[File], columns: Collection[str] | None) -> Any:
-    """Return the schema that holds the rows of all files: the columns of the first, types as wide as needed."""
+    """Return the schema that holds the rows of all files: columns of the first, types as wide as needed."""
     names = files[0].names if columns is None else tuple(existing(columns, files[0].names, "columns"))
     types: dict[str, Any] = {}
     for file in files:

@@ -25,6 +25,8 @@ from expose.inputs.columns import (
 )
 from expose.inputs.table import Table, from_columns, listing
 
+__all__ = ["Table", "as_table", "is_frame"]
+
 
 def as_table(X: Any) -> Table:
     """Turn any table into a `Table`.
@@ -218,8 +220,8 @@ def _from_array(array: NDArray[Any]) -> Table:
         return from_columns(check_names(array.dtype.names), True, columns, len(array))
     if array.ndim != 2:
         raise InputError(
-            f"Expected a 2D array: one row per case, one column per feature; got {array.ndim}D array of shape "
-            f"{array.shape}. Reshape your data with array.reshape(-1, 1) if it has a single feature, or "
+            f"Expected a 2D array: one row per case, one column per feature; got {array.ndim}D array "
+            f"of shape {array.shape}. Reshape your data with array.reshape(-1, 1) if it has a single feature, or "
             f"array.reshape(1, -1) if it is a single row."
         )
     if isinstance(array, np.ma.MaskedArray):

@@ -60,7 +60,7 @@ def _identifiers(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]
         steps = np.diff(table.numbers[: 10 * FEWEST_ROWS].astype(np.float64), axis=0)
     running = [table.names[i] for i in table.places[(steps == 1).all(axis=0) | (steps == -1).all(axis=0)]]
     if running:
-        yield f"looks like a running number, yet serves as a feature: {listing(running)}; name it as id or ignore it"
+        yield f"a running number, used as a feature: {listing(running)}; name it as id or ignore it"
 
 
 def _many_names(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
@@ -69,8 +69,8 @@ def _many_names(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
             column = table.at(i)
             n_names = len(column.keys) if isinstance(column, Categories) else len(schema.keys)
             yield (
-                f"{schema.name!r} has {n_names:,} categories: the {schema.slots} most frequent are told apart, "
-                f"the others only by how common they are"
+                f"{schema.name!r} has {n_names:,} categories: the {schema.slots} most frequent are told "
+                f"apart, the others only by how common they are"
             )
 
 
@@ -92,8 +92,8 @@ def _calendar(_: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
     names = [c.name for c in columns if isinstance(c, TimeColumn) and c.used]
     if names:
         yield (
-            f"dates: {listing(names)}; rows from after the training period will count as unusual for their date "
-            f"alone; ignore the column if they should not"
+            f"dates: {listing(names)}; rows from after the training period will count as unusual "
+            f"for their date alone; ignore the column if they should not"
         )
 
 

@@ -45,7 +45,9 @@ class Roles(NamedTuple):
 
 
 _LABELS: Final = {
-    "1": 1, "true": 1, "anomaly": 1, "anomalous": 1, "0": 0, "false": 0, "normal": 0, "-1": -1, "unlabelled": -1,
+    "1": 1, "true": 1, "anomaly": 1, "anomalous": 1,
+    "0": 0, "false": 0, "normal": 0,
+    "-1": -1, "unlabelled": -1,
 }  # fmt: skip
 
 

@@ -11,9 +11,9 @@ standard   mean            standard deviation                          cut at 1e
 none       0               1                                           cut at 1e15
 =========  ==============  ==========================================  =====================================
 
-The quantile spread is the width between the quartiles, divided by that of a standard normal distribution. Where
-it is 0 (more than half of the rows are equal) the next wider pair of quantiles takes its place, and at last
-the standard deviation. 2**p is 1 except where squares would leave the range of float64.
+The quantile spread is the width between the quartiles, divided by that of a standard normal distribution.
+Where it is 0 (more than half of the rows are equal) the next wider pair of quantiles takes its place, and at
+last the standard deviation. 2**p is 1 except where squares would leave the range of float64.
 """
 
 from __future__ import annotations

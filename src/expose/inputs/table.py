@@ -87,8 +87,8 @@ class Table:
         both_named = first.named and second.named
         if first.n_columns != second.n_columns or (both_named and first.names != second.names):
             raise InputError(
-                f"two tables can only be joined when they have the same columns; got {listing(first.names)} and "
-                f"{listing(second.names)}"
+                f"two tables can only be joined when they have the same columns; got {listing(first.names)} "
+                f"and {listing(second.names)}"
             )
         n_rows, booleans = first.n_rows + second.n_rows, first.booleans & second.booleans
         if len(first.places) == len(second.places) == first.n_columns:
