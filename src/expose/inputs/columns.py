@@ -184,8 +184,6 @@ def _seconds(ticks: Any, unit: str) -> Any:
 
 
 def _times_from_arrow(column: Any) -> Times:
-    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
-        column = column.cast(pa.timestamp(column.type.unit, tz="UTC")).cast(pa.timestamp(column.type.unit))
     moments = column.cast(pa.timestamp("us"), safe=False).to_numpy()
     return Times(np.asarray(moments, dtype="datetime64[us]"))
 

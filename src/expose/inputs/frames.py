@@ -221,8 +221,8 @@ def _from_array(array: NDArray[Any]) -> Table:
     if array.ndim != 2:
         raise InputError(
             f"Expected a 2D array: one row per case, one column per feature; got {array.ndim}D array "
-            f"of shape {array.shape}. Reshape your data with array.reshape(-1, 1) if it has a single feature, or "
-            f"array.reshape(1, -1) if it is a single row."
+            f"of shape {array.shape}. Reshape your data with array.reshape(-1, 1) if it has a single "
+            f"feature, or array.reshape(1, -1) if it is a single row."
         )
     if isinstance(array, np.ma.MaskedArray):
         array = np.ma.filled(array.astype(np.float64), np.nan)
