@@ -10,6 +10,7 @@ import typer
 from expose.cli import options as opt
 from expose.cli.session import Session
 from expose.cli.text import count
+from expose.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,6 +45,8 @@ def report(
         from expose.inputs.files import read
 
         check_output(out, data)
+        if out.exists() and not out.is_file():
+            raise InputError(f"--out {out} is a device or a pipe; a page needs a file of its own.")
         detector = AnomalyDetector.load(model, device=device)
         if threshold is not None:
             detector.set_params(threshold=threshold)

@@ -60,7 +60,7 @@ def read_again(table: pa.Table, names: dict[str, Any], *, with_labels: bool = Fa
     from expose.inputs.files import split
 
     ids = [name for name in column_names(names["id"], table.column_names) if _is_in(table, name)]
-    ignore = [name for name in names["ignore"] if name in table.column_names]
+    ignore = [name for name in names["ignore"] if name in table.column_names and name not in ids]
     label = names["label"] if names["label"] in table.column_names else None
     if label is None or with_labels:
         return split(table, id=ids, ignore=ignore, label=label)

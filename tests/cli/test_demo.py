@@ -1,0 +1,52 @@
+"""``expose demo``, all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from commands import Run, facts
+
+from expose.estimators import AnomalyDetector
+from expose.evaluation import thyroid
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train for two epochs only: what the demo does, not how well."""
+    fit = AnomalyDetector.fit
+
+    def fit_shortly(self: AnomalyDetector, *arguments: object, **options: object) -> AnomalyDetector:
+        return fit(self.set_params(epochs=2), *arguments, **options)
+
+    monkeypatch.setattr(AnomalyDetector, "fit", fit_shortly)
+
+
+@pytest.mark.usefixtures("short")
+def test_it_leaves_what_it_says(run: Run, tmp_path: Path) -> None:
+    result = run("demo", "--out", tmp_path / "demo")
+    assert result.exit_code == 0, result.output
+    for name in ("thyroid.csv.gz", "model", "scores.csv", "expose-report.html"):
+        assert (tmp_path / "demo" / name).exists()
+        assert str(tmp_path / "demo" / name) in result.stdout
+    for said in ("Contamination", "Top suspects", "Truly ill       93", "of the top 10", "AUROC"):
+        assert said in result.stdout
+
+
+@pytest.mark.usefixtures("short")
+def test_the_truth_is_used_only_afterwards(run: Run, tmp_path: Path) -> None:
+    said = facts(run("demo", "--out", tmp_path / "demo", "--json"))
+    detector = AnomalyDetector.load(tmp_path / "demo" / "model")
+    assert detector.feature_names_in_.tolist() == list(thyroid().columns)
+    assert detector.metadata_["label"] is None
+    assert said["truth"]["anomalies"] == 93
+    assert said["columns"] == 6
+    assert len(pd.read_csv(tmp_path / "demo" / "scores.csv")) == said["rows"] == 3772
+
+
+@pytest.mark.slow
+def test_it_finds_the_ill(run: Run, tmp_path: Path) -> None:
+    said = facts(run("demo", "--out", tmp_path / "demo", "--json"))
+    assert said["truth"]["auroc"] > 0.9
+    assert said["truth"]["precision_at"]["50"] > 0.5

@@ -1,0 +1,85 @@
+"""Killed and interrupted trainings."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from commands import command, run_apart
+
+from expose.estimators import AnomalyDetector
+
+
+@pytest.fixture
+def training(data: Path) -> list[str]:
+    """A training of some seconds, saved after every epoch."""
+    options = ["--epochs", "60", "--batch-size", "8", "--device", "cpu", "--checkpoint-every", "0"]
+    return ["fit", str(data), "--ignore", "account,note,is_fraud", *options]
+
+
+def start(arguments: list[str], until: str) -> subprocess.Popen[str]:
+    """Start a training and wait for a line of its progress."""
+    process = subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith(until):
+            return process
+    raise AssertionError(f"the training ended before {until!r}: exit code {process.wait()}")
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_to_the_same_model(training: list[str], tmp_path: Path) -> None:
+    killed = start([*training, "--out", str(tmp_path / "model")], until="epoch 18/60")
+    killed.send_signal(signal.SIGKILL)
+    assert killed.wait() == -signal.SIGKILL
+    assert (tmp_path / "model.checkpoint").exists()
+    assert not (tmp_path / "model").exists()
+
+    again = run_apart(*training, "--out", tmp_path / "model")
+    assert again.returncode == 0, again.stderr
+    assert "epoch 6/60" not in again.stderr, "it started from the beginning"
+    assert not (tmp_path / "model.checkpoint").exists()
+
+    straight = run_apart(*training, "--out", tmp_path / "straight")
+    assert straight.returncode == 0, straight.stderr
+    weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("model", "straight")]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_a_usable_model(training: list[str], data: Path, tmp_path: Path) -> None:
+    process = start([*training, "--out", str(tmp_path / "model")], until="epoch 18/60")
+    process.send_signal(signal.SIGINT)
+    said, warned = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "warning: " in warned
+    assert "Traceback" not in warned
+    assert "Top suspects" in said
+    assert 18 <= len(AnomalyDetector.load(tmp_path / "model").history_) < 60
+    assert run_apart("score", tmp_path / "model", data, "--out", tmp_path / "scores.csv").returncode == 0
+    assert (tmp_path / "model.checkpoint").exists()
+
+    again = run_apart(*training, "--out", tmp_path / "model")
+    assert again.returncode == 0, again.stderr
+    assert len(AnomalyDetector.load(tmp_path / "model").history_) == 60
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "scores.csv"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_before_the_training_is_130_too(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        command("fit", "-", "--out", tmp_path / "model"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(2)  # it imports, or waits for standard input
+    process.send_signal(signal.SIGINT)
+    _, warned = process.communicate(timeout=60)
+    assert process.returncode in {130, -signal.SIGINT}  # a shell shows 130 for both
+    assert "Traceback" not in warned
+    assert list(tmp_path.iterdir()) == []

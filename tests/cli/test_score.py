@@ -1,0 +1,285 @@
+"""``expose score``."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from commands import Run, command, facts, run_apart, transactions
+
+import expose.inputs.files
+from expose.cli.score import Tally
+from expose.estimators import AnomalyDetector
+
+
+def test_the_scores_file(run: Run, model: Path, data: Path, tmp_path: Path) -> None:
+    result = run("score", model, data, "--out", tmp_path / "scores.parquet")
+    assert result.exit_code == 0, result.output
+    scores = pd.read_parquet(tmp_path / "scores.parquet")
+    detector = AnomalyDetector.load(model)
+    expected = detector.anomaly_score(transactions()[["amount", "hour", "shop"]])
+    assert list(scores.columns) == ["account", "anomaly_score", "is_anomaly"]
+    assert scores["account"].tolist() == transactions()["account"].tolist()
+    np.testing.assert_array_equal(scores["anomaly_score"], expected)
+    np.testing.assert_array_equal(scores["is_anomaly"], expected > detector.threshold_score())
+    assert "240 rows" in result.stdout
+    assert "Flagged         12 (5 %)" in result.stdout
+
+
+@pytest.mark.parametrize("name", ["scores.csv", "scores.csv.gz", "scores.tsv"])
+def test_formats(run: Run, model: Path, data: Path, tmp_path: Path, name: str) -> None:
+    assert run("score", model, data, "--out", tmp_path / name, "-q").exit_code == 0
+    scores = pd.read_csv(tmp_path / name, sep="\t" if name.endswith("tsv") else ",")
+    assert scores.shape == (240, 3)
+
+
+def test_json(run: Run, model: Path, data: Path, tmp_path: Path) -> None:
+    said = facts(run("score", model, data, "--out", tmp_path / "scores.csv", "--json"))
+    scores = pd.read_csv(tmp_path / "scores.csv").sort_values("anomaly_score", ascending=False)
+    assert said["rows"] == 240
+    assert said["flagged"] == 12
+    assert [one["row"] for one in said["top"]] == scores.index[:5].tolist()
+    assert [one["account"] for one in said["top"]] == scores["account"][:5].tolist()
+
+
+def test_many_batches_are_as_one(
+    run: Run, model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("score", model, data, "--out", tmp_path / "whole.csv", "-q")
+    scan = expose.inputs.files.scan
+    monkeypatch.setattr(
+        expose.inputs.files, "scan", lambda source, **options: scan(source, batch_rows=7, **options)
+    )
+    said = facts(run("score", model, data, "--out", tmp_path / "parts.csv", "--json"))
+    whole, parts = (pd.read_csv(tmp_path / name) for name in ("whole.csv", "parts.csv"))
+    assert whole["account"].equals(parts["account"])
+    np.testing.assert_allclose(whole["anomaly_score"], parts["anomaly_score"], rtol=1e-5)
+    assert said["top"][0]["row"] == whole["anomaly_score"].argmax()
+    assert said["rows"] == 240
+
+
+def test_stdin_to_stdout(model: Path, data: Path) -> None:
+    done = run_apart("score", model, "-", "--out", "-", input=data.read_text())
+    assert done.returncode == 0, done.stderr
+    assert pd.read_csv(io.StringIO(done.stdout)).shape == (240, 3)
+    assert "240 rows" in done.stderr
+
+
+def test_json_and_data_do_not_share_stdout(run: Run, model: Path, data: Path) -> None:
+    result = run("score", model, data, "--out", "-", "--json")
+    assert result.exit_code == 2
+    assert "both want stdout" in result.output
+
+
+def test_a_reader_that_leaves_early_is_no_error(model: Path, tmp_path: Path) -> None:
+    transactions(20_000).to_parquet(tmp_path / "data.parquet")
+    with subprocess.Popen(
+        command("score", model, tmp_path / "data.parquet", "--out", "-"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith('"account"')
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(60) == 141
+
+
+def test_threshold_changes_without_refit(run: Run, model: Path, data: Path, tmp_path: Path) -> None:
+    said = facts(run("score", model, data, "--out", tmp_path / "scores.csv", "--json", "--threshold", "0.25"))
+    assert said["flagged"] == 60
+
+
+def test_other_id_columns(run: Run, model: Path, data: Path, tmp_path: Path) -> None:
+    assert run("score", model, data, "--out", tmp_path / "s.csv", "--id", "note,account").exit_code == 0
+    assert list(pd.read_csv(tmp_path / "s.csv").columns) == ["note", "account", "anomaly_score", "is_anomaly"]
+
+
+def test_new_data_need_no_columns_without_a_role(run: Run, model: Path, tmp_path: Path) -> None:
+    table = transactions(50)[["shop", "hour", "amount", "account"]].assign(extra=1)
+    table.to_csv(tmp_path / "new.csv", index=False)
+    result = run("score", model, tmp_path / "new.csv", "--out", tmp_path / "scores.csv")
+    assert result.exit_code == 0, result.output
+    assert result.stderr.count("warning:") == 1
+    assert "extra" in result.stderr
+
+
+def test_a_missing_id_column_is_warned_of(run: Run, model: Path, tmp_path: Path) -> None:
+    transactions(50).drop(columns="account").to_csv(tmp_path / "new.csv", index=False)
+    result = run("score", model, tmp_path / "new.csv", "--out", tmp_path / "scores.csv")
+    assert result.exit_code == 0
+    assert "'account' is not in the new data" in result.stderr
+    assert list(pd.read_csv(tmp_path / "scores.csv").columns) == ["anomaly_score", "is_anomaly"]
+
+
+def test_a_missing_feature_is_an_error_and_leaves_nothing(run: Run, model: Path, tmp_path: Path) -> None:
+    transactions(50).drop(columns="amount").to_csv(tmp_path / "new.csv", index=False)
+    (tmp_path / "scores.csv").write_text("old")
+    result = run("score", model, tmp_path / "new.csv", "--out", tmp_path / "scores.csv")
+    assert result.exit_code == 2
+    assert "amount" in result.stderr
+    assert (tmp_path / "scores.csv").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.csv", "scores.csv"]
+
+
+def test_trouble_late_in_the_file_leaves_nothing(
+    run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = transactions(100)
+    table.loc[97, "amount"] = np.inf
+    table.to_csv(tmp_path / "new.csv", index=False)
+    scan = expose.inputs.files.scan
+    monkeypatch.setattr(
+        expose.inputs.files, "scan", lambda source, **options: scan(source, batch_rows=10, **options)
+    )
+    result = run("score", model, tmp_path / "new.csv", "--out", tmp_path / "scores.csv")
+    assert result.exit_code == 2
+    assert "amount" in result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["new.csv"]
+
+
+def test_warnings_of_many_batches_are_said_once(
+    run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transactions(60).assign(shop="pub").to_csv(tmp_path / "new.csv", index=False)
+    scan = expose.inputs.files.scan
+    monkeypatch.setattr(
+        expose.inputs.files, "scan", lambda source, **options: scan(source, batch_rows=25, **options)
+    )
+    result = run("score", model, tmp_path / "new.csv", "--out", tmp_path / "scores.csv")
+    assert result.exit_code == 0
+    assert result.stderr.count("warning:") == 1
+
+
+def test_the_input_is_never_overwritten(run: Run, model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "in" / "new.csv"
+    path.parent.mkdir()
+    transactions(50).to_csv(path, index=False)
+    before = path.read_bytes()
+    (tmp_path / "link.csv").symlink_to(path)
+    for source, target in [
+        (path, path),
+        (path, tmp_path / "link.csv"),
+        (path.parent, path),
+        (path.parent, path.parent / "scores.csv"),
+        (path.parent / "*.csv", path),
+    ]:
+        result = run("score", model, source, "--out", target)
+        assert result.exit_code == 2, (source, target)
+        assert "--out" in result.stderr
+    assert path.read_bytes() == before
+    assert len(list(path.parent.iterdir())) == 1
+
+
+def test_a_folder_as_target(run: Run, model: Path, data: Path, tmp_path: Path) -> None:
+    result = run("score", model, data, "--out", tmp_path)
+    assert (result.exit_code, "is a folder" in result.stderr) == (2, True)
+
+
+def test_a_target_of_no_known_format(run: Run, model: Path, data: Path, tmp_path: Path) -> None:
+    result = run("score", model, data, "--out", tmp_path / "scores.xlsx")
+    assert (result.exit_code, ".parquet" in result.stderr) == (2, True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, the disk that is always full")
+@pytest.mark.parametrize("way", ["stdout", "file"])
+def test_a_full_disk(model: Path, data: Path, way: str) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command("score", model, data, "--out", "-" if way == "stdout" else "/dev/full"),
+            stdout=full if way == "stdout" else subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 2
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert Path("/dev/full").is_char_device()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, the disk that is always full")
+def test_a_full_disk_behind_the_json(model: Path, data: Path, tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command("score", model, data, "--out", tmp_path / "scores.csv", "--json"),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "No space left" in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def test_an_unwritable_folder(run: Run, model: Path, data: Path, tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    result = run("score", model, data, "--out", tmp_path / "scores.csv")
+    assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("harm", ["byte", "missing", "newer", "pickle", "no folder"])
+def test_a_harmed_model_is_exit_code_3(run: Run, model: Path, data: Path, tmp_path: Path, harm: str) -> None:
+    folder = tmp_path / "model"
+    if harm != "no folder":
+        shutil.copytree(model, folder)
+    if harm == "byte":
+        weights = bytearray((folder / "weights.safetensors").read_bytes())
+        weights[-1] ^= 1
+        (folder / "weights.safetensors").write_bytes(weights)
+    elif harm == "missing":
+        (folder / "weights.safetensors").unlink()
+    elif harm == "newer":
+        text = (folder / "model.json").read_text()
+        (folder / "model.json").write_text(text.replace('"schema": 1', '"schema": 2'))
+    elif harm == "pickle":
+        (folder / "extra.pkl").write_bytes(b"\x80\x04N.")
+    result = run("score", folder, data, "--out", tmp_path / "scores.csv")
+    assert result.exit_code == 3
+    assert result.stderr.startswith("error: ")
+    assert not (tmp_path / "scores.csv").exists()
+
+
+def test_numbers_that_were_text_in_training_stay_text(run: Run, tmp_path: Path) -> None:
+    """A CSV reader alone would take a new file's column of digits for numbers."""
+    train = pd.DataFrame({"code": ["A1", "07"] * 40, "x": np.arange(80.0)})
+    train.to_csv(tmp_path / "train.csv", index=False)
+    train[train["code"] == "07"].to_csv(tmp_path / "new.csv", index=False)
+    options = ["--epochs", "2", "-q"]
+    assert run("fit", tmp_path / "train.csv", "--out", tmp_path / "model", *options).exit_code == 0
+    result = run("score", tmp_path / "model", tmp_path / "new.csv", "--out", tmp_path / "scores.csv")
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_the_tally_of_a_stream() -> None:
+    tally = Tally(3)
+    scores = np.random.default_rng(0).permutation(100).astype(float)
+    for start in range(0, 100, 10):
+        part = scores[start : start + 10]
+        tally.add(
+            pa.table({"id": np.arange(start, start + 10), "anomaly_score": part, "is_anomaly": part > 49})
+        )
+    assert (tally.rows, tally.flagged) == (100, 50)
+    assert [one["anomaly_score"] for one in tally.top] == [99.0, 98.0, 97.0]
+    assert [one["row"] for one in tally.top] == np.argsort(-scores)[:3].tolist()
+    assert all(one["id"] == one["row"] for one in tally.top)
+
+
+def test_a_parquet_file_of_several_row_groups(run: Run, model: Path, tmp_path: Path) -> None:
+    table = pa.Table.from_pandas(transactions(500), preserve_index=False)
+    pq.write_table(table, tmp_path / "new.parquet", row_group_size=37)
+    assert run("score", model, tmp_path / "new.parquet", "--out", tmp_path / "s.parquet").exit_code == 0
+    assert pd.read_parquet(tmp_path / "s.parquet")["account"].tolist() == table["account"].to_pylist()
