@@ -39,7 +39,18 @@ ALLOWED = {
     "errors": set(),
     "atomic": set(),
 }
-HEAVY = ("torch", "sklearn", "pyarrow", "scipy", "pandas", "polars", "plotly", "lightning_fabric", "jinja2")
+HEAVY = (
+    "importlib.metadata",
+    "torch",
+    "sklearn",
+    "pyarrow",
+    "scipy",
+    "pandas",
+    "polars",
+    "plotly",
+    "lightning_fabric",
+    "jinja2",
+)
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path.parent != SOURCE or path.stem in ALLOWED)
 
 

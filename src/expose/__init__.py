@@ -6,14 +6,13 @@ Public names are imported when first used, so that ``import expose`` is quick.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from expose.estimators import AnomalyDetector
     from expose.objectives import Losses, Objective, register
 
-__version__ = version("expose")
+    __version__: str
 
 _HOMES = {
     "AnomalyDetector": "expose.estimators",
@@ -26,6 +25,8 @@ __all__ = ["AnomalyDetector", "Losses", "Objective", "__version__", "register"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":  # only when asked for: importlib.metadata is slow to import
+        return import_module("importlib.metadata").version("expose")
     if name not in _HOMES:
         raise AttributeError(f"module 'expose' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,7 @@
+"""For all tests: one thread each, here and in the processes they start; two cores are quicker with two tests."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
