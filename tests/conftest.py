@@ -1,4 +1,4 @@
-"""For all tests: one thread each, here and in the processes they start; two cores are quicker with two tests."""
+"""For all tests: one thread each, here and in the processes they start."""
 
 from __future__ import annotations
 
