@@ -114,7 +114,7 @@ def draw_objective(name: str) -> dict[str, float]:
             axis = axes[int(exposure == "blind")]
             landscape(axis, detector, places[kept], y[kept], distances)
             title = "trained on clean rows" if exposure == "clean" else "trained blindly on all rows"
-            axis.set_title(f"{name}, {title}: AUROC {reached[exposure]:.3f}")
+            axis.set_title(f"{name}, {title}: AUROC {reached[exposure]:.3f}", fontsize=9)
     save(figure, f"objective-{name}")
     return reached
 
