@@ -84,7 +84,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     outlier_weight : float, default=1.0
         Weight of the mean abnormal loss of the auxiliary ``outliers`` beside the mean loss of the training rows.
     patience : int or None
-        Stop after so many epochs in which no member's training loss fell by a thousandth. None never stops early.
+        Stop after so many epochs in which no member's training loss fell by a thousandth, and keep each member's
+        weights of its epoch of lowest training loss, the warm-up aside. None trains to the end and keeps the last.
     scaling : {"quantile", "robust", "standard", "none"}
         How numeric columns are scaled.
     precision : {"auto", "32", "bf16"}, default="auto"
@@ -364,8 +365,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         loop = Loop(fabric, EXPOSURES[self.exposure], self.contamination_estimate_.value, settings)
         self.history_ = loop.run(self.ensemble_, tensors)
         ready_to_score(self.ensemble_, fabric.device)
-        if settings.checkpoint and len(self.history_) == settings.epochs:
-            settings.checkpoint.unlink(missing_ok=True)
 
     def _finish(self, rows: NDArray[np.float32], known: NDArray[np.int8] | None, root: int) -> None:
         """Scores, latent labels and diagnoses of the training rows."""

@@ -48,6 +48,10 @@ class NTL(Objective):
         Number of linear layers of the encoder.
     temperature : float, default=0.1
         tau.
+    constant : float, default=1.0
+        Each row is given one more value, ``constant * sqrt(D)``. Without it (0, as published) every layer is
+        homogeneous and the cosine forgets lengths, so a row scores like any multiple of itself: on centred data the
+        distance from the middle is lost (docs/notes.md).
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class NTL(Objective):
         latent: int | None = None,
         encoder_layers: int = 4,
         temperature: float = 0.1,
+        constant: float = 1.0,
     ) -> None:
         super().__init__()
         self.transformations = transformations
@@ -66,11 +71,14 @@ class NTL(Objective):
         self.latent = latent
         self.encoder_layers = encoder_layers
         self.temperature = temperature
+        self.constant = constant
 
     def build(self, n_features: int) -> None:
         """Make K transformations and the encoder; no layer has a bias, which would let views ignore their row."""
         if self.transformations < 2:  # noqa: PLR2004
             raise ValueError(f"transformations must be at least 2; got {self.transformations}.")
+        self.pad = self.constant * math.sqrt(n_features)
+        n_features += self.pad > 0
         affordable = max(8, WEIGHTS_BUDGET // (2 * self.transformations * n_features))
         width = self.transform_width or min(n_features, 200, affordable)
         self.inner = uniform_weights(self.transformations, n_features, width)  # (K, D, W)
@@ -80,10 +88,10 @@ class NTL(Objective):
         self.encoder = Perceptron([n_features, *[hidden] * (self.encoder_layers - 1), latent], bias=False)
 
     def views(self, batch: Tensor) -> Tensor:
-        """The row and its K views, ``x + T_k(x)``: ``(B, D) -> (K + 1, B, D)``."""
-        row = batch.unsqueeze(0)  # (1, B, D)
-        changed = row + F.relu(batch @ self.inner) @ self.outer  # (K, B, D)
-        return torch.cat([row, changed])
+        """Return the row and its K views, ``x + T_k(x)``: ``(B, D) -> (K + 1, B, D)``."""
+        row = F.pad(batch, (0, 1), value=self.pad) if self.pad else batch  # (B, D), one more with the constant
+        changed = row + F.relu(row @ self.inner) @ self.outer  # (K, B, D)
+        return torch.cat([row.unsqueeze(0), changed])
 
     def losses(self, batch: Tensor) -> Losses:
         """``-log h_k`` and ``-log (1 - h_k)``; as ``h_k = sigmoid(-margin)``, both are a softplus and stay finite."""

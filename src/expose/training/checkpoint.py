@@ -19,6 +19,7 @@ def store(path: Path, fingerprint: str, ensemble: Ensemble, optimizer: Any, stat
     tensors = {f"model/{name}": value for name, value in ensemble.state_dict().items()}
     for index, entry in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer/{index}/{key}": value for key, value in entry.items()}
+    tensors |= {f"best/{name}": value for name, value in state.best_weights.items()}
     if state.suspects is not None:
         tensors["suspects"] = state.suspects.to(torch.uint8)
     meta = {
@@ -48,5 +49,6 @@ def restore(path: Path | None, fingerprint: str, ensemble: Ensemble, optimizer: 
     optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
     state.epoch, state.history = meta["epoch"], meta["history"]
     state.best, state.stale = meta["best"], meta["stale"]
+    state.best_weights = {k.removeprefix("best/"): v for k, v in tensors.items() if k.startswith("best/")}
     state.suspects = tensors["suspects"].bool() if "suspects" in tensors else None
     return state

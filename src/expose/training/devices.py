@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -36,9 +39,21 @@ def make_fabric(device: str, precision: str, n_weights: int) -> Fabric:
     if precision == "auto":
         precision = "bf16" if n_weights > WIDE and has_bf16(accelerator) else "32"
     plugin: Any = "bf16-mixed" if precision == "bf16" else "32-true"
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), quiet("lightning_fabric"):
         warnings.filterwarnings("ignore", message=".*(srun|SLURM).*")
         return Fabric(accelerator=accelerator, devices=devices, precision=plugin)
+
+
+@contextmanager
+def quiet(logger_name: str) -> Iterator[None]:
+    """Hold back a library's remarks below warnings inside the block."""
+    logger = logging.getLogger(logger_name)
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def parse_device(device: str) -> tuple[str, int | list[int]]:

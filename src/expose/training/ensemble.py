@@ -62,6 +62,17 @@ class Ensemble(nn.Module):
     ) -> Any:
         return functional_call(self._template[0], (parameters, buffers), (rows, method))
 
+    def take_over(self, kept: dict[str, Tensor], which: Sequence[bool]) -> dict[str, Tensor]:
+        """Return ``kept``, a state dict of this ensemble, with the present weights of the chosen members in it."""
+        present = {name: value.detach() for name, value in self.state_dict().items()}
+        if not kept or all(which):
+            return {name: value.clone() for name, value in present.items()}
+        if any(which):
+            chosen = torch.tensor(which, device=next(self.parameters()).device)
+            for name, value in kept.items():
+                value[chosen] = present[name][chosen]
+        return kept
+
     def member(self, index: int) -> Objective:
         """A copy of one member as a plain objective, on the CPU."""
         if self.n_members == 1:

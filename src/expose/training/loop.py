@@ -74,8 +74,9 @@ class State:
     epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     suspects: Tensor | None = None  # (M, N) boolean, of the last epoch
-    best: list[float] = field(default_factory=list)  # lowest epoch loss of each member
-    stale: int = 0  # epochs without a lower loss in any member
+    best: list[float] = field(default_factory=list)  # lowest epoch loss of each member since the warm-up
+    best_weights: dict[str, Tensor] = field(default_factory=dict)  # the members' weights at that epoch's end
+    stale: int = 0  # epochs in which no member's loss fell by a thousandth
 
 
 class Loop:
@@ -112,10 +113,12 @@ class Loop:
         try:
             with progress(s.epochs, s.verbose) as report:
                 while state.epoch < s.epochs and not self.is_stale(state):
-                    report(self.epoch(model, optimizer, data, state))
+                    report(self.epoch(model, optimizer, ensemble, data, state))
                     if s.checkpoint and time.monotonic() - saved >= s.checkpoint_every:
                         store(s.checkpoint, s.fingerprint, ensemble, optimizer, state)
                         saved = time.monotonic()
+            if s.checkpoint:
+                s.checkpoint.unlink(missing_ok=True)
         except KeyboardInterrupt:
             warnings.warn(
                 f"Training was interrupted after {state.epoch} of {s.epochs} epochs. The model is usable as it is; "
@@ -123,9 +126,13 @@ class Loop:
                 InterruptedWarning,
                 stacklevel=3,
             )
+        if state.best_weights:
+            ensemble.load_state_dict(state.best_weights)
         return state.history
 
-    def epoch(self, model: Any, optimizer: Any, data: TrainingSet, state: State) -> dict[str, Any]:
+    def epoch(
+        self, model: Any, optimizer: Any, ensemble: Ensemble, data: TrainingSet, state: State
+    ) -> dict[str, Any]:
         """One pass over the data; append its record to the history and return it."""
         started = time.perf_counter()
         s, number = self.settings, state.epoch
@@ -140,6 +147,8 @@ class Loop:
         record["seconds"] = time.perf_counter() - started
         state.history.append(record)
         state.epoch += 1
+        if s.patience is not None:
+            self.keep_best(weighted_mean(losses, weights).tolist(), ensemble, state)
         return record
 
     def steps(
@@ -209,17 +218,18 @@ class Loop:
             "member_overlap": member_overlap(suspects),
         }
         state.suspects = suspects
-        self.note_best(per_member.tolist(), state)
         return record
 
-    def note_best(self, per_member: list[float], state: State) -> None:
-        """Count epochs in which no member's training loss fell by a thousandth; the warm-up does not count."""
-        if state.epoch <= self.settings.warmup or not state.best:
-            state.best, state.stale = per_member, 0
+    def keep_best(self, losses: list[float], ensemble: Ensemble, state: State) -> None:
+        """Note each member's lowest training loss since the warm-up, and its weights then; count stale epochs."""
+        if state.epoch <= self.settings.warmup:
             return
-        better = [new < old - 1e-3 * abs(old) for new, old in zip(per_member, state.best, strict=True)]
-        state.best = [min(new, old) for new, old in zip(per_member, state.best, strict=True)]
-        state.stale = 0 if any(better) else state.stale + 1
+        best = state.best or [float("inf")] * len(losses)
+        better = [new < old for new, old in zip(losses, best, strict=True)]
+        much_better = [new < old - 1e-3 * abs(old) for new, old in zip(losses, best, strict=True)]
+        state.stale = 0 if any(much_better) or not state.best else state.stale + 1
+        state.best = [min(new, old) for new, old in zip(losses, best, strict=True)]
+        state.best_weights = ensemble.take_over(state.best_weights, better)
 
     def is_stale(self, state: State) -> bool:
         """Whether early stopping is on and its patience is spent."""

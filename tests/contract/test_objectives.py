@@ -1,0 +1,113 @@
+"""What every registered objective must do. A new objective is picked up from the registry."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from expose.objectives import OBJECTIVES, Losses, Objective
+from expose.training import Loop, Settings, TrainingSet, build_members, make_fabric
+from expose.exposure import blind
+
+WIDTH = 7
+SEEDS = (0, 1, 2)
+
+
+@pytest.fixture(params=sorted(OBJECTIVES))
+def objective(request) -> Objective:
+    torch.manual_seed(0)
+    built = OBJECTIVES[request.param]()
+    built.build(WIDTH)
+    built.prepare(planted()[0])
+    return built
+
+
+def planted(n: int = 400, anomalies: int = 40) -> tuple[torch.Tensor, np.ndarray]:
+    """Rows on a plane, and anomalies off it."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(n, 3)) @ rng.normal(size=(3, WIDTH)) + 0.1 * rng.normal(size=(n, WIDTH))
+    rows[:anomalies] = rng.normal(size=(anomalies, WIDTH)) * rows.std(0)
+    return torch.from_numpy(rows.astype(np.float32)), (np.arange(n) < anomalies).astype(int)
+
+
+def test_losses_have_one_finite_value_per_row(objective):
+    rows, _ = planted()
+    losses = objective.losses(rows)
+    assert isinstance(losses, Losses)
+    assert losses.normal.shape == losses.abnormal.shape == (len(rows),)
+    assert torch.isfinite(losses.normal).all()
+    assert torch.isfinite(losses.abnormal).all()
+
+
+def test_a_batch_of_one_row_works(objective):
+    rows, _ = planted()
+    one, all_rows = objective.losses(rows[:1]), objective.losses(rows)
+    torch.testing.assert_close(one.normal, all_rows.normal[:1], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(one.abnormal, all_rows.abnormal[:1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["normal", "abnormal"])
+def test_the_gradient_of_each_loss_reaches_every_parameter(objective, loss):
+    getattr(objective.losses(planted()[0]), loss).mean().backward()
+    for name, parameter in objective.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e4])
+def test_extreme_rows_keep_losses_and_gradients_finite(objective, scale):
+    losses = objective.losses(planted()[0] * scale)
+    (losses.normal.mean() + losses.abnormal.mean()).backward()
+    assert torch.isfinite(losses.normal).all()
+    assert torch.isfinite(losses.abnormal).all()
+    assert all(torch.isfinite(p.grad).all() for p in objective.parameters() if p.grad is not None)
+
+
+def test_normal_and_abnormal_losses_pull_in_opposite_directions(objective):
+    """Stepping down the abnormal loss raises the normal loss: that is what makes suspects stand out."""
+    rows, _ = planted()
+    before = objective.losses(rows).normal.mean()
+    optimizer = torch.optim.Adam(objective.parameters(), lr=1e-3)
+    for _ in range(20):
+        optimizer.zero_grad()
+        objective.losses(rows).abnormal.mean().backward()
+        optimizer.step()
+    assert objective.losses(rows).normal.mean() > before
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+def test_training_moves_every_parameter_and_beats_the_untrained_self(name):
+    rows, truth = planted()
+    normal_rows = rows[torch.from_numpy(truth == 0)]
+    ensemble = build_members(OBJECTIVES[name](), normal_rows, SEEDS)
+    start = {key: value.clone() for key, value in ensemble.named_parameters()}
+    untrained = mean_auroc(ensemble, rows, truth)
+    settings = Settings(seeds=SEEDS, epochs=40, batch_size=64)
+    Loop(make_fabric("cpu", "32", 0), blind, 0.0, settings).run(ensemble, TrainingSet(normal_rows))
+    for key, parameter in ensemble.named_parameters():
+        assert not torch.equal(parameter, start[key]), key
+    trained = mean_auroc(ensemble, rows, truth)
+    assert trained > untrained + 0.1
+    assert trained > 0.75
+
+
+def mean_auroc(ensemble, rows: torch.Tensor, truth: np.ndarray) -> float:
+    scores = ensemble(rows, "score").detach().numpy()
+    assert (np.ptp(scores, axis=1) > 0).all()
+    return float(np.mean([roc_auc_score(truth, member) for member in scores]))
+
+
+def test_hyperparameters_rebuild_the_same_objective(objective):
+    twin = type(objective)(**objective.hyperparameters())
+    twin.build(WIDTH)
+    shapes = [tuple(p.shape) for p in objective.parameters()]
+    assert [tuple(p.shape) for p in twin.parameters()] == shapes
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+def test_very_wide_rows_stay_affordable(name):
+    objective = OBJECTIVES[name]()
+    objective.build(20_000)
+    assert sum(p.numel() for p in objective.parameters()) < 3e7
+    assert torch.isfinite(objective.losses(torch.randn(3, 20_000)).normal).all()
