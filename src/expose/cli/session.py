@@ -69,7 +69,7 @@ class Session:
     def say(self, text: str = "") -> None:
         """Tell people; silent with ``quiet`` and ``as_json``."""
         if not self.quiet and not self.as_json:
-            print(text, file=sys.stderr if self.stdout_is_data else sys.stdout)
+            print(text, file=sys.stderr if self.stdout_is_data else sys.stdout, flush=True)
 
     def result(self, **facts: Any) -> None:
         """Add facts to the JSON object that machines get at the end."""
