@@ -1,0 +1,236 @@
+"""The loop: what it steps on, what it records, how it stops and goes on."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from expose.errors import InterruptedWarning, NonFiniteLossError
+from expose.exposure import Weights, blind, hard, refine, soft
+from expose.objectives import OBJECTIVES, Losses, Objective
+from expose.training import Loop, Settings, TrainingSet, build_members, make_fabric
+from expose.training.churn import epoch_overlap, flipped_share, member_overlap
+from expose.training.loop import cycle_outliers, mix, shuffle, weighted_mean
+
+GENERATOR = torch.Generator().manual_seed(0)
+ROWS = torch.randn(103, 4, generator=GENERATOR)  # batches of 20: the last has 3 rows
+ROWS[:10] += 5
+
+
+def run(exposure=soft, contamination=0.1, data=None, seeds=(0, 1), objective=None, **settings):
+    chosen = {"epochs": 5, "batch_size": 20, "warmup": 2} | settings
+    ensemble = build_members(objective or OBJECTIVES["autoencoder"](), ROWS, seeds)
+    loop = Loop(make_fabric("cpu", "32", 0), exposure, contamination, Settings(seeds=seeds, **chosen))
+    history = loop.run(ensemble, data or TrainingSet(ROWS))
+    return ensemble, history
+
+
+def same(first, second) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True))
+
+
+def test_same_seed_same_model_to_the_bit_and_another_seed_another():
+    assert same(run()[0], run()[0])
+    assert not same(run()[0], run(seeds=(2, 3))[0])
+
+
+@pytest.mark.parametrize("exposure", [soft, hard, refine])
+def test_contamination_zero_trains_as_blind(exposure):
+    assert same(run(exposure, contamination=0.0)[0], run(blind)[0])
+
+
+@pytest.mark.parametrize("exposure", [soft, hard, refine])
+def test_the_exposure_changes_the_training_only_after_the_warm_up(exposure):
+    assert same(run(exposure, epochs=2)[0], run(blind, epochs=2)[0])
+    assert not same(run(exposure, epochs=3)[0], run(blind, epochs=3)[0])
+
+
+class Centre(Objective):
+    """The simplest objective: squared distance to a learned centre."""
+
+    def build(self, n_features):
+        self.centre = nn.Parameter(torch.randn(n_features))
+
+    def losses(self, batch):
+        distance2 = (batch - self.centre).square().mean(-1)
+        return Losses(distance2, 1 / (distance2 + 0.1))
+
+
+@pytest.mark.parametrize("ranking", ["batch", "running", "dataset"])
+def test_every_ranking_scope_finds_the_planted_suspects(ranking):
+    """Ten of 103 rows are far away. In batches of 7 there are none, one or several of them."""
+    ensemble, history = run(epochs=30, ranking=ranking, batch_size=7, objective=Centre(), learning_rate=0.03)
+    assert set(ensemble(ROWS, "score").mean(0).topk(10).indices.tolist()) == set(range(10))
+    overlap = history[-1]["member_overlap"]
+    assert overlap > 0.7 if ranking == "dataset" else 0.05 < overlap < 0.9  # batches are drawn anew by each member
+
+
+def test_history_records_what_happened():
+    _, history = run()
+    assert [record["epoch"] for record in history] == [1, 2, 3, 4, 5]
+    assert [record["contamination"] for record in history] == [0, 0, 0.1, 0.1, 0.1]
+    assert history[0]["flipped"] == 0
+    assert history[0]["overlap"] is None
+    assert history[2]["flipped"] > 0
+    assert all(np.isfinite(record["loss"]) and record["seconds"] > 0 for record in history)
+    assert history[-1]["normal"] < history[0]["normal"]
+
+
+def test_weighted_mean_by_hand_and_without_any_weight():
+    losses = Losses(torch.tensor([[1.0, 2.0, 4.0]]), torch.tensor([[10.0, 20.0, 40.0]]))
+    weights = Weights(torch.tensor([[1.0, 0.5, 0.0]]), torch.tensor([[0.0, 0.5, 0.0]]))
+    assert weighted_mean(losses, weights).item() == pytest.approx((1 + 1 + 10) / 2)
+    nothing = Weights(torch.zeros(1, 3), torch.zeros(1, 3))
+    assert weighted_mean(losses, nothing).item() == 0
+
+
+def test_auxiliary_outliers_score_higher_when_they_are_given():
+    outliers = torch.randn(31, 4, generator=GENERATOR) * 0.3 - 2
+    plain, _ = run(blind, epochs=20)
+    exposed, _ = run(blind, epochs=20, data=TrainingSet(ROWS, outliers=outliers))
+    assert exposed(outliers, "score").mean() > 2 * plain(outliers, "score").mean()
+
+
+def test_the_outlier_weight_means_the_same_with_every_batch_size():
+    """The mean abnormal loss of the outliers is its own mean: with weight 0 they change nothing."""
+    outliers = torch.randn(31, 4, generator=GENERATOR)
+    assert same(run(blind)[0], run(blind, data=TrainingSet(ROWS, outliers=outliers), outlier_weight=0.0)[0])
+
+
+def test_outliers_are_cycled_so_that_each_is_used():
+    settings = Settings(seeds=(0, 1), epochs=1, batch_size=10)
+    order = cycle_outliers(torch.zeros(7, 2), torch.Size([2, 24]), settings, 0)
+    assert order.shape == (2, 24)
+    assert np.bincount(order[0].numpy()).min() >= 3
+
+
+def test_known_labels_are_used_also_while_warming_up():
+    known = torch.full((103,), -1, dtype=torch.int8)
+    known[:10] = 1
+    told, _ = run(blind, epochs=20, data=TrainingSet(ROWS, known=known))
+    untold, _ = run(blind, epochs=20)
+    gap = [e(ROWS, "score")[:, :10].mean() / e(ROWS, "score")[:, 10:].mean() for e in (told, untold)]
+    assert gap[0] > 2 * gap[1]
+
+
+def test_patience_stops_early_and_keeps_the_weights_of_the_lowest_loss():
+    ensemble, history = run(blind, patience=3, epochs=300, learning_rate=0.05)
+    assert len(history) < 300
+    final, _ = run(blind, epochs=len(history), learning_rate=0.05)
+    assert not same(ensemble, final)
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_model(tmp_path):
+    class Killed(Exception):
+        pass
+
+    class KilledLoop(Loop):
+        def epoch(self, *args):
+            if args[-1].epoch == 3:
+                raise Killed
+            return super().epoch(*args)
+
+    settings = Settings(
+        seeds=(0, 1), epochs=6, batch_size=20, patience=50, checkpoint=tmp_path / "c", checkpoint_every=0, fingerprint="f"
+    )
+    with pytest.raises(Killed):
+        first = build_members(OBJECTIVES["ntl"](), ROWS, (0, 1))
+        KilledLoop(make_fabric("cpu", "32", 0), soft, 0.1, settings).run(first, TrainingSet(ROWS))
+    assert (tmp_path / "c").exists()
+    resumed = build_members(OBJECTIVES["ntl"](), ROWS, (0, 1))
+    history = Loop(make_fabric("cpu", "32", 0), soft, 0.1, settings).run(resumed, TrainingSet(ROWS))
+    whole, whole_history = run(objective=OBJECTIVES["ntl"](), epochs=6, patience=50)
+    assert same(resumed, whole)
+    assert [r["loss"] for r in history] == [r["loss"] for r in whole_history]
+    assert not (tmp_path / "c").exists()
+
+
+def test_a_checkpoint_of_another_run_is_not_used(tmp_path):
+    settings = {"checkpoint": tmp_path / "c", "checkpoint_every": 0, "epochs": 3}
+
+    class Stop(Loop):
+        def is_stale(self, state):
+            if state.epoch == 2:
+                raise KeyboardInterrupt
+            return False
+
+    ensemble = build_members(OBJECTIVES["autoencoder"](), ROWS, (0,))
+    stopped = Settings(seeds=(0,), batch_size=20, fingerprint="other", **settings)
+    with pytest.warns(InterruptedWarning, match="2 of 3"):
+        Stop(make_fabric("cpu", "32", 0), soft, 0.1, stopped).run(ensemble, TrainingSet(ROWS))
+    assert (tmp_path / "c").exists()
+    assert same(run(seeds=(0,), fingerprint="mine", **settings)[0], run(seeds=(0,), epochs=3)[0])
+
+
+class Explodes(Objective):
+    def build(self, n_features):
+        self.net = nn.Linear(n_features, 1)
+
+    def losses(self, batch):
+        value = self.net(batch).squeeze(-1).exp() * float("inf")
+        return Losses(value, value)
+
+
+def test_a_loss_that_is_not_finite_is_an_error_that_says_so():
+    with pytest.raises(NonFiniteLossError, match=r"epoch 1 .*smaller learning rate"):
+        run(objective=Explodes())
+
+
+def test_churn_by_hand():
+    now = torch.tensor([[True, True, False, False], [True, False, False, False]])
+    before = torch.tensor([[True, False, True, False], [True, False, False, False]])
+    assert flipped_share(now, before) == pytest.approx(2 / 8)
+    assert epoch_overlap(now, before) == pytest.approx((1 / 3 + 1) / 2)
+    assert member_overlap(now) == pytest.approx(1 / 2)
+    assert epoch_overlap(torch.zeros(1, 3, dtype=torch.bool), torch.zeros(1, 3, dtype=torch.bool)) is None
+    assert member_overlap(now[:1]) is None
+
+
+def test_each_member_sees_every_row_once_an_epoch_in_its_own_order():
+    order = shuffle((0, 1), 5, 50)
+    assert (order.sort(-1).values == torch.arange(50)).all()
+    assert not torch.equal(order[0], order[1])
+    assert not torch.equal(order, shuffle((0, 1), 6, 50))
+
+
+def test_mixed_seeds_are_far_apart():
+    seeds = {mix(a, b, stream=c) for a in range(20) for b in range(20) for c in range(3)}
+    assert len(seeds) == 1200
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_progress_is_silent_plain_or_a_bar(capsys):
+    run(verbose=0)
+    assert capsys.readouterr().err == ""
+    run(verbose=1, epochs=20)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 10
+    assert lines[-1].startswith("epoch 20/20  loss ")
+
+
+def test_devices_that_are_not_there_are_named():
+    with pytest.raises(ValueError, match="'cuda:99' is not there"):
+        make_fabric("cuda:99", "32", 0)
+    with pytest.raises(ValueError, match="device must be"):
+        make_fabric("gpu", "32", 0)
+    with pytest.raises(ValueError, match="precision must be"):
+        make_fabric("cpu", "16", 0)
+
+
+def test_bf16_takes_the_same_path_coarsely():
+    fabric = make_fabric("cpu", "bf16", 0)
+    ensemble = build_members(OBJECTIVES["ntl"](), ROWS, (0, 1))
+    history = Loop(fabric, soft, 0.1, Settings(seeds=(0, 1), epochs=5, batch_size=20)).run(ensemble, TrainingSet(ROWS))
+    fine, fine_history = run(objective=OBJECTIVES["ntl"]())
+    assert [r["loss"] for r in history] == pytest.approx([r["loss"] for r in fine_history], rel=0.1)
+    assert not same(ensemble, fine)
+    assert all(value.dtype == torch.float32 for value in ensemble.state_dict().values())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_trains_the_same_losses():
+    settings = Settings(seeds=(0, 1), epochs=5, batch_size=20)
+    ensemble = build_members(OBJECTIVES["autoencoder"](), ROWS, (0, 1))
+    history = Loop(make_fabric("cuda", "32", 0), soft, 0.1, settings).run(ensemble, TrainingSet(ROWS))
+    expected = run()[1]
+    assert [r["loss"] for r in history] == pytest.approx([r["loss"] for r in expected], rel=1e-2)
