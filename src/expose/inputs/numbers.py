@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
-from expose.inputs.scaling import LARGEST_RAW, SAMPLE_ROWS, fit_scaling
+from expose.inputs.scaling import SAMPLE_ROWS, apply_scaling, fit_scaling
 from expose.inputs.schema import NumberColumn
 from expose.inputs.table import Table
 
@@ -24,9 +24,10 @@ def fit_numbers(table: Table, scaling: str) -> Iterator[NumberColumn]:
     scales = np.zeros((4, len(present)))
     if present.any():
         with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            scales[:3, present] = fit_scaling(_never_empty(sample, low[present]), scaling)
-            if scaling == "none":
-                scales[3, present] = np.clip(np.nanmedian(sample, axis=0), -LARGEST_RAW, LARGEST_RAW)
+            scale = fit_scaling(_never_empty(sample, low[present]), scaling)
+            median = scale.median[None].copy()  # (1, k), to be encoded like any other row
+            apply_scaling(median, scaling, scale.factor, scale.center, scale.spread)
+            scales[:, present] = scale.factor, scale.center, scale.spread, median[0]
     for i, place in enumerate(table.places):
         name, gaps = table.names[place], bool(0 < missing[i] < table.n_rows)
         constant = float(low[i]) if low[i] == high[i] else None

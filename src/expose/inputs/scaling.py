@@ -5,20 +5,23 @@ Every scaling is z = (2**p x - center) / spread per column, then a treatment of 
 =========  ==============  ==========================================  =====================================
 scaling    center          spread                                      large |z|
 =========  ==============  ==========================================  =====================================
-quantile   median          quantile spread                             logarithmic beyond 3
-robust     median          quantile spread                             cut at 1e6
+quantile   of the range    range from the 5 % to the 95 % quantile     logarithmic beyond 2
+robust     median          between the quartiles, over 1.349           cut at 1e6
 standard   mean            standard deviation                          cut at 1e6
 none       0               1                                           cut at 1e15
 =========  ==============  ==========================================  =====================================
 
-The quantile spread is the width between the quartiles, divided by that of a standard normal distribution.
-Where it is 0 (more than half of the rows are equal) the next wider pair of quantiles takes its place, and at
-last the standard deviation. 2**p is 1 except where squares would leave the range of float64.
+The range of "quantile" reaches on either side of the median at most twice as far as the quartiles suggest for
+a normal distribution, so that up to a quarter of outliers, however large, cannot squash the rest. Where a
+range is 0, because most rows are equal, the next wider pair of quantiles takes its place, and at last the
+standard deviation. 2**p is 1 except where squares would leave the range of float64. `docs/notes.md` tells why
+"quantile" is the default.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,13 +33,15 @@ Floats = NDArray[np.float64]
 SCALINGS: Final = ("quantile", "robust", "standard", "none")
 DEFAULT_SCALING: Final = "quantile"
 
-KNEE: Final = 3.0  # quantile: where the logarithm takes over, with slope 1
+KNEE: Final = 2.0  # quantile: where the logarithm takes over, with slope 1
 LARGEST_SCALED: Final = 1e6  # squares and their sums stay far inside float32
 LARGEST_RAW: Final = 1e15
 SAMPLE_ROWS: Final = 100_000  # rows the quantiles are taken from
 
 # lower quantile of a pair, and how far apart the two are in a standard normal distribution
 _PAIRS: Final = ((0.25, 1.3490), (0.1, 2.5631), (0.05, 3.2897), (0.01, 4.6527))
+_RANGE: Final = (0.05, 3.2897)
+_REACH: Final = 2 * _RANGE[1] / 2 / 1.3490  # how far from the median the range may go, in quartile distances
 _HUGE: Final = 1e140
 _SHIFT: Final = 2.0**600
 
@@ -48,8 +53,17 @@ def check_scaling(scaling: str) -> str:
     return scaling
 
 
-def fit_scaling(sample: Floats, scaling: str) -> tuple[Floats, Floats, Floats]:
-    """Measure factor, center and spread of every column.
+class Scale(NamedTuple):
+    """How columns are scaled, (k,) each."""
+
+    factor: Floats  # a power of two
+    center: Floats
+    spread: Floats  # positive
+    median: Floats  # unscaled
+
+
+def fit_scaling(sample: Floats, scaling: str) -> Scale:
+    """Measure the columns.
 
     Parameters
     ----------
@@ -57,22 +71,32 @@ def fit_scaling(sample: Floats, scaling: str) -> tuple[Floats, Floats, Floats]:
         Numbers with NaN where missing, at least one value in every column. Changed in place.
     scaling : str
         One of `SCALINGS`.
-
-    Returns
-    -------
-    factor, center, spread : ndarray, (k,)
-        z = (factor * x - center) / spread; factor is a power of two, spread is positive.
     """
     k = sample.shape[1]
-    if scaling == "none":
-        return np.ones(k), np.zeros(k), np.ones(k)
-    factor = _factor(sample)
+    factor = np.ones(k) if scaling == "none" else _factor(sample)
     sample *= factor
-    if scaling == "standard":
-        return factor, np.nanmean(sample, axis=0), _positive(np.nanstd(sample, axis=0))
     ordered = np.sort(sample.T, axis=1)  # (k, n), NaN last
     counts = np.sum(~np.isnan(ordered), axis=1)
-    return factor, _quantile(ordered, counts, 0.5), _spread(ordered, counts)
+    median = _quantile(ordered, counts, 0.5)
+    center, spread = np.zeros(k), np.ones(k)
+    if scaling == "standard":
+        center, spread = np.nanmean(sample, axis=0), _positive(np.nanstd(sample, axis=0))
+    elif scaling == "robust":
+        center, spread = median, _first_spread(ordered, counts, _PAIRS)
+    elif scaling == "quantile":
+        center, spread = _range(ordered, counts, median)
+    return Scale(factor, center, spread, median / factor)
+
+
+def _range(ordered: Floats, counts: NDArray[np.int64], median: Floats) -> tuple[Floats, Floats]:
+    """Return center and width of the range of each column that is not outliers."""
+    quartiles = _quantile(ordered, counts, 0.75) - _quantile(ordered, counts, 0.25)
+    reach = np.where(quartiles > 0, _REACH * quartiles, np.inf)
+    low = np.maximum(_quantile(ordered, counts, _RANGE[0]), median - reach)
+    high = np.minimum(_quantile(ordered, counts, 1 - _RANGE[0]), median + reach)
+    wide = high > low
+    rest = _RANGE[1] * _first_spread(ordered, counts, _PAIRS[3:])
+    return np.where(wide, low + (high - low) / 2, median), np.where(wide, high - low, rest)
 
 
 def _factor(sample: Floats) -> Floats:
@@ -97,16 +121,15 @@ def _quantile(ordered: Floats, counts: NDArray[np.int64], q: float) -> Floats:
     return between
 
 
-def _spread(ordered: Floats, counts: NDArray[np.int64]) -> Floats:
+def _first_spread(ordered: Floats, counts: NDArray[np.int64], pairs: Sequence[tuple[float, float]]) -> Floats:
+    """Return the spread by the first pair of quantiles that differ, else the standard deviation, else 1."""
     spread = np.zeros(len(ordered))
-    for low, width in _PAIRS:
-        open_ = spread == 0
-        if not open_.any():
-            return spread
-        rows, n = ordered[open_], counts[open_]
-        spread[open_] = (_quantile(rows, n, 1 - low) - _quantile(rows, n, low)) / width
-    open_ = spread == 0
-    spread[open_] = np.nanstd(ordered[open_], axis=1)
+    for low, width in pairs:
+        unknown = spread == 0
+        rows, n = ordered[unknown], counts[unknown]
+        spread[unknown] = (_quantile(rows, n, 1 - low) - _quantile(rows, n, low)) / width
+    unknown = spread == 0
+    spread[unknown] = np.nanstd(ordered[unknown], axis=1)
     return _positive(spread)
 
 
@@ -126,7 +149,7 @@ def apply_scaling(numbers: Floats, scaling: str, factor: Floats, center: Floats,
 
 
 def compress(scaled: Floats) -> None:
-    """Replace |z| > 3 by 3 (1 + log(|z| / 3)) in place: far stays farther than near, but drowns no other."""
+    """Replace |z| > 2 by 2 (1 + log(|z| / 2)) in place: far stays farther than near, but drowns no other."""
     far = (scaled > KNEE) | (scaled < -KNEE)
     if far.any():
         values = scaled[far]

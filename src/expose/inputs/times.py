@@ -34,8 +34,8 @@ def fit_times(column: Times, name: str) -> TimeColumn:
         period for period, length in PERIODS.items() if span >= _ENOUGH * length and _varies(present, period)
     )
     step = -(-len(present) // SAMPLE_ROWS)
-    _, center, spread = fit_scaling(present[::step, None].copy(), "quantile")
-    return TimeColumn(name, True, gaps, periods, float(center[0]), float(spread[0]))
+    scale = fit_scaling(present[::step, None].copy(), "quantile")
+    return TimeColumn(name, True, gaps, periods, float(scale.center[0]), float(scale.spread[0]))
 
 
 def _varies(seconds: NDArray[np.float64], period: str) -> bool:
