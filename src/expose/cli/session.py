@@ -14,6 +14,7 @@ import typer
 
 from expose.errors import (
     ExposeWarning,
+    InputError,
     InterruptedWarning,
     MissingExtraError,
     ModelFolderError,
@@ -140,8 +141,10 @@ def _verdict(error: BaseException) -> tuple[int, str]:
         return INTERRUPTED, "interrupted; no file was written."
     if isinstance(error, ModelFolderError):
         return REFUSED, message
-    if isinstance(error, ValueError | MissingExtraError | NonFiniteLossError | OSError):
+    if isinstance(error, InputError | MissingExtraError | NonFiniteLossError | OSError):
         return REPAIR, message
+    if isinstance(error, ValueError):  # most often a parameter that the estimator or scikit-learn refused
+        return REPAIR, f"{message} (--debug shows where)"
     if isinstance(error, MemoryError):
         return REPAIR, "not enough memory; try a smaller --batch-size, or fewer rows or columns."
     return BUG, f"{type(error).__name__}: {message} (this looks like a bug in expose; --debug shows where)"
