@@ -6,7 +6,7 @@ value a thousand times too large, as a wrong unit would make it. Labels serve fo
 
     python benchmarks/scaling.py --data-dir folder-with-tabular-sets
 
-kNN, PCA and a plain autoencoder run with every seed, the project's own `ntl` (blind, 20 epochs) with the first.
+kNN, PCA and a plain autoencoder run with every seed, our own `ntl` (blind, 20 epochs) with the first.
 Prints a table in Markdown and writes benchmarks/results/scaling.json.
 """
 
@@ -32,9 +32,9 @@ from expose.evaluation.protocols import Split, disjoint
 from expose.inputs import SCALINGS, TableEncoder, as_table
 
 SETS = (
-    "abalone", "annthyroid", "arrhythmia", "breastw", "cardio", "ecoli", "glass", "ionosphere", "letter", "lympho",
-    "mammography", "musk", "optdigits", "pendigits", "pima", "satellite", "satimage-2", "shuttle", "thyroid",
-    "vertebral", "vowels", "wbc", "wine",
+    "abalone", "annthyroid", "arrhythmia", "breastw", "cardio", "ecoli", "glass", "ionosphere", "letter",
+    "lympho", "mammography", "musk", "optdigits", "pendigits", "pima", "satellite", "satimage-2", "shuttle",
+    "thyroid", "vertebral", "vowels", "wbc", "wine",
 )  # fmt: skip
 CONDITIONS = {
     "clean": (0.0, 0.0),
@@ -128,8 +128,13 @@ def runs(
                         auroc = roc_auc_score(split.test_y, score(train, test, seed))
                         yield {
                             "set": name, "condition": condition, "seed": seed, "scaling": scaling,
-                            "detector": detector, "auroc": round(float(auroc), 5), "reached_ratio": split.reached_ratio,
+                            "detector": detector, "auroc": round(float(auroc), 5),
+                            "reached_ratio": round(split.reached_ratio, 5),
                         }  # fmt: skip
+
+
+def _mean(rows: list[dict], **wanted: str) -> float:
+    return float(np.mean([row["auroc"] for row in rows if all(row[k] == v for k, v in wanted.items())]))
 
 
 def summary(rows: list[dict], scalings: tuple[str, ...]) -> str:
@@ -138,14 +143,9 @@ def summary(rows: list[dict], scalings: tuple[str, ...]) -> str:
     ranks = []
     for condition in CONDITIONS:
         for detector in DETECTORS:
-            table = np.array([
-                [
-                    np.mean([r["auroc"] for r in rows if (r["set"], r["condition"], r["detector"], r["scaling"])
-                             == (name, condition, detector, scaling)])
-                    for scaling in scalings
-                ]
-                for name in sorted({r["set"] for r in rows})
-            ])  # fmt: skip
+            chosen = [r for r in rows if (r["condition"], r["detector"]) == (condition, detector)]
+            names = sorted({r["set"] for r in chosen})
+            table = np.array([[_mean(chosen, set=name, scaling=s) for s in scalings] for name in names])
             ranks.append((-table).argsort(axis=1).argsort(axis=1).mean(axis=0) + 1)
             lines.append(
                 f"| {condition} | {detector} | " + " | ".join(f"{v:.4f}" for v in table.mean(axis=0)) + " |"
@@ -172,7 +172,8 @@ def main() -> None:
     options.out.parent.mkdir(exist_ok=True)
     facts = {
         "date": dt.datetime.now(dt.UTC).date().isoformat(), "seeds": list(range(options.seeds)),
-        "seconds": round(time.perf_counter() - start, 1), "protocol": "disjoint", "most_rows": MOST_ROWS, "runs": rows,
+        "seconds": round(time.perf_counter() - start, 1), "protocol": "disjoint", "most_rows": MOST_ROWS,
+        "runs": rows,
     }  # fmt: skip
     options.out.write_text(
         json.dumps(facts, indent=None, separators=(",", ":")).replace("},{", "},\n{") + "\n"
