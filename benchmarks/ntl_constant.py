@@ -66,7 +66,10 @@ def main() -> None:
         for constant in CONSTANTS:
             found = [cell(name, constant, ratio, exposure, options.data_dir) for ratio, exposure in CELLS]
             rows.append({"set": name, "constant": constant, "seeds": SEEDS, "cells": CELLS, "auroc": found})
-            print(f"| {name} | {constant} | " + " | ".join(f"{np.mean(a):.1f}" for a in found) + " |", flush=True)
+            print(
+                f"| {name} | {constant} | " + " | ".join(f"{np.mean(a):.1f}" for a in found) + " |",
+                flush=True,
+            )
     options.out.parent.mkdir(parents=True, exist_ok=True)
     result = {"date": datetime.date.today().isoformat(), "script": "benchmarks/ntl_constant.py", "rows": rows}
     options.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf8")

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from paper_settings import PUBLISHED, RATIO, splits, train_seeds
 
 from expose.evaluation import PAPER_SEEDS, auroc, f1_at_ratio
 from expose.exposure import EXPOSURES
+from paper_settings import PUBLISHED, RATIO, splits, train_seeds
 
 
 def run(name: str, protocol: str, exposure: str, data_dir: str | None) -> dict[str, Any]:

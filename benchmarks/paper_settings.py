@@ -49,9 +49,7 @@ PUBLISHED = {
 }
 
 
-def splits(
-    name: str, protocol: str, data_dir: str | None, seeds: tuple[int, ...] = PAPER_SEEDS
-) -> list[Split]:
+def splits(name: str, protocol: str, data_dir: str | None, seeds: tuple[int, ...] = PAPER_SEEDS) -> list[Split]:
     """One split per seed under a protocol: "paper" (leaking, see its docstring) or "disjoint"."""
     data = load(name, data_dir)
     if protocol == "paper":

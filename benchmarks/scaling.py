@@ -59,9 +59,7 @@ def pca(train: Rows, test: Rows, seed: int) -> NDArray[np.float64]:
     return np.square(test - model.inverse_transform(model.transform(test))).sum(axis=1, dtype=np.float64)
 
 
-def autoencoder(
-    train: Rows, test: Rows, seed: int, epochs: int = 20, batch: int = 128
-) -> NDArray[np.float64]:
+def autoencoder(train: Rows, test: Rows, seed: int, epochs: int = 20, batch: int = 128) -> NDArray[np.float64]:
     """Squared error of a small network that learns to reproduce its input through 8 numbers."""
     torch.manual_seed(seed)
     width = train.shape[1]
@@ -82,9 +80,7 @@ def autoencoder(
 
 def ntl(train: Rows, test: Rows, seed: int) -> NDArray[np.float64]:
     """Score of neural transformation learning, trained as if all rows were normal."""
-    detector = AnomalyDetector(
-        "ntl", exposure="blind", contamination=0.1, epochs=20, scaling="none", random_state=seed
-    )
+    detector = AnomalyDetector("ntl", exposure="blind", contamination=0.1, epochs=20, scaling="none", random_state=seed)
     return detector.fit(train).anomaly_score(test)
 
 
@@ -111,9 +107,7 @@ def prepared(name: str, data_dir: str | None, seed: int, ratio: float, hit: floa
     return Split(train, train_y, whole.test_X[tested], whole.test_y[tested], float(train_y.mean()))
 
 
-def runs(
-    data_dir: str | None, seeds: int, encode: dict[str, Callable[[Split], tuple[Rows, Rows]]]
-) -> Iterator[dict]:
+def runs(data_dir: str | None, seeds: int, encode: dict[str, Callable[[Split], tuple[Rows, Rows]]]) -> Iterator[dict]:
     for name in SETS:
         for condition, (ratio, hit) in CONDITIONS.items():
             for seed in range(seeds):
@@ -147,9 +141,7 @@ def summary(rows: list[dict], scalings: tuple[str, ...]) -> str:
             names = sorted({r["set"] for r in chosen})
             table = np.array([[_mean(chosen, set=name, scaling=s) for s in scalings] for name in names])
             ranks.append((-table).argsort(axis=1).argsort(axis=1).mean(axis=0) + 1)
-            lines.append(
-                f"| {condition} | {detector} | " + " | ".join(f"{v:.4f}" for v in table.mean(axis=0)) + " |"
-            )
+            lines.append(f"| {condition} | {detector} | " + " | ".join(f"{v:.4f}" for v in table.mean(axis=0)) + " |")
     means = [np.mean([r["auroc"] for r in rows if r["scaling"] == scaling]) for scaling in scalings]
     lines.append("| all | mean AUROC | " + " | ".join(f"**{v:.4f}**" for v in means) + " |")
     lines.append("| all | mean rank | " + " | ".join(f"{v:.2f}" for v in np.mean(ranks, axis=0)) + " |")
@@ -157,9 +149,7 @@ def summary(rows: list[dict], scalings: tuple[str, ...]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", default=None)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "scaling.json")
@@ -175,9 +165,7 @@ def main() -> None:
         "seconds": round(time.perf_counter() - start, 1), "protocol": "disjoint", "most_rows": MOST_ROWS,
         "runs": rows,
     }  # fmt: skip
-    options.out.write_text(
-        json.dumps(facts, indent=None, separators=(",", ":")).replace("},{", "},\n{") + "\n"
-    )
+    options.out.write_text(json.dumps(facts, indent=None, separators=(",", ":")).replace("},{", "},\n{") + "\n")
 
 
 if __name__ == "__main__":

@@ -24,9 +24,7 @@ from expose import AnomalyDetector
 from expose.evaluation import auroc
 
 mpl.use("svg")
-plt.rcParams.update(
-    {"svg.fonttype": "none", "svg.hashsalt": "expose", "font.size": 10, "font.family": "sans-serif"}
-)
+plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "expose", "font.size": 10, "font.family": "sans-serif"})
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 RESULTS = Path(__file__).parent / "results"
@@ -63,9 +61,7 @@ def cloud(seed: int = 1234) -> tuple[Rows, Truth]:
 
 def map_detector(objective: str, exposure: str) -> AnomalyDetector:
     """Settings of the pictures of the objectives."""
-    return AnomalyDetector(
-        objective, exposure=exposure, contamination=0.05, members=3, epochs=100, random_state=0
-    )
+    return AnomalyDetector(objective, exposure=exposure, contamination=0.05, members=3, epochs=100, random_state=0)
 
 
 def cloud_detector(exposure: str) -> AnomalyDetector:
@@ -82,12 +78,8 @@ def landscape(axis: Any, detector: AnomalyDetector, places: Rows, y: Truth, colu
     scores = detector.anomaly_score(columns(grid.reshape(-1, 2))).reshape(grid.shape[:2])
     training = np.sort(detector.training_scores_)
     ranks = np.searchsorted(training, scores) / len(training)
-    axis.contourf(
-        *np.moveaxis(grid, -1, 0), ranks, np.linspace(0, 1, 11), cmap="Greys", vmin=0, vmax=1.6, zorder=0
-    )
-    axis.contour(
-        *np.moveaxis(grid, -1, 0), scores, [detector.threshold_score()], colors=LINE, linewidths=1.2, zorder=2
-    )
+    axis.contourf(*np.moveaxis(grid, -1, 0), ranks, np.linspace(0, 1, 11), cmap="Greys", vmin=0, vmax=1.6, zorder=0)
+    axis.contour(*np.moveaxis(grid, -1, 0), scores, [detector.threshold_score()], colors=LINE, linewidths=1.2, zorder=2)
     axis.scatter(*places[y == 0].T, s=4, color=BLUE, linewidths=0, zorder=1)
     axis.scatter(*places[y == 1].T, s=14, color=RED, marker="x", linewidths=1.2, zorder=3)
     axis.set_rasterization_zorder(2)  # shading and dots as one small bitmap

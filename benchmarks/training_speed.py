@@ -15,24 +15,25 @@ import datetime
 import json
 import time
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import paper_settings
 import torch
-import torch.nn.functional as F
-from paper_settings import PUBLISHED, RATIO, Published, splits, train_seeds
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+import paper_settings
 from expose.evaluation import PAPER_SEEDS, Split, f1_at_ratio
+from paper_settings import PUBLISHED, RATIO, Published, splits, train_seeds
 
 
 def linears(sizes: list[int]) -> nn.Sequential:
     """Bias-free linear layers with a ReLU between them."""
     layers: list[nn.Module] = []
-    for width_in, width_out in zip(sizes, sizes[1:], strict=False):
+    for width_in, width_out in pairwise(sizes):
         layers += [nn.Linear(width_in, width_out, bias=False), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
@@ -42,9 +43,7 @@ class Textbook(nn.Module):
 
     def __init__(self, width: int, p: Published) -> None:
         super().__init__()
-        self.transforms = nn.ModuleList(
-            linears([width, p.transform_width, width]) for _ in range(p.transformations)
-        )
+        self.transforms = nn.ModuleList(linears([width, p.transform_width, width]) for _ in range(p.transformations))
         self.encoder = linears([width, *[p.hidden] * (p.encoder_layers - 1), p.latent])
 
     def losses(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -97,7 +96,7 @@ def flop_per_step(width: int, p: Published, batch: int) -> float:
     """Arithmetic of one member's step: two per weight and row forward, and twice that backward."""
     transforms = p.transformations * 2 * width * p.transform_width
     sizes = [width, *[p.hidden] * (p.encoder_layers - 1), p.latent]
-    encoder = sum(a * b for a, b in zip(sizes, sizes[1:], strict=False)) * (p.transformations + 1)
+    encoder = sum(a * b for a, b in pairwise(sizes)) * (p.transformations + 1)
     return 3 * 2 * batch * (transforms + encoder)
 
 
@@ -127,7 +126,11 @@ def compare(name: str, exposure: str, epochs: int, data_dir: str | None) -> dict
     p = PUBLISHED[name]
     work = epochs * len(per_seed) * flop_per_step(width, p, n) / 1e9
     row = {"set": name, "exposure": exposure, "epochs": epochs, "seeds": list(PAPER_SEEDS)}
-    row |= {"ours_seconds": our_seconds, "textbook_seconds": plain_seconds, "ratio": plain_seconds / our_seconds}
+    row |= {
+        "ours_seconds": our_seconds,
+        "textbook_seconds": plain_seconds,
+        "ratio": plain_seconds / our_seconds,
+    }
     row |= {"ours_gflops": work / our_seconds, "textbook_gflops": work / plain_seconds}
     for side, scores in (("ours", ours), ("textbook", plain)):
         row[f"{side}_f1"] = [100 * f1_at_ratio(s.test_y, x) for s, x in zip(per_seed, scores, strict=True)]
@@ -152,7 +155,13 @@ def main() -> None:
         row = compare(name, options.exposure, options.epochs, options.data_dir)
         rows.append(row)
         f1 = [f"{np.mean(row[k]):.1f} ± {np.std(row[k]):.1f}" for k in ("ours_f1", "textbook_f1")]
-        numbers = [row["ours_seconds"], row["textbook_seconds"], row["ratio"], row["ours_gflops"], row["textbook_gflops"]]
+        numbers = [
+            row["ours_seconds"],
+            row["textbook_seconds"],
+            row["ratio"],
+            row["ours_gflops"],
+            row["textbook_gflops"],
+        ]
         print("| " + " | ".join([name, *[f"{v:.1f}" for v in numbers], *f1]) + " |", flush=True)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     result = {"date": datetime.date.today().isoformat(), "script": "benchmarks/training_speed.py"}

@@ -107,15 +107,11 @@ def test_the_plan_has_no_circle() -> None:
 )
 def test_nothing_heavy_is_imported(code: str) -> None:
     show = f"\nimport sys; print('HEAVY', sorted(set({HEAVY!r}) & set(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", code + show], capture_output=True, text=True, check=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", code + show], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.splitlines()[-1] == "HEAVY []"
 
 
 def test_import_expose_does_not_look_up_its_version() -> None:
     code = "import sys, expose; assert 'importlib.metadata' not in sys.modules; print(expose.__version__)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == expose.__version__

@@ -98,9 +98,7 @@ def test_meta_comes_back_with_its_types(tmp_path):
 
 
 def test_meta_may_hold_numbers_that_json_lacks(tmp_path):
-    save_folder(
-        tmp_path / "m", {"best": np.inf, "low": [-np.inf], "loss": np.nan, "like": {"$float": "1"}}, {}
-    )
+    save_folder(tmp_path / "m", {"best": np.inf, "low": [-np.inf], "loss": np.nan, "like": {"$float": "1"}}, {})
     meta, _ = load_folder(tmp_path / "m")
     assert meta["best"] == np.inf
     assert meta["low"] == [-np.inf]
@@ -183,9 +181,7 @@ def test_no_byte_of_a_checkpoint_can_change_unnoticed(tmp_path):
 def test_a_file_of_another_length_is_refused(folder, name, change):
     file = folder / name
     content = file.read_bytes()
-    file.write_bytes(
-        {"shorter": content[:-1], "longer": content + b"\n", "empty": b"", "missing": b""}[change]
-    )
+    file.write_bytes({"shorter": content[:-1], "longer": content + b"\n", "empty": b"", "missing": b""}[change])
     if change == "missing":
         file.unlink()
     with pytest.raises(ModelFolderError, match=f"no {name}" if change == "missing" else "damaged"):
@@ -248,9 +244,7 @@ def test_a_newer_schema_is_refused_with_the_way_out_even_if_it_has_more_files(fo
     load_folder(folder)  # the forgery itself works
     signed(folder, {**description, "schema": 2, "model": "in another form"})
     (folder / "second.safetensors").touch()
-    with pytest.raises(
-        ModelFolderError, match=r"schema 2; this version .* reads schema 1.*pip install --upgrade"
-    ):
+    with pytest.raises(ModelFolderError, match=r"schema 2; this version .* reads schema 1.*pip install --upgrade"):
         load_folder(folder)
 
 
@@ -357,9 +351,7 @@ KILLED = textwrap.dedent(
 
 def killed_at(step, path, call):
     code = KILLED.replace("{call}", call)
-    return subprocess.run(
-        [sys.executable, "-c", code, str(path), str(step)], check=False, timeout=60
-    ).returncode
+    return subprocess.run([sys.executable, "-c", code, str(path), str(step)], check=False, timeout=60).returncode
 
 
 def test_a_save_killed_at_any_step_leaves_the_old_or_the_new_model(folder):

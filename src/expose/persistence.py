@@ -279,16 +279,12 @@ def _storable(tensors: Mapping[str, NDArray[Any]]) -> Tensors:
     arrays = {name: np.asarray(array, order="C") for name, array in tensors.items()}
     for name, array in arrays.items():
         if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
-            raise TypeError(
-                f"tensor {name!r} has dtype {array.dtype}; expected booleans or numbers up to 64 bits."
-            )
+            raise TypeError(f"tensor {name!r} has dtype {array.dtype}; expected booleans or numbers up to 64 bits.")
     return arrays
 
 
 def _tensors(stored: bytes) -> Tensors:
-    return {
-        name: array.copy() for name, array in safetensors.load(stored).items()
-    }  # a copy can be written to
+    return {name: array.copy() for name, array in safetensors.load(stored).items()}  # a copy can be written to
 
 
 @contextlib.contextmanager
@@ -311,17 +307,13 @@ def _existing(place: Path) -> Path:
     if not place.exists():
         raise ModelFolderError(f"There is no model at {place}. Check the path; 'expose fit' writes one.")
     if not place.is_dir():
-        raise ModelFolderError(
-            f"{place} is a file, not a model folder. Give the folder around {DESCRIPTION}."
-        )
+        raise ModelFolderError(f"{place} is a file, not a model folder. Give the folder around {DESCRIPTION}.")
     return place
 
 
 def _read(place: Path, name: str) -> bytes:
     if not (place / name).is_file():
-        raise ModelFolderError(
-            f"The model folder {place} has no {name}. Copy the whole folder, or train again."
-        )
+        raise ModelFolderError(f"The model folder {place} has no {name}. Copy the whole folder, or train again.")
     return (place / name).read_bytes()
 
 

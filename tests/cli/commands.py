@@ -30,9 +30,7 @@ def command(*arguments: Any) -> list[str]:
 
 def run_apart(*arguments: Any, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own."""
-    return subprocess.run(
-        command(*arguments), check=False, capture_output=True, text=True, timeout=120, **options
-    )
+    return subprocess.run(command(*arguments), check=False, capture_output=True, text=True, timeout=120, **options)
 
 
 def facts(result: Result) -> dict[str, Any]:

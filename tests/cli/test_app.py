@@ -161,9 +161,7 @@ def test_every_option_reaches_the_estimator(
         (["--epochs", "many"], "--epochs"),
     ],
 )
-def test_bad_options_are_refused_with_a_hint(
-    run: Run, arguments: list[str], hint: str, tmp_path: Any
-) -> None:
+def test_bad_options_are_refused_with_a_hint(run: Run, arguments: list[str], hint: str, tmp_path: Any) -> None:
     (tmp_path / "data.csv").write_text("a,b\n" + "1,2\n3,4\n" * 50)
     result = run("fit", tmp_path / "data.csv", "--out", tmp_path / "model", *arguments)
     assert result.exit_code == 2

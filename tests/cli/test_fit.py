@@ -60,9 +60,7 @@ def test_labels_reach_the_training(run: Run, data: Path, tmp_path: Path) -> None
     assert run("fit", data, "--out", tmp_path / "model", *options).exit_code == 0
     detector = AnomalyDetector.load(tmp_path / "model")
     assert detector.metadata_["label"] == "is_fraud"
-    assert (
-        detector.latent_labels_[:12].tolist() == [1.0] * 12
-    )  # all known anomalies, and nothing else is unknown
+    assert detector.latent_labels_[:12].tolist() == [1.0] * 12  # all known anomalies, and nothing else is unknown
     assert detector.latent_labels_[12:].max() == 0
 
 
@@ -81,9 +79,7 @@ def test_several_files_and_globs(run: Run, tmp_path: Path) -> None:
     for part in range(2):
         transactions(60, part).to_parquet(tmp_path / f"part{part}.parquet")
     options = ["--ignore", "account,note,is_fraud", "--json", *QUICK]
-    by_shell = run(
-        "fit", tmp_path / "part0.parquet", tmp_path / "part1.parquet", "--out", tmp_path / "a", *options
-    )
+    by_shell = run("fit", tmp_path / "part0.parquet", tmp_path / "part1.parquet", "--out", tmp_path / "a", *options)
     by_glob = run("fit", tmp_path / "part*.parquet", "--out", tmp_path / "b", *options)
     assert facts(by_shell)["rows"] == facts(by_glob)["rows"] == 120
     assert facts(by_shell)["suspects"] == facts(by_glob)["suspects"]
@@ -180,7 +176,4 @@ def test_a_frame_written_by_pandas_with_an_index(run: Run, tmp_path: Path) -> No
     pd.DataFrame({"x": np.arange(80.0), "y": np.arange(80.0) ** 2}, index=range(5, 85)).to_parquet(
         tmp_path / "data.parquet"
     )
-    assert (
-        facts(run("fit", tmp_path / "data.parquet", "--out", tmp_path / "m", "--json", *QUICK))["columns"]
-        == 2
-    )
+    assert facts(run("fit", tmp_path / "data.parquet", "--out", tmp_path / "m", "--json", *QUICK))["columns"] == 2

@@ -55,9 +55,7 @@ def test_many_batches_are_as_one(
 ) -> None:
     run("score", model, data, "--out", tmp_path / "whole.csv", "-q")
     scan = expose.inputs.files.scan
-    monkeypatch.setattr(
-        expose.inputs.files, "scan", lambda source, **options: scan(source, batch_rows=7, **options)
-    )
+    monkeypatch.setattr(expose.inputs.files, "scan", lambda source, **options: scan(source, batch_rows=7, **options))
     said = facts(run("score", model, data, "--out", tmp_path / "parts.csv", "--json"))
     whole, parts = (pd.read_csv(tmp_path / name) for name in ("whole.csv", "parts.csv"))
     assert whole["account"].equals(parts["account"])
@@ -139,9 +137,7 @@ def test_trouble_late_in_the_file_leaves_nothing(
     table.loc[97, "amount"] = np.inf
     table.to_csv(tmp_path / "new.csv", index=False)
     scan = expose.inputs.files.scan
-    monkeypatch.setattr(
-        expose.inputs.files, "scan", lambda source, **options: scan(source, batch_rows=10, **options)
-    )
+    monkeypatch.setattr(expose.inputs.files, "scan", lambda source, **options: scan(source, batch_rows=10, **options))
     result = run("score", model, tmp_path / "new.csv", "--out", tmp_path / "scores.csv")
     assert result.exit_code == 2
     assert "amount" in result.stderr
@@ -153,9 +149,7 @@ def test_warnings_of_many_batches_are_said_once(
 ) -> None:
     transactions(60).assign(shop="pub").to_csv(tmp_path / "new.csv", index=False)
     scan = expose.inputs.files.scan
-    monkeypatch.setattr(
-        expose.inputs.files, "scan", lambda source, **options: scan(source, batch_rows=25, **options)
-    )
+    monkeypatch.setattr(expose.inputs.files, "scan", lambda source, **options: scan(source, batch_rows=25, **options))
     result = run("score", model, tmp_path / "new.csv", "--out", tmp_path / "scores.csv")
     assert result.exit_code == 0
     assert result.stderr.count("warning:") == 1
@@ -269,9 +263,7 @@ def test_the_tally_of_a_stream() -> None:
     scores = np.random.default_rng(0).permutation(100).astype(float)
     for start in range(0, 100, 10):
         part = scores[start : start + 10]
-        tally.add(
-            pa.table({"id": np.arange(start, start + 10), "anomaly_score": part, "is_anomaly": part > 49})
-        )
+        tally.add(pa.table({"id": np.arange(start, start + 10), "anomaly_score": part, "is_anomaly": part > 49}))
     assert (tally.rows, tally.flagged) == (100, 50)
     assert [one["anomaly_score"] for one in tally.top] == [99.0, 98.0, 97.0]
     assert [one["row"] for one in tally.top] == np.argsort(-scores)[:3].tolist()

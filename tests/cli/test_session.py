@@ -93,9 +93,7 @@ def test_the_warning_state_is_restored() -> None:
 def test_json_has_plain_values_only(capsys: pytest.CaptureFixture[str]) -> None:
     with Session(as_json=True) as session:
         session.say("not on stdout")
-        session.result(
-            n=np.int64(3), share=np.float32(0.5), odd=[math.nan, math.inf], day=np.datetime64("2024-01-02")
-        )
+        session.result(n=np.int64(3), share=np.float32(0.5), odd=[math.nan, math.inf], day=np.datetime64("2024-01-02"))
     said = json.loads(capsys.readouterr().out)
     assert said["n"] == 3
     assert said["share"] == 0.5

@@ -24,9 +24,7 @@ def test_percent(share: float, text: str) -> None:
     assert percent(share) == text
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(1.23456, "1.235"), (1e9, "1e+09"), ("a\nb", "a b"), (None, "None")]
-)
+@pytest.mark.parametrize(("value", "text"), [(1.23456, "1.235"), (1e9, "1e+09"), ("a\nb", "a b"), (None, "None")])
 def test_cell(value: object, text: str) -> None:
     assert cell(value) == text
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
+from expose.exposure import blind
 from expose.objectives import OBJECTIVES, Losses, Objective
 from expose.training import Loop, Settings, TrainingSet, build_members, make_fabric
-from expose.exposure import blind
 
 WIDTH = 7
 SEEDS = (0, 1, 2)

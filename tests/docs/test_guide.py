@@ -20,9 +20,7 @@ RUNNABLE = ["getting-started.md", "your-own-objective.md", "evaluation.md"]
 
 def blocks(page: str) -> list[str]:
     """Python code of a page, in order."""
-    return re.findall(
-        r"^```python\n(.*?)^```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
-    )
+    return re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", RUNNABLE)

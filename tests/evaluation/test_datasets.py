@@ -66,9 +66,7 @@ def test_load_reads_a_folder_or_its_tabular_folder(folder, monkeypatch):
 
 
 def test_nominal_columns_become_indicators(folder):
-    np.savez(
-        folder / "mixed.npz", X=np.zeros((3, 1)), X_cat=np.array([["a"], ["b"], ["a"]]), y=np.array([0, 0, 1])
-    )
+    np.savez(folder / "mixed.npz", X=np.zeros((3, 1)), X_cat=np.array([["a"], ["b"], ["a"]]), y=np.array([0, 0, 1]))
     np.testing.assert_array_equal(load("mixed", folder).X, [[0, 1, 0], [0, 0, 1], [0, 1, 0]])
 
 

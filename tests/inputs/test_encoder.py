@@ -73,9 +73,7 @@ def test_a_change_in_one_column_changes_only_its_group(fitted):
 
 
 def test_missing_numbers_become_the_median_with_an_indicator():
-    rows = (
-        TableEncoder().fit(as_table([[1.0], [2.0], [3.0], [np.nan]])).transform(as_table([[np.nan], [2.0]]))
-    )
+    rows = TableEncoder().fit(as_table([[1.0], [2.0], [3.0], [np.nan]])).transform(as_table([[np.nan], [2.0]]))
     assert rows.tolist() == [[0.0, 1.0], [0.0, 0.0]]
     raw = TableEncoder("none").fit(as_table([[1.0], [2.0], [6.0], [np.nan]])).transform(as_table([[np.nan]]))
     assert raw.tolist() == [[2.0, 1.0]]
@@ -112,13 +110,9 @@ def test_times_become_seconds_and_the_phases_that_vary():
     rows = quiet(encoder, pa.table({"t": hours}))
     np.testing.assert_allclose(rows[6, 1:], [1, 0], atol=1e-6)  # six o'clock is a quarter of the day
     days = [dt.date(2020, 1, 1) + dt.timedelta(days=i) for i in range(1000)]
-    assert (
-        TableEncoder().fit(as_table(pa.table({"t": days}))).n_features_out == 1 + 4
-    )  # week and year, no hour
+    assert TableEncoder().fit(as_table(pa.table({"t": days}))).n_features_out == 1 + 4  # week and year, no hour
     same = [dt.date(2024, 1, 1)] * 3
-    assert dict(TableEncoder().fit(as_table(pa.table({"t": same, "x": [1, 2, 3]}))).groups)["t"] == slice(
-        0, 0
-    )
+    assert dict(TableEncoder().fit(as_table(pa.table({"t": same, "x": [1, 2, 3]}))).groups)["t"] == slice(0, 0)
 
 
 # -------------------------------------------------------------------------------------------------- bad input
@@ -209,9 +203,7 @@ def test_a_few_huge_values_neither_squash_nor_explode():
 
 def test_missing_columns_are_named_with_a_guess(fitted):
     frame = mixed().rename(columns={"amount": "amont"}).drop(columns="kind")
-    with pytest.raises(
-        InputError, match=r"2 column\(s\) of training are missing: 'amount', 'kind'.*mean 'amont'"
-    ):
+    with pytest.raises(InputError, match=r"2 column\(s\) of training are missing: 'amount', 'kind'.*mean 'amont'"):
         fitted.transform(as_table(frame))
 
 
@@ -336,6 +328,4 @@ def test_polars_and_pandas_streams_need_no_conversion_by_the_user(fitted):
     plain = quiet(fitted, mixed())
     arrow = pa.Table.from_pandas(mixed())
     np.testing.assert_array_equal(quiet(fitted, pl.from_arrow(arrow)), plain)
-    np.testing.assert_array_equal(
-        np.vstack([quiet(fitted, b) for b in arrow.to_batches(max_chunksize=7)]), plain
-    )
+    np.testing.assert_array_equal(np.vstack([quiet(fitted, b) for b in arrow.to_batches(max_chunksize=7)]), plain)

@@ -74,9 +74,7 @@ def test_numbers_of_any_type(dtype):
 
 def test_times_come_to_utc_from_every_zone():
     zoned = pd.DataFrame({"t": pd.to_datetime(["2024-07-01 02:00"]).tz_localize("Europe/Berlin")})
-    objects = pd.DataFrame(
-        {"t": [dt.datetime(2024, 7, 1, 2, tzinfo=dt.timezone(dt.timedelta(hours=2)))]}, dtype=object
-    )
+    objects = pd.DataFrame({"t": [dt.datetime(2024, 7, 1, 2, tzinfo=dt.timezone(dt.timedelta(hours=2)))]}, dtype=object)
     for frame in (zoned, objects, pl.from_pandas(zoned), pa.Table.from_pandas(zoned)):
         assert as_table(frame).column("t")[0] == np.datetime64("2024-07-01T00:00")
 
@@ -161,9 +159,7 @@ def test_sparse_matrices_are_refused():
         as_table(scipy_sparse.eye(3).tocsr())
 
 
-@pytest.mark.parametrize(
-    "container", [np.array, pd.DataFrame, lambda rows, dtype: pd.DataFrame(rows, dtype=dtype)]
-)
+@pytest.mark.parametrize("container", [np.array, pd.DataFrame, lambda rows, dtype: pd.DataFrame(rows, dtype=dtype)])
 def test_an_object_in_a_cell_is_a_type_error_that_names_the_place(container):
     rows = container([[1.0, 2.0], [3.0, {"foo": "bar"}]], dtype=object)
     with pytest.raises(TypeError, match=r"row 1: argument must be a string or a number, not 'dict'"):

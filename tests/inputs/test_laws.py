@@ -25,9 +25,7 @@ SOME = settings(max_examples=40, deadline=None)
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 tame = st.floats(-1e6, 1e6)
 words = st.text("abcXYZ äß,\"'", min_size=1, max_size=4).filter(str.strip)
-moments = st.datetimes(dt.datetime(1990, 1, 1), dt.datetime(2090, 1, 1)).map(
-    lambda t: t.replace(microsecond=0)
-)
+moments = st.datetimes(dt.datetime(1990, 1, 1), dt.datetime(2090, 1, 1)).map(lambda t: t.replace(microsecond=0))
 kinds = st.sampled_from([numbers, tame, st.integers(-9, 9), st.booleans(), words, moments, st.none()])
 
 
@@ -102,8 +100,7 @@ def test_equal_values_encode_equally_in_every_type(rows):
     expected = encoded(TableEncoder().fit(as_table(array)), array)
     versions = [array.astype(t) for t in (bool, np.uint8, np.float32, np.float64, object, str)]
     versions += [
-        pd.DataFrame(array, columns=names).astype(t)
-        for t in ("Int64", "boolean", "float32", "bool", "object")
+        pd.DataFrame(array, columns=names).astype(t) for t in ("Int64", "boolean", "float32", "bool", "object")
     ]
     versions += [pl.DataFrame(array, schema=names), pa.table(list(array.T), names=names)]
     for version in versions:
@@ -171,10 +168,6 @@ def test_outliers_hardly_move_the_scale_of_the_rest(values, outliers):
     rng = np.random.default_rng(len(values))
     base = rng.normal(size=(200, 1)) * max(1.0, math.fsum(map(abs, values)) / len(values))
     clean = TableEncoder().fit(as_table(base)).transform(as_table(base))
-    dirty = (
-        TableEncoder()
-        .fit(as_table(np.vstack([base, np.resize(outliers, (20, 1))])))
-        .transform(as_table(base))
-    )
+    dirty = TableEncoder().fit(as_table(np.vstack([base, np.resize(outliers, (20, 1))]))).transform(as_table(base))
     inner = np.abs(clean[:, 0]) < 2
     assert 0.5 < dirty[inner].std() / clean[inner].std() < 1.5

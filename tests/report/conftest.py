@@ -43,9 +43,7 @@ class FakeDetector:
     def _fit(self, table: Table) -> None:
         self.encoder_ = FakeEncoder(table)
         rows = self.encoder_.transform(table)
-        self.forest = IsolationForest(n_estimators=20, max_samples=min(128, len(rows)), random_state=0).fit(
-            rows
-        )
+        self.forest = IsolationForest(n_estimators=20, max_samples=min(128, len(rows)), random_state=0).fit(rows)
         self.n_features_in_ = table.n_columns
         self.training_scores_ = self._score_encoded(rows)
         order = np.argsort(-self.training_scores_, kind="stable")

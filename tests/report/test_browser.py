@@ -11,9 +11,7 @@ from chromium import PROGRAM, Browser
 
 from expose.report import write_report
 
-pytestmark = pytest.mark.skipif(
-    PROGRAM is None, reason="no chromium, chromium-browser or google-chrome on PATH"
-)
+pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no chromium, chromium-browser or google-chrome on PATH")
 
 LONG = "a_column_name_that_goes_on_and_on_without_any_place_to_break_it_in_two_" * 2
 
@@ -83,16 +81,11 @@ def test_paper_gets_the_light_theme_and_everything_unfolded_then_the_screen_is_a
 def test_landmarks_headings_and_names_are_there_for_those_who_listen(browser, page):
     browser.open(page)
     assert browser.run("document.documentElement.lang") == "en"
-    assert (
-        browser.run("['header','nav','main','footer','h1'].map(t => document.querySelectorAll(t).length)")
-        == [1] * 5
-    )
+    assert browser.run("['header','nav','main','footer','h1'].map(t => document.querySelectorAll(t).length)") == [1] * 5
     named = "section => document.getElementById(section.getAttribute('aria-labelledby'))"
     assert browser.run(f"[...document.querySelectorAll('section')].every({named})")
     assert browser.run("[...document.querySelectorAll('.plot')].every(p => p.ariaLabel.length > 20)")
-    targets = (
-        "[...document.querySelectorAll('nav a')].every(a => document.querySelector(a.getAttribute('href')))"
-    )
+    targets = "[...document.querySelectorAll('nav a')].every(a => document.querySelector(a.getAttribute('href')))"
     assert browser.run(targets)
 
 
@@ -101,9 +94,7 @@ def test_hostile_text_runs_nothing_and_the_policy_forbids_the_network(browser, m
 
     bad = "<img src=https://example.org/x onerror=document.title=1></script><script>document.title=1</script>"
     frame = pd.DataFrame({bad: np.r_[np.random.default_rng(0).normal(size=59), 40.0], "b": np.arange(60.0)})
-    target = write_report(
-        tmp_path / "bad.html", make_detector(frame), frame, ids=[bad] * 60, title="calm", command=bad
-    )
+    target = write_report(tmp_path / "bad.html", make_detector(frame), frame, ids=[bad] * 60, title="calm", command=bad)
     browser.open(target)
     assert browser.run("document.title") == "calm"
     assert browser.complaints() == []

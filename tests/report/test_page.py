@@ -44,9 +44,7 @@ def numbers(packed: dict[str, str]) -> np.ndarray:
 
 
 def test_summary_suspects_and_reasons_are_on_the_page(make_detector, payments):
-    page = words(
-        build_report(make_detector(payments), payments, title="Payments", command="expose report m p")
-    )
+    page = words(build_report(make_detector(payments), payments, title="Payments", command="expose report m p"))
     for said in (
         "Payments",
         "8 of 400 rows stand out (2 %)",
@@ -103,9 +101,7 @@ def test_hostile_names_values_ids_notes_and_titles_are_only_text(make_detector):
 @pytest.mark.parametrize("odd", ["\ud800", "\x00", "a\u202eb", "x" * 100_000])
 def test_odd_text_is_cleaned_and_cut(make_detector, tmp_path, odd):
     rows = np.random.default_rng(0).normal(size=(50, 2))
-    page = write_report(
-        tmp_path / "r.html", make_detector(rows), rows, ids=[odd] * 50, title=odd, command="run " + odd
-    )
+    page = write_report(tmp_path / "r.html", make_detector(rows), rows, ids=[odd] * 50, title=odd, command="run " + odd)
     text = page.read_text(encoding="utf-8")
     assert "\u202e" not in text
     assert "\x00" not in text
@@ -131,9 +127,7 @@ def test_labels_are_compared_but_never_used(make_detector, payments):
     assert "2 of 20" in page
     assert "The labels of 102 rows (2 anomalies)" in page
     without = examine(detector, payments)
-    assert [s.row for s in examine(detector, payments, labels=labels).suspects] == [
-        s.row for s in without.suspects
-    ]
+    assert [s.row for s in examine(detector, payments, labels=labels).suspects] == [s.row for s in without.suspects]
     assert "AUROC" not in words(build_report(detector, payments, labels=np.full(400, -1)))
 
 

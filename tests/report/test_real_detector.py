@@ -31,9 +31,7 @@ def planted(n: int = 400) -> tuple[object, np.ndarray]:
 @pytest.mark.parametrize("exposure", ["soft", "blind"])
 def test_a_trained_detector_is_explained_by_its_planted_column(exposure):
     frame, bad = planted()
-    detector = AnomalyDetector(
-        "autoencoder", exposure=exposure, contamination=0.04, epochs=20, random_state=0
-    )
+    detector = AnomalyDetector("autoencoder", exposure=exposure, contamination=0.04, epochs=20, random_state=0)
     findings = examine(detector.fit(frame), frame, top=10)
     assert findings.trained_on
     assert {suspect.row for suspect in findings.suspects} <= set(bad.tolist())

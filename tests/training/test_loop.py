@@ -10,6 +10,7 @@ from expose.exposure import Weights, blind, hard, refine, soft
 from expose.objectives import OBJECTIVES, Losses, Objective
 from expose.training import Loop, Settings, TrainingSet, build_members, make_fabric
 from expose.training.churn import epoch_overlap, flipped_share, member_overlap
+from expose.training.devices import fitting_threads
 from expose.training.loop import cycle_outliers, mix, shuffle, weighted_mean
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -26,7 +27,9 @@ def run(exposure=soft, contamination=0.1, data=None, seeds=(0, 1), objective=Non
 
 
 def same(first, second) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True))
+    return all(
+        torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    )
 
 
 def test_same_seed_same_model_to_the_bit_and_another_seed_another():
@@ -121,21 +124,28 @@ def test_patience_stops_early_and_keeps_the_weights_of_the_lowest_loss():
 
 
 def test_a_run_that_was_killed_goes_on_to_the_same_model(tmp_path):
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     class KilledLoop(Loop):
         def epoch(self, *args):
             if args[-1].epoch == 3:
-                raise Killed
+                raise KilledError
             return super().epoch(*args)
 
     settings = Settings(
-        seeds=(0, 1), epochs=6, batch_size=20, patience=50, checkpoint=tmp_path / "c", checkpoint_every=0, fingerprint="f"
+        seeds=(0, 1),
+        epochs=6,
+        batch_size=20,
+        patience=50,
+        checkpoint=tmp_path / "c",
+        checkpoint_every=0,
+        fingerprint="f",
     )
-    with pytest.raises(Killed):
-        first = build_members(OBJECTIVES["ntl"](), ROWS, (0, 1))
-        KilledLoop(make_fabric("cpu", "32", 0), soft, 0.1, settings).run(first, TrainingSet(ROWS))
+    first = build_members(OBJECTIVES["ntl"](), ROWS, (0, 1))
+    loop = KilledLoop(make_fabric("cpu", "32", 0), soft, 0.1, settings)
+    with pytest.raises(KilledError):
+        loop.run(first, TrainingSet(ROWS))
     assert (tmp_path / "c").exists()
     resumed = build_members(OBJECTIVES["ntl"](), ROWS, (0, 1))
     history = Loop(make_fabric("cpu", "32", 0), soft, 0.1, settings).run(resumed, TrainingSet(ROWS))
@@ -206,6 +216,17 @@ def test_progress_is_silent_plain_or_a_bar(capsys):
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 10
     assert lines[-1].startswith("epoch 20/20  loss ")
+
+
+def test_small_steps_use_one_thread_and_give_the_others_back():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    with fitting_threads(1000):
+        assert torch.get_num_threads() == 1
+    with fitting_threads(10**9):
+        assert torch.get_num_threads() == 2
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
 
 
 def test_devices_that_are_not_there_are_named():

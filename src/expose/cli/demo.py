@@ -18,9 +18,9 @@ TRUTH = "is_anomaly"
 
 
 def demo(
-    out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for what it writes.")
-    ] = Path("expose-demo"),
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FOLDER", help="Folder for what it writes.")] = Path(
+        "expose-demo"
+    ),
     seed: opt.Seed = 0,
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
@@ -49,9 +49,7 @@ def demo(
         ]
         session.say(f"$ {steps[0]}")
         named = read_training([str(data)], None, [TRUTH], None, "utf-8")
-        detector = AnomalyDetector(
-            checkpoint=checkpoint_beside(model), random_state=seed, verbose=session.verbose
-        )
+        detector = AnomalyDetector(checkpoint=checkpoint_beside(model), random_state=seed, verbose=session.verbose)
         train(session, detector, named.roles, model, {**named.names, "command": steps[0]})
         session.say(f"\n$ {steps[1]}")
         score_file(session, detector, [str(data)], str(scores), named.names, "utf-8")
@@ -60,9 +58,7 @@ def demo(
         session.say(f"Report          {page}")
         facts = measure(thyroid().y, detector.anomaly_score(named.roles.features))
         session.result(report=str(page), scores=str(scores), truth=facts)
-        session.say(
-            "\n".join(["", "How well was that? Now look at the truth, which nothing above has seen:"])
-        )
+        session.say("\n".join(["", "How well was that? Now look at the truth, which nothing above has seen:"]))
         session.say("\n".join(_describe(facts)))
         session.say(f"\nOpen {page} in a browser. Everything is in {out}.")
 

@@ -89,9 +89,7 @@ def fit(
         check_parameters(detector.get_params(deep=False))
         roles, names = read_training(data, id_columns, ignore, label, encoding)
         extra = outlier_features(outliers, roles.features, names, encoding) if outliers else None
-        train(
-            session, detector, roles, out, {**names, "encoding": encoding, "command": command_line()}, extra
-        )
+        train(session, detector, roles, out, {**names, "encoding": encoding, "command": command_line()}, extra)
 
 
 def train(
@@ -112,9 +110,7 @@ def train(
     session.result(model=str(out), seconds=round(time.perf_counter() - start, 3), **facts)
     session.say("\n".join(_describe(detector, facts, time.perf_counter() - start)))
     session.say(f"Model           {out}")
-    session.say(
-        f"Next            {shlex.join(['expose', 'score', str(out), 'NEW_DATA', '--out', 'scores.csv'])}"
-    )
+    session.say(f"Next            {shlex.join(['expose', 'score', str(out), 'NEW_DATA', '--out', 'scores.csv'])}")
     session.say(f"                {shlex.join(['expose', 'report', str(out), 'DATA'])}")
 
 
@@ -167,10 +163,6 @@ def _describe(detector: AnomalyDetector, facts: dict[str, Any], seconds: float) 
         f"Contamination   {percent(facts['contamination'])} ({span})",
         *indented(facts["contamination_method"], 16),
         f"Threshold       {facts['threshold']:.4g}: {facts['flagged']:,} of {rows} score above it",
-        *(
-            ["Top suspects    (row 0 is the first row of data)"]
-            if facts["suspects"]
-            else ["Top suspects    none"]
-        ),
+        *(["Top suspects    (row 0 is the first row of data)"] if facts["suspects"] else ["Top suspects    none"]),
         *aligned(facts["suspects"]),
     ]

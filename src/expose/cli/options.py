@@ -177,9 +177,7 @@ Warmup = Annotated[
     int,
     typer.Option(min=0, help="Epochs before any row is treated as a suspect."),
 ]
-Ranking = Annotated[
-    str, typer.Option(help="Among which rows suspects are ranked: batch, running or dataset.")
-]
+Ranking = Annotated[str, typer.Option(help="Among which rows suspects are ranked: batch, running or dataset.")]
 Patience = Annotated[
     int | None,
     typer.Option(
@@ -188,9 +186,7 @@ Patience = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same data, same model.")]
-CheckpointEvery = Annotated[
-    float, typer.Option(min=0, help="Seconds between two savings of unfinished training.")
-]
+CheckpointEvery = Annotated[float, typer.Option(min=0, help="Seconds between two savings of unfinished training.")]
 Precision = Annotated[str, typer.Option(help="Arithmetic in training: auto, 32 or bf16.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:1.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")]

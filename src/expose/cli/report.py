@@ -53,9 +53,7 @@ def report(
         names = roles_of(detector, id_columns)
         encoding = encoding or names.get("encoding", "utf-8")
         table = read(sources(data), encoding=encoding, text=detector.encoder_.text_columns)
-        write_page(
-            out, detector, table, names, command_line(), title or f"Suspects in {Path(data[0]).name}", top
-        )
+        write_page(out, detector, table, names, command_line(), title or f"Suspects in {Path(data[0]).name}", top)
         session.result(report=str(out), rows=table.num_rows)
         session.say(f"Report          {out} ({count(table.num_rows, 'row')}); open it in a browser")
 

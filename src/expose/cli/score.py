@@ -25,9 +25,7 @@ def score(
     data: opt.Data,
     out: Annotated[
         str,
-        typer.Option(
-            "--out", "-o", metavar="FILE", help="Scores file: .parquet, .csv, .csv.gz, or - for stdout."
-        ),
+        typer.Option("--out", "-o", metavar="FILE", help="Scores file: .parquet, .csv, .csv.gz, or - for stdout."),
     ],
     threshold: opt.Threshold = None,
     id_columns: opt.Id = None,
@@ -116,9 +114,7 @@ class Tally:
         best = pc.select_k_unstable(scored, self.most, [("anomaly_score", "descending")])
         found = [
             {"row": self.rows + place.as_py(), **facts}
-            for place, facts in zip(
-                best, scored.take(best).drop_columns("is_anomaly").to_pylist(), strict=True
-            )
+            for place, facts in zip(best, scored.take(best).drop_columns("is_anomaly").to_pylist(), strict=True)
         ]
         self.top = sorted(self.top + found, key=lambda facts: -facts["anomaly_score"])[: self.most]
         self.flagged += pc.sum(scored["is_anomaly"]).as_py() or 0

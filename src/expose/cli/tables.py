@@ -112,6 +112,4 @@ def check_output(out: Path, data: Sequence[str]) -> None:
         if place == target or target in {Path(name).resolve() for name in glob.glob(source, recursive=True)}:
             raise InputError(f"--out {out} is an input; give the result another name.")
         if source != "-" and place.is_dir() and target.is_relative_to(place):
-            raise InputError(
-                f"--out {out} lies in the input folder {source}; the next run would read it as data."
-            )
+            raise InputError(f"--out {out} lies in the input folder {source}; the next run would read it as data.")

@@ -23,8 +23,7 @@ def aligned(rows: Sequence[Mapping[str, Any]], indent: int = 2) -> list[str]:
     cells = [names, *([cell(row[name]) for name in names] for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
     return [
-        " " * indent + "   ".join(text.rjust(width) for text, width in zip(line, widths, strict=True))
-        for line in cells
+        " " * indent + "   ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)) for line in cells
     ]
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
 from expose.exposure import EXPOSURES, RANKINGS
 from expose.inputs import Table
-
 
 FRAME_MARKS = ("columns", "schema", "__arrow_c_stream__", "__dataframe__", "__narwhals_dataframe__")
 
@@ -29,14 +28,19 @@ def keep_types(data: Any) -> Any:
     return np.array(data, dtype=object) if array.dtype.kind in "US" else array
 
 
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether ``value`` is a real number; True and False are not."""
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def check_contamination(value: Any) -> None:
     """Raise ValueError unless ``value`` is in [0, 0.5) or "auto"."""
     if isinstance(value, str) and value == "auto":
         return
     expected = "contamination must be a share of anomalies in [0, 0.5) or 'auto'"
-    if isinstance(value, bool) or not isinstance(value, Real) or math.isnan(value):
+    if not is_number(value) or math.isnan(value):
         raise ValueError(f"{expected}; got {value!r}. Write 0.05 for five rows in a hundred, 0 for clean data.")
-    if value >= 0.5:  # noqa: PLR2004
+    if value >= 0.5:
         raise ValueError(f"{expected}; got {value}. If most rows are anomalous, swap the roles of the two classes.")
     if value < 0:
         raise ValueError(f"{expected}; got {value}. Use 0 for clean data.")
@@ -44,7 +48,7 @@ def check_contamination(value: Any) -> None:
 
 def check_threshold(value: Any) -> None:
     """Raise ValueError unless ``value`` is None or in [0, 1)."""
-    is_share = isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < 1
+    is_share = is_number(value) and 0 <= value < 1
     if value is not None and not is_share:
         raise ValueError(
             f"threshold must be None or the share of training rows to flag, in [0, 1); got {value!r}. "
@@ -62,8 +66,8 @@ def check_number(name: str, value: Any, lowest: float, *, whole: bool, optional:
     """Raise ValueError unless ``value`` is a finite number of at least ``lowest``."""
     if optional and value is None:
         return
-    kind = Integral if whole else Real
-    if isinstance(value, bool) or not isinstance(value, kind) or not lowest <= float(value) < math.inf:  # type: ignore[arg-type]
+    fits = is_number(value) and (isinstance(value, Integral) or not whole)
+    if not (fits and lowest <= float(value) < math.inf):
         what = "a whole number" if whole else "a finite number"
         extra = " or None" if optional else ""
         raise ValueError(f"{name} must be {what} of at least {lowest}{extra}; got {value!r}.")

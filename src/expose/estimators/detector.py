@@ -24,14 +24,12 @@ from expose.estimators.scoring import Combination, member_scores, ready_to_score
 from expose.exposure import (
     EXPOSURES,
     BatchRanking,
-    ContaminationEstimate,
     estimate_contamination,
     given_contamination,
 )
-from expose.inputs import Table, TableEncoder, as_table
+from expose.inputs import DEFAULT_SCALING, Table, TableEncoder, as_table
 from expose.objectives import Objective, make_objective
 from expose.training import (
-    Ensemble,
     Loop,
     Settings,
     TrainingSet,
@@ -46,6 +44,7 @@ from expose.training import (
 FEW_ROWS = 50
 ESTIMATE_ROWS = 20_000  # rows from which "auto" estimates the contamination
 PREPARE_ROWS = 4096  # rows on which members prepare themselves before training
+SUSPECT = [("rank", "i8"), ("row", "i8"), ("latent_label", "f8"), ("anomaly_score", "f8")]
 Scores = NDArray[np.float64]
 
 
@@ -149,7 +148,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         ranking: str = "batch",
         outlier_weight: float = 1.0,
         patience: int | None = None,
-        scaling: str = "robust",
+        scaling: str = DEFAULT_SCALING,
         precision: str = "auto",
         device: str = "auto",
         checkpoint: str | Path | None = None,
@@ -187,7 +186,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         tags.input_tags.categorical = True
         return tags
 
-    def fit(self, X: Any, y: Any = None, *, labels: Any = None, outliers: Any = None) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any = None, *, labels: Any = None, outliers: Any = None) -> Self:
         """Train on contaminated rows.
 
         Parameters
@@ -223,36 +222,36 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self._finish(rows, known, root)
         return self
 
-    def anomaly_score(self, X: Any) -> Scores:  # noqa: N803
+    def anomaly_score(self, X: Any) -> Scores:
         """Anomaly score of each row, shape (n,), higher = more anomalous."""
         check_is_fitted(self)
         return self._combination.combine(self.member_scores(X))
 
-    def member_scores(self, X: Any) -> Scores:  # noqa: N803
+    def member_scores(self, X: Any) -> Scores:
         """Raw anomaly scores of each member, shape (members, n)."""
         check_is_fitted(self)
         return member_scores(self.ensemble_, self.encoder_.transform(self._table(X, reset=False)))
 
-    def disagreement(self, X: Any) -> Scores:  # noqa: N803
+    def disagreement(self, X: Any) -> Scores:
         """Standard deviation of the members' robustly scaled scores of each row, shape (n,); 0 with one member."""
         check_is_fitted(self)
         disagreement: Scores = self._combination.standardise(self.member_scores(X)).std(axis=0)
         return disagreement
 
-    def score_samples(self, X: Any) -> Scores:  # noqa: N803
+    def score_samples(self, X: Any) -> Scores:
         """Scikit-learn's direction: the negative of `anomaly_score`, lower = more anomalous."""
         return -self.anomaly_score(X)
 
-    def decision_function(self, X: Any) -> Scores:  # noqa: N803
+    def decision_function(self, X: Any) -> Scores:
         """``score_samples(X) - offset_``: negative for flagged rows."""
         check_is_fitted(self)
         return self.score_samples(X) - self.offset_
 
-    def predict(self, X: Any) -> NDArray[np.int64]:  # noqa: N803
+    def predict(self, X: Any) -> NDArray[np.int64]:
         """-1 for flagged rows, +1 for the others."""
         return np.where(self.is_anomaly(X), -1, 1)
 
-    def is_anomaly(self, X: Any) -> NDArray[np.bool_]:  # noqa: N803
+    def is_anomaly(self, X: Any) -> NDArray[np.bool_]:
         """Whether each row's anomaly score lies above `threshold_score`."""
         check_is_fitted(self)
         flagged: NDArray[np.bool_] = self.anomaly_score(X) > self.threshold_score()
@@ -292,7 +291,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """
         return load_detector(cls, Path(folder), objective, device)
 
-    def _table(self, X: Any, *, reset: bool) -> Table:  # noqa: N803
+    def _table(self, X: Any, *, reset: bool) -> Table:
         """Any input as a `Table`, with scikit-learn's bookkeeping of feature names and counts."""
         if not is_frame(X):
             lowest = 2 if reset else 1
@@ -304,7 +303,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         table = as_table(X)
         if not reset:
             return table
-        if table.n_rows < 2:  # noqa: PLR2004
+        if table.n_rows < 2:
             raise InputError(f"training needs at least 2 rows, better hundreds; got {table.n_rows} sample(s).")
         self.n_features_in_ = table.n_columns
         self.__dict__.pop("feature_names_in_", None)
@@ -341,7 +340,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         outliers: NDArray[np.float32] | None,
         root: int,
     ) -> None:
-        tensors = TrainingSet(*(None if a is None else torch.from_numpy(a) for a in (rows, known, outliers)))  # type: ignore[arg-type]
+        tensors = TrainingSet(torch.from_numpy(rows), as_tensor(known), as_tensor(outliers))
         batch_size = self.batch_size or default_batch_size(len(rows))
         settings = Settings(
             seeds=tuple(mix(root, member) for member in range(self.members)),
@@ -406,8 +405,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         latent, scores = self.latent_labels_[unlabelled], self.training_scores_[unlabelled]
         count = max(int((latent > 0).sum()), round(self.contamination_estimate_.value * len(unlabelled)))
         chosen = np.lexsort((-scores, -latent))[:count]
-        columns = [np.arange(1, count + 1), unlabelled[chosen], latent[chosen], scores[chosen]]
-        return np.rec.fromarrays(columns, names="rank,row,latent_label,anomaly_score")
+        suspects = np.recarray(count, dtype=SUSPECT)
+        suspects["rank"], suspects["row"] = np.arange(1, count + 1), unlabelled[chosen]
+        suspects["latent_label"], suspects["anomaly_score"] = latent[chosen], scores[chosen]
+        return suspects
 
     def _score_encoded(self, rows: NDArray[np.float32]) -> Scores:
         """Score rows that the encoder has already made into numbers, ``(n, D) -> (n,)``; for attributions."""
@@ -426,6 +427,11 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
 
 UNDETERMINING = {"objective", "threshold", "verbose", "checkpoint", "checkpoint_every", "random_state"}
+
+
+def as_tensor(array: NDArray[Any] | None) -> torch.Tensor | None:
+    """``array`` as a tensor on the same memory; None stays None."""
+    return None if array is None else torch.from_numpy(array)
 
 
 def isolation_scores(rows: NDArray[np.float32], seed: int) -> Scores:

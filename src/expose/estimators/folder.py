@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     Detector = TypeVar("Detector", bound=AnomalyDetector)
 
 CLASS = "AnomalyDetector"
-NOT_KEPT = {"objective", "random_state", "checkpoint", "device"}  # parameters of the place and run, not of the model
+NOT_KEPT = {
+    "objective",
+    "random_state",
+    "checkpoint",
+    "device",
+}  # parameters of the place and run, not of the model
 
 
 def save_detector(detector: AnomalyDetector, folder: Path, metadata: dict[str, Any]) -> None:

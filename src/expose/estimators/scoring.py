@@ -73,6 +73,6 @@ class Combination:
     def combine(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """One score per row: ``(M, n) -> (n,)``."""
         if len(scores) == 1:
-            return scores[0]
+            return np.array(scores[0])
         combined: NDArray[np.float64] = np.median(self.standardise(scores), axis=0)
         return combined

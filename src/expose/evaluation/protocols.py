@@ -176,18 +176,12 @@ def _separate(X: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the normal rows and the anomalies, each in file order."""
     rows, labels = np.asarray(X), np.asarray(y)
     if rows.ndim != 2 or labels.shape != rows.shape[:1]:
-        raise InputError(
-            f"Expected X of shape (n, D) and y of shape (n,); got {rows.shape} and {labels.shape}."
-        )
+        raise InputError(f"Expected X of shape (n, D) and y of shape (n,); got {rows.shape} and {labels.shape}.")
     if not np.isin(labels, (0, 1)).all():
-        raise InputError(
-            f"y must hold 0 (normal) and 1 (anomaly) only; found {np.unique(labels)[:5].tolist()}."
-        )
+        raise InputError(f"y must hold 0 (normal) and 1 (anomaly) only; found {np.unique(labels)[:5].tolist()}.")
     normal, anomalies = rows[labels == 0], rows[labels == 1]
     if len(normal) < 2 or len(anomalies) < 1:
-        raise InputError(
-            f"A split needs at least 2 normal rows and 1 anomaly; got {len(normal)} and {len(anomalies)}."
-        )
+        raise InputError(f"A split needs at least 2 normal rows and 1 anomaly; got {len(normal)} and {len(anomalies)}.")
     return normal, anomalies
 
 

@@ -28,11 +28,13 @@ class Weights(NamedTuple):
 class Exposure(Protocol):
     """The signature of a rule. ``known`` is None or ``(M, B)`` of 0 normal, 1 anomaly, -1 unlabelled."""
 
-    def __call__(self, normal: Tensor, abnormal: Tensor, known: Tensor | None, ranking: Ranking) -> Weights: ...
+    def __call__(self, normal: Tensor, abnormal: Tensor, known: Tensor | None, ranking: Ranking) -> Weights:
+        """Weights of each row."""
+        ...
 
 
 def blind(normal: Tensor, abnormal: Tensor, known: Tensor | None, ranking: Ranking) -> Weights:
-    """y = 0 for every unlabelled row: train as if the data were clean."""
+    """Y = 0 for every unlabelled row: train as if the data were clean."""
     return weigh(torch.zeros_like(normal, dtype=torch.bool), known, normal=1.0, abnormal=0.0)
 
 

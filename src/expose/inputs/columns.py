@@ -255,8 +255,7 @@ def _numbers_from_objects(objects: list[Any], name: str) -> NDArray[np.float64]:
 
 def _times_from_objects(objects: list[Any], name: str) -> Times:
     moments = [
-        value.astimezone(dt.UTC).replace(tzinfo=None) if getattr(value, "tzinfo", None) else value
-        for value in objects
+        value.astimezone(dt.UTC).replace(tzinfo=None) if getattr(value, "tzinfo", None) else value for value in objects
     ]
     try:
         return Times(np.array([np.datetime64(value, "us") for value in moments], dtype="datetime64[us]"))

@@ -105,11 +105,7 @@ class Delimited:
         try:
             return arrow_csv.read_csv(io.BytesIO(block), read, parse, convert)
         except pa.ArrowInvalid as error:
-            reason = (
-                self._ragged(ragged[0], block, line)
-                if ragged
-                else f"{self.label}: not readable as CSV: {error}"
-            )
+            reason = self._ragged(ragged[0], block, line) if ragged else f"{self.label}: not readable as CSV: {error}"
             raise InputError(reason) from error
 
     def _ragged(self, row: Any, block: bytes, line: int) -> str:
@@ -170,9 +166,7 @@ def _header(text: str, delimiter: str, label: str) -> tuple[str, ...]:
     names = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
-        raise InputError(
-            f"{label}: column names must differ; the header repeats {listing(repeated)}. Rename them."
-        )
+        raise InputError(f"{label}: column names must differ; the header repeats {listing(repeated)}. Rename them.")
     return tuple(names)
 
 
@@ -208,9 +202,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         try:
             yield stream
         except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
-            raise InputError(
-                f"{path}: the packed file is damaged or cut short: {error}. Fetch it again."
-            ) from error
+            raise InputError(f"{path}: the packed file is damaged or cut short: {error}. Fetch it again.") from error
         except OSError as error:  # bz2 and zstd say so
             if error.errno is None:
                 raise InputError(f"{path}: the packed file is damaged: {error}. Fetch it again.") from error
@@ -240,14 +232,8 @@ def _utf8(stream: IO[bytes], encoding: str, label: str) -> IO[bytes]:
     try:
         name = codecs.lookup(encoding).name
     except LookupError:
-        raise InputError(
-            f"unknown encoding {encoding!r}; expected for example 'utf-8', 'cp1252', 'utf-16'"
-        ) from None
-    return (
-        stream
-        if name in {"utf-8", "ascii", "utf-8-sig"}
-        else cast(IO[bytes], _Recoded(stream, encoding, label))
-    )
+        raise InputError(f"unknown encoding {encoding!r}; expected for example 'utf-8', 'cp1252', 'utf-16'") from None
+    return stream if name in {"utf-8", "ascii", "utf-8-sig"} else cast(IO[bytes], _Recoded(stream, encoding, label))
 
 
 def _blocks(stream: IO[bytes], size: int) -> Iterator[bytes]:
@@ -257,9 +243,7 @@ def _blocks(stream: IO[bytes], size: int) -> Iterator[bytes]:
     while piece := stream.read(size):
         block = rest + piece
         cut = _last_row_end(block)
-        if (
-            not cut and len(block) > _LONGEST_ROW
-        ):  # a lone quote mark would make the rest of the file one value
+        if not cut and len(block) > _LONGEST_ROW:  # a lone quote mark would make the rest of the file one value
             cut = block.rfind(b"\n") + 1
         if cut:
             yield block[:cut]

@@ -108,9 +108,7 @@ class TableEncoder:
         )
         for place, column in table.others.items():
             name = table.names[place]
-            columns[place] = (
-                fit_times(column, name) if isinstance(column, Times) else fit_categories(column, name)
-            )
+            columns[place] = fit_times(column, name) if isinstance(column, Times) else fit_categories(column, name)
         self._settle([columns[i] for i in range(table.n_columns)], table.named)
         rows = sample_rows(table.n_rows)
         self.notes = table_notes(table, self.columns, self.transform(table.take(rows)))
@@ -217,11 +215,7 @@ class TableEncoder:
         for i, schema in self._unused:
             column = table.at(places[i])
             if isinstance(column, np.ndarray):
-                now = (
-                    ~np.isnan(column)
-                    if schema.constant is None
-                    else ~np.isnan(column) & (column != schema.constant)
-                )
+                now = ~np.isnan(column) if schema.constant is None else ~np.isnan(column) & (column != schema.constant)
             else:
                 now = ~column.missing
             if now.any():
@@ -252,8 +246,7 @@ class TableEncoder:
         if gaps.any():
             names = [self.names[i] for i in plan.source[gaps > 0]]
             warn(
-                f"no value was missing in training in {listing(names)}, now {gaps.sum()} are; "
-                f"they count as the median"
+                f"no value was missing in training in {listing(names)}, now {gaps.sum()} are; they count as the median"
             )
 
     def _collect(self, table: Table, places: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[np.intp]]:

@@ -73,9 +73,7 @@ def read(
     >>> read(path).to_pydict()
     {'amount': [1.0, 2.5], 'kind': ['a', 'b']}
     """
-    return pa.Table.from_batches(
-        list(scan(source, batch_rows=_WHOLE, columns=columns, encoding=encoding, text=text))
-    )
+    return pa.Table.from_batches(list(scan(source, batch_rows=_WHOLE, columns=columns, encoding=encoding, text=text)))
 
 
 def scan(
@@ -116,9 +114,7 @@ def scan(
                     if batch.num_rows:
                         yield batch
         if not n_rows:
-            raise InputError(
-                f"{listing(f.label for f in files)}: there are column names, but no row below them."
-            )
+            raise InputError(f"{listing(f.label for f in files)}: there are column names, but no row below them.")
 
 
 @contextmanager
@@ -126,9 +122,7 @@ def _opened(source: Source, encoding: str, text: Collection[str]) -> Iterator[li
     """Find the files, and look at the column names of each."""
     if source in ("-", Path("-")):
         with spooled(sys.stdin.buffer) as path:
-            yield [
-                open_delimited(path, "standard input", suffix=".csv", encoding=encoding, text=text, keep=True)
-            ]
+            yield [open_delimited(path, "standard input", suffix=".csv", encoding=encoding, text=text, keep=True)]
         return
     paths = _paths(source)
     yield [_open(path, encoding, text, keep=len(paths) == 1) for path in paths]
@@ -199,9 +193,7 @@ def _common_schema(files: Sequence[File], columns: Collection[str] | None) -> An
         extra = [name for name in file.names if name not in files[0].names]
         if missing or extra:
             what = f"lacks {listing(missing)}" if missing else f"has {listing(extra)} besides"
-            raise InputError(
-                f"files must have the same columns; compared with {files[0].label}, {file.label} {what}."
-            )
+            raise InputError(f"files must have the same columns; compared with {files[0].label}, {file.label} {what}.")
         for field in file.schema():
             if field.name in names:
                 types[field.name] = _wider(types.get(field.name), field, file)

@@ -183,9 +183,7 @@ def _from_series(series: Any, name: str) -> Column:
     if dtype.kind == "O" and isinstance(dtype, np.dtype):
         return column_from_objects(series.to_numpy(), name, parse_text=False)
     if getattr(dtype, "kind", "O") == "c":
-        raise InputError(
-            f"column {name!r} holds complex numbers; give real and imaginary part as two columns"
-        )
+        raise InputError(f"column {name!r} holds complex numbers; give real and imaginary part as two columns")
     if hasattr(dtype, "categories"):
         return distinct(series.cat.codes.to_numpy().astype(np.int64), list(dtype.categories))
     if str(dtype).startswith("period"):
@@ -208,9 +206,7 @@ def _array_of_rows(rows: Sequence[Any]) -> NDArray[Any]:
         return array if array.dtype.kind in "biufc" else np.array(rows, dtype=object)
     except ValueError:
         lengths = Counter(len(row) for row in rows if hasattr(row, "__len__"))
-        message = (
-            f"expected rows of equal length; got rows of {listing(sorted(lengths))} values. Fill them up."
-        )
+        message = f"expected rows of equal length; got rows of {listing(sorted(lengths))} values. Fill them up."
         raise InputError(message) from None
 
 
@@ -241,9 +237,7 @@ def _plain_matrix(array: NDArray[Any]) -> NDArray[Any] | None:
         raise InputError("Complex data not supported; give real and imaginary parts as columns of their own")
     if array.dtype.kind in "biuf":
         return array if array.dtype.itemsize <= np.dtype(np.float64).itemsize else array.astype(np.float64)
-    if array.dtype.kind != "O" or not all(
-        issubclass(kind, PLAIN_NUMBERS) for kind in set(map(type, array.flat))
-    ):
+    if array.dtype.kind != "O" or not all(issubclass(kind, PLAIN_NUMBERS) for kind in set(map(type, array.flat))):
         return None
     try:
         return array.astype(np.float64)

@@ -51,9 +51,7 @@ _LABELS: Final = {
 }  # fmt: skip
 
 
-def split(
-    table: Any, *, id: Collection[str] = (), ignore: Collection[str] = (), label: str | None = None
-) -> Roles:
+def split(table: Any, *, id: Collection[str] = (), ignore: Collection[str] = (), label: str | None = None) -> Roles:
     """Split an Arrow table into features, ids and labels.
 
     Parameters
@@ -84,9 +82,7 @@ def split(
     names = table.column_names
     ids, ignored = existing(id, names, "id"), existing(ignore, names, "ignore")
     labelled = existing([label], names, "label") if label is not None else []
-    twice = [name for name in ids if name in ignored or name in labelled] + [
-        n for n in ignored if n in labelled
-    ]
+    twice = [name for name in ids if name in ignored or name in labelled] + [n for n in ignored if n in labelled]
     if twice:
         raise InputError(f"a column can have only one role of id, ignore and label; {listing(twice)} has two")
     features = [name for name in names if name not in {*ids, *ignored, *labelled}]
@@ -100,9 +96,7 @@ def split(
 
 
 def _labels(column: Any, name: str) -> NDArray[np.int64]:
-    encoded = (
-        column.combine_chunks().dictionary_encode() if not pa.types.is_dictionary(column.type) else column
-    )
+    encoded = column.combine_chunks().dictionary_encode() if not pa.types.is_dictionary(column.type) else column
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.unify_dictionaries().combine_chunks()
     values = [_label(value) for value in encoded.dictionary.to_pylist()]

@@ -94,9 +94,7 @@ def schema_from_json(fields: dict[str, Any]) -> ColumnSchema:
     """Return the schema that `schema_to_json` wrote."""
     kind: Kind = fields["kind"]
     values: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value
-        for key, value in fields.items()
-        if key != "kind"
+        key: tuple(value) if isinstance(value, list) else value for key, value in fields.items() if key != "kind"
     }
     return _CLASSES[kind](**values)
 

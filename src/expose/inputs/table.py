@@ -92,9 +92,7 @@ class Table:
             )
         n_rows, booleans = first.n_rows + second.n_rows, first.booleans & second.booleans
         if len(first.places) == len(second.places) == first.n_columns:
-            numbers = np.concatenate(
-                [first.numbers[:, first.number_index], second.numbers[:, second.number_index]]
-            )
+            numbers = np.concatenate([first.numbers[:, first.number_index], second.numbers[:, second.number_index]])
             return Table(first.names, n_rows, first.named, numbers, np.arange(first.n_columns), {}, booleans)
         columns = [_joined(first.at(i), second.at(i), name) for i, name in enumerate(first.names)]
         return from_columns(first.names, first.named, columns, n_rows, booleans)
@@ -160,6 +158,4 @@ def from_columns(
     for row, column in enumerate(plain.values()):
         numbers[row] = column
     booleans |= {i for i, column in plain.items() if column.dtype == np.bool_}
-    return Table(
-        tuple(names), n_rows, named, numbers.T, np.array(list(plain), dtype=np.intp), others, booleans
-    )
+    return Table(tuple(names), n_rows, named, numbers.T, np.array(list(plain), dtype=np.intp), others, booleans)

@@ -53,9 +53,7 @@ class Sink:
         if self._suffix.endswith(".gz"):
             file = self._stack.enter_context(pa.CompressedOutputStream(file, "gzip"))
         options = arrow_csv.WriteOptions(delimiter="\t" if self._suffix.startswith(".tsv") else ",")
-        self._writer = self._stack.enter_context(
-            arrow_csv.CSVWriter(file, self._schema, write_options=options)
-        )
+        self._writer = self._stack.enter_context(arrow_csv.CSVWriter(file, self._schema, write_options=options))
 
     def _fitting(self, table: Any) -> Any:
         """Return the rows under the schema of the first ones."""
@@ -63,9 +61,7 @@ class Sink:
         if table.schema == self._schema:
             return table
         if table.column_names != self._schema.names:
-            raise InputError(
-                f"every batch must have the columns {self._schema.names}; got {table.column_names}"
-            )
+            raise InputError(f"every batch must have the columns {self._schema.names}; got {table.column_names}")
         try:
             return table.cast(self._schema)
         except pa.ArrowInvalid as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -27,7 +28,7 @@ class Perceptron(nn.Sequential):
 
     def __init__(self, sizes: Sequence[int], *, bias: bool = True) -> None:
         layers: list[nn.Module] = []
-        for width_in, width_out in zip(sizes, sizes[1:], strict=False):
+        for width_in, width_out in pairwise(sizes):
             layers += [nn.Linear(width_in, width_out, bias=bias), nn.ReLU()]
         super().__init__(*layers[:-1])
 
@@ -39,6 +40,6 @@ class Perceptron(nn.Sequential):
 
 def default_sizes(n_features: int) -> tuple[int, int]:
     """Hidden and latent width for tables of ``n_features`` columns: the rule of the authors of NTL and LOE."""
-    if n_features < 32:  # noqa: PLR2004
+    if n_features < 32:
         return 2 * n_features, 2 * n_features
-    return (64, 32) if n_features <= 300 else (256, 64)  # noqa: PLR2004
+    return (64, 32) if n_features <= 300 else (256, 64)

@@ -92,7 +92,5 @@ def make_objective(objective: str | Objective) -> Objective:
     if not isinstance(objective, str):
         raise TypeError(f"objective must be a name or an Objective instance; got {type(objective).__name__}.")
     if objective not in OBJECTIVES:
-        raise ValueError(
-            f"objective must be one of {sorted(OBJECTIVES)} or an Objective instance; got {objective!r}."
-        )
+        raise ValueError(f"objective must be one of {sorted(OBJECTIVES)} or an Objective instance; got {objective!r}.")
     return OBJECTIVES[objective]()

@@ -56,7 +56,7 @@ class ICL(Objective):
 
     def build(self, n_features: int) -> None:
         """Choose the window positions and make F and G."""
-        if n_features < 2:  # noqa: PLR2004
+        if n_features < 2:
             raise ValueError(
                 f"ICL contrasts columns with each other and needs at least 2; got n_features={n_features} after "
                 "encoding. Use another objective, for example 'autoencoder'."
@@ -91,6 +91,6 @@ class ICL(Objective):
 
 def published_window(n_features: int) -> int:
     """The paper's window width for a table of ``n_features`` columns."""
-    if n_features <= 40:  # noqa: PLR2004
+    if n_features <= 40:
         return 2
-    return 10 if n_features <= 160 else n_features - 150  # noqa: PLR2004
+    return 10 if n_features <= 160 else n_features - 150

@@ -75,7 +75,7 @@ class NTL(Objective):
 
     def build(self, n_features: int) -> None:
         """Make K transformations and the encoder; no layer has a bias, which would let views ignore their row."""
-        if self.transformations < 2:  # noqa: PLR2004
+        if self.transformations < 2:
             raise ValueError(f"transformations must be at least 2; got {self.transformations}.")
         self.pad = self.constant * math.sqrt(n_features)
         n_features += self.pad > 0

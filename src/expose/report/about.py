@@ -88,6 +88,4 @@ def versions() -> dict[str, str]:
 def _changed_parameters(detector: Any) -> str:
     defaults = type(detector)().get_params(deep=False)
     given = detector.get_params(deep=False)
-    return ", ".join(
-        f"{name}={value!r}" for name, value in given.items() if repr(value) != repr(defaults.get(name))
-    )
+    return ", ".join(f"{name}={value!r}" for name, value in given.items() if repr(value) != repr(defaults.get(name)))

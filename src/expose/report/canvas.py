@@ -40,8 +40,7 @@ def require_plotly() -> None:
         import plotly.graph_objects  # noqa: F401
     except ImportError as error:
         raise MissingExtraError(
-            "The report draws with plotly, which is not installed. "
-            "Install it with: pip install 'expose[report]'"
+            "The report draws with plotly, which is not installed. Install it with: pip install 'expose[report]'"
         ) from error
 
 

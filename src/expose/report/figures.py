@@ -34,9 +34,7 @@ Floats = npt.NDArray[np.float64]
 Epochs = Sequence[Mapping[str, Any]]
 
 
-def score_distribution(
-    scores: Floats, threshold: float, labels: npt.NDArray[np.int_] | None = None
-) -> Drawing:
+def score_distribution(scores: Floats, threshold: float, labels: npt.NDArray[np.int_] | None = None) -> Drawing:
     """Histogram of the anomaly scores, split at the threshold; known anomalies as ticks below.
 
     Parameters
@@ -61,9 +59,7 @@ def score_distribution(
     if labels is not None and (labels == 1).any():
         _mark_known(figure, scores[labels == 1])
     figure.update_layout(bargap=0, barmode="overlay")
-    figure.update_layout(
-        yaxis={"type": "log", "dtick": 1, "range": [-0.15, math.log10(max(counts.max(), 1)) + 0.1]}
-    )
+    figure.update_layout(yaxis={"type": "log", "dtick": 1, "range": [-0.15, math.log10(max(counts.max(), 1)) + 0.1]})
     if logarithmic:
         figure.update_xaxes(type="log", dtick=1)
     _threshold_line(figure, math.log10(threshold) if logarithmic and threshold > 0 else threshold)
@@ -108,9 +104,7 @@ def suspect_churn(history: Epochs) -> Drawing | None:
     return Drawing(figure, "Line chart over the epochs. " + " ".join(_last_values(history, shown)))
 
 
-def plane_map(
-    points: Floats, shares: Sequence[float], flagged: npt.NDArray[np.bool_], names: Sequence[str]
-) -> Drawing:
+def plane_map(points: Floats, shares: Sequence[float], flagged: npt.NDArray[np.bool_], names: Sequence[str]) -> Drawing:
     """Rows as dots on the two directions in which they differ most.
 
     Parameters
@@ -248,9 +242,5 @@ def _shade_warmup(figure: Figure, history: Epochs, warmup: int) -> None:
 
 
 def _last_values(history: Epochs, shown: Sequence[tuple[str, str, str]]) -> list[str]:
-    lasts = [
-        (name, values[np.isfinite(values)][-1])
-        for key, name, _ in shown
-        if len(values := _series(history, key))
-    ]
+    lasts = [(name, values[np.isfinite(values)][-1]) for key, name, _ in shown if len(values := _series(history, key))]
     return [f"{name.capitalize()}: {show_share(float(last))} in the last epoch." for name, last in lasts]

@@ -79,9 +79,7 @@ class Findings:
         return self.scores > self.threshold
 
 
-def examine(
-    detector: AnomalyDetector, X: Any, *, ids: Any = None, labels: Any = None, top: int = 20
-) -> Findings:
+def examine(detector: AnomalyDetector, X: Any, *, ids: Any = None, labels: Any = None, top: int = 20) -> Findings:
     """Score the rows of ``X`` and find out what makes the top ones unusual.
 
     Parameters
@@ -112,9 +110,7 @@ def examine(
     sample = _sample(scores, rows, detector.encoder_.n_features_out)
     encoded = _encode(detector, table, sample)
     typical = _typical(detector, scores, sample)
-    found = attribute(
-        detector._score_encoded, encoded[: len(rows)], encoded[typical], detector.encoder_.groups
-    )
+    found = attribute(detector._score_encoded, encoded[: len(rows)], encoded[typical], detector.encoder_.groups)
     reasons = _reasons(detector, table, rows, sample[typical], found)
     apart = _disagreements(detector, table, rows)
     threshold = float(detector.threshold_score())
@@ -197,17 +193,11 @@ def _encode(detector: AnomalyDetector, table: Table, rows: Rows) -> npt.NDArray[
 def _typical(detector: AnomalyDetector, scores: Floats, sample: Rows) -> Rows:
     """Positions in the sample of rows as ordinary as half the training rows, else of its own lower half."""
     typical = np.flatnonzero(scores[sample] <= np.median(detector.training_scores_))
-    return (
-        typical
-        if typical.size >= FEWEST_TYPICAL
-        else np.flatnonzero(scores[sample] <= np.median(scores[sample]))
-    )
+    return typical if typical.size >= FEWEST_TYPICAL else np.flatnonzero(scores[sample] <= np.median(scores[sample]))
 
 
 def _ids_of(columns: Mapping[str, Sequence[Any]], row: int) -> tuple[tuple[str, str], ...]:
-    return tuple(
-        (show_text(name) if name else "", show_text(values[row])) for name, values in columns.items()
-    )
+    return tuple((show_text(name) if name else "", show_text(values[row])) for name, values in columns.items())
 
 
 def _disagreements(detector: AnomalyDetector, table: Table, rows: Rows) -> list[float | None]:
@@ -225,14 +215,8 @@ def _reasons(
     mine, usual = table.take(rows), table.take(typical[:DESCRIBED_ROWS])
     place_of = _places(detector, table)
     shown = [
-        [
-            (int(column), float(share))
-            for column, share in zip(columns, parts, strict=True)
-            if share >= SMALLEST_SHARE
-        ]
-        for columns, parts in zip(
-            found.columns[:, :MOST_REASONS], found.shares()[:, :MOST_REASONS], strict=True
-        )
+        [(int(column), float(share)) for column, share in zip(columns, parts, strict=True) if share >= SMALLEST_SHARE]
+        for columns, parts in zip(found.columns[:, :MOST_REASONS], found.shares()[:, :MOST_REASONS], strict=True)
     ]
     columns = {column for row in shown for column, _ in row}
     values = {column: _cells(mine, place_of[column]) for column in columns}
@@ -240,8 +224,7 @@ def _reasons(
     names = {column: show_text(table.names[place_of[column]]) for column in columns}
     return [
         tuple(
-            Reason(names[column], show_value(values[column][place]), described[column], share)
-            for column, share in row
+            Reason(names[column], show_value(values[column][place]), described[column], share) for column, share in row
         )
         for place, row in enumerate(shown)
     ]

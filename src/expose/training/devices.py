@@ -13,6 +13,7 @@ import torch
 from lightning_fabric import Fabric
 
 PRECISIONS = ("auto", "32", "bf16")
+SMALL_STEP = 2_000_000  # weights of all members times rows of a batch
 WIDE = 200_000  # weights of one member above which matrix products outweigh the casts to bf16 (docs/notes.md)
 
 
@@ -42,6 +43,21 @@ def make_fabric(device: str, precision: str, n_weights: int) -> Fabric:
     with warnings.catch_warnings(), quiet("lightning_fabric"):
         warnings.filterwarnings("ignore", message=".*(srun|SLURM).*")
         return Fabric(accelerator=accelerator, devices=devices, precision=plugin)
+
+
+@contextmanager
+def fitting_threads(weights_times_rows: int) -> Iterator[None]:
+    """One CPU thread inside the block where a step is small, all of them otherwise.
+
+    Threads that wait for each other at every tiny operation gain nothing on an idle machine, and on a busy one they
+    make a training up to twenty times slower (docs/notes.md).
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if weights_times_rows < SMALL_STEP else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager
@@ -77,5 +93,5 @@ def parse_device(device: str) -> tuple[str, int | list[int]]:
 def has_bf16(accelerator: str) -> bool:
     """Whether the hardware multiplies bf16 matrices faster than float32 ones."""
     if accelerator == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())

@@ -30,7 +30,7 @@ class Ensemble(nn.Module):
         if self.n_members == 1:
             self.only = members[0]
             return
-        parameters, buffers = stack_module_state(list(members))  # type: ignore[arg-type]
+        parameters, buffers = stack_module_state(list(members))
         self.stacked = nn.ParameterDict({flat(k): nn.Parameter(v.detach()) for k, v in parameters.items()})
         for name, value in buffers.items():
             self.register_buffer(flat(name), value)
@@ -49,17 +49,15 @@ class Ensemble(nn.Module):
         Losses of ``(M, B)``, or scores ``(M, B)``.
         """
         if self.n_members == 1:
-            result = self.only(batch[0] if batch.ndim == 3 else batch, method)  # noqa: PLR2004
+            result = self.only(batch[0] if batch.ndim == 3 else batch, method)
             return Losses(*(loss[None] for loss in result)) if isinstance(result, tuple) else result[None]
         parameters = {unflat(name): value for name, value in self.stacked.items()}
         buffers = {name: self.get_buffer(flat(name)) for name in self._buffer_names}
-        rows_axis = 0 if batch.ndim == 3 else None  # noqa: PLR2004
+        rows_axis = 0 if batch.ndim == 3 else None
         batched = vmap(self._call_member, in_dims=(0, 0, rows_axis, None), randomness="different")
         return batched(parameters, buffers, batch, method)
 
-    def _call_member(
-        self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], rows: Tensor, method: str
-    ) -> Any:
+    def _call_member(self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], rows: Tensor, method: str) -> Any:
         return functional_call(self._template[0], (parameters, buffers), (rows, method))
 
     def take_over(self, kept: dict[str, Tensor], which: Sequence[bool]) -> dict[str, Tensor]:
@@ -88,7 +86,7 @@ def build_members(objective: Objective, rows: Tensor, seeds: Sequence[int]) -> E
     """Build one member per seed, each prepared on training rows: ``(n, D)`` shared or ``(M, n, D)`` its own."""
     members = []
     for index, seed in enumerate(seeds):
-        own = rows[index] if rows.ndim == 3 else rows  # noqa: PLR2004
+        own = rows[index] if rows.ndim == 3 else rows
         with torch_seed(seed):
             member = copy.deepcopy(objective)
             member.build(own.shape[-1])

@@ -1,4 +1,4 @@
-"""The one loop. Alternates two half-steps (Qiu et al., 2022, sec. 3.2): weights from the losses, network from the weights.
+"""The one loop. Alternates two half-steps: weights from the losses, network from the weights (Qiu et al., 2022).
 
 Every random number of an epoch follows from the member's seed and the epoch's number, so a run that was killed goes
 on from its last checkpoint to the very same model.
@@ -22,6 +22,7 @@ from expose.exposure import BatchRanking, Exposure, Ranking, RunningRanking, Wei
 from expose.objectives import Losses
 from expose.training.checkpoint import restore, store
 from expose.training.churn import epoch_overlap, flipped_share, member_overlap
+from expose.training.devices import fitting_threads
 from expose.training.ensemble import Ensemble, torch_seed
 from expose.training.progress import progress
 
@@ -50,7 +51,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Resident tensors: ``rows`` ``(N, D)`` or one set per member ``(M, N, D)``, ``known`` ``(N,)``, ``outliers`` ``(R, D)``."""
+    """Resident tensors: rows ``(N, D)`` or ``(M, N, D)``, one set per member; known ``(N,)``; outliers ``(R, D)``."""
 
     rows: Tensor
     known: Tensor | None = None
@@ -58,11 +59,13 @@ class TrainingSet:
 
     def to(self, device: torch.device) -> TrainingSet:
         """The same set on another device."""
-        return TrainingSet(*(None if t is None else t.to(device) for t in (self.rows, self.known, self.outliers)))  # type: ignore[arg-type]
+        known = None if self.known is None else self.known.to(device)
+        outliers = None if self.outliers is None else self.outliers.to(device)
+        return TrainingSet(self.rows.to(device), known, outliers)
 
     def batch(self, index: Tensor) -> Tensor:
         """Rows by number: ``(M, B) -> (M, B, D)``."""
-        if self.rows.ndim == 2:  # noqa: PLR2004
+        if self.rows.ndim == 2:
             return self.rows[index]
         return self.rows[torch.arange(len(index), device=index.device)[:, None], index]
 
@@ -105,13 +108,17 @@ class Loop:
         s = self.settings
         data = data.to(self.fabric.device)
         optimizer = torch.optim.Adam(
-            ensemble.to(self.fabric.device).parameters(), lr=s.learning_rate, weight_decay=s.weight_decay, fused=True
+            ensemble.to(self.fabric.device).parameters(),
+            lr=s.learning_rate,
+            weight_decay=s.weight_decay,
+            fused=True,
         )
         model, optimizer = self.fabric.setup(ensemble, optimizer)
         state = restore(s.checkpoint, s.fingerprint, ensemble, optimizer, State())
         saved = time.monotonic()
+        work = sum(p.numel() for p in ensemble.parameters()) * s.batch_size
         try:
-            with progress(s.epochs, s.verbose) as report:
+            with fitting_threads(work), progress(s.epochs, s.verbose) as report:
                 while state.epoch < s.epochs and not self.is_stale(state):
                     report(self.epoch(model, optimizer, ensemble, data, state))
                     if s.checkpoint and time.monotonic() - saved >= s.checkpoint_every:
@@ -130,9 +137,7 @@ class Loop:
             ensemble.load_state_dict(state.best_weights)
         return state.history
 
-    def epoch(
-        self, model: Any, optimizer: Any, ensemble: Ensemble, data: TrainingSet, state: State
-    ) -> dict[str, Any]:
+    def epoch(self, model: Any, optimizer: Any, ensemble: Ensemble, data: TrainingSet, state: State) -> dict[str, Any]:
         """One pass over the data; append its record to the history and return it."""
         started = time.perf_counter()
         s, number = self.settings, state.epoch
@@ -185,11 +190,14 @@ class Loop:
         known = None if data.known is None else data.known.expand(members, -1)  # (M, N)
         ranking: Ranking = BatchRanking(self.contamination, generator)
         if s.ranking == "dataset" and not warm:
-            whole = rule(*survey(model, data), known, ranking)
+            surveyed = survey(model, data)
+            whole = rule(surveyed.normal, surveyed.abnormal, known, ranking)
             return lambda losses, index: Weights(*(weight.gather(-1, index) for weight in whole))
         if s.ranking == "running":
             ranking = RunningRanking(self.contamination, generator)
-        return lambda losses, index: rule(*losses, None if known is None else known.gather(-1, index), ranking)
+        return lambda losses, index: rule(
+            losses.normal, losses.abnormal, None if known is None else known.gather(-1, index), ranking
+        )
 
     def record(
         self, losses: Losses, weights: Weights, order: Tensor, known: Tensor | None, state: State
@@ -262,9 +270,7 @@ def shuffle(seeds: tuple[int, ...], epoch: int, n: int) -> Tensor:
     return torch.stack([torch.randperm(n, generator=generator) for generator in generators])
 
 
-def cycle_outliers(
-    outliers: Tensor | None, shape: torch.Size, settings: Settings, epoch: int
-) -> Tensor | None:
+def cycle_outliers(outliers: Tensor | None, shape: torch.Size, settings: Settings, epoch: int) -> Tensor | None:
     """For each position of the epoch an outlier row, cycling through shuffled passes so that none is favoured."""
     if outliers is None:
         return None

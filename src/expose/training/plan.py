@@ -16,7 +16,7 @@ def default_batch_size(n_rows: int) -> int:
     >>> default_batch_size(2_000), default_batch_size(1_000_000)
     (128, 1024)
     """
-    power = 2 ** int(math.log2(max(1, n_rows / BATCHES_PER_EPOCH)))
+    power = 1 << int(math.log2(max(1, n_rows / BATCHES_PER_EPOCH)))
     return min(LARGEST_BATCH, max(SMALLEST_BATCH, power))
 
 

@@ -13,7 +13,9 @@ LINES = 10  # plain lines per training
 class Report(Protocol):
     """Takes the record of each finished epoch."""
 
-    def __call__(self, record: dict[str, Any]) -> None: ...
+    def __call__(self, record: dict[str, Any]) -> None:
+        """Show it."""
+        ...
 
 
 @contextmanager

@@ -1,0 +1,377 @@
+"""The detector end to end: finds what was planted, keeps its promises, and says kindly what it cannot use."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from sklearn.exceptions import NotFittedError
+from torch import nn
+
+import expose
+from expose import AnomalyDetector, Losses, Objective
+from expose.errors import (
+    CollapseWarning,
+    ConstantScoresWarning,
+    DataWarning,
+    InputError,
+    ModelFolderError,
+    TooFewRowsWarning,
+)
+
+RNG = np.random.default_rng(0)
+PLANTED = 20
+X = RNG.normal(size=(400, 2)) @ RNG.normal(size=(2, 5)) + 0.1 * RNG.normal(size=(400, 5))  # on a plane
+X[:PLANTED] = RNG.normal(size=(PLANTED, 5)) * 3  # off the plane
+
+
+def detector(**parameters) -> AnomalyDetector:
+    chosen = {"objective": "autoencoder", "epochs": 30, "contamination": 0.05, "random_state": 0}
+    return AnomalyDetector(**(chosen | parameters))
+
+
+@pytest.fixture(scope="module")
+def fitted() -> AnomalyDetector:
+    return detector().fit(X)
+
+
+@pytest.fixture(scope="module")
+def ensemble() -> AnomalyDetector:
+    return detector(members=3).fit(X)
+
+
+def found(model: AnomalyDetector) -> float:
+    """Share of the planted anomalies among the twenty highest scores."""
+    return float(np.isin(np.argsort(-model.anomaly_score(X))[:PLANTED], range(PLANTED)).mean())
+
+
+@pytest.mark.parametrize("objective", ["autoencoder", "ntl", "svdd"])
+@pytest.mark.parametrize("exposure", ["soft", "hard", "refine"])
+def test_planted_anomalies_are_found(objective, exposure):
+    assert found(detector(objective=objective, exposure=exposure, epochs=60).fit(X)) >= 0.6
+
+
+def test_scores_point_where_scikit_learn_says(fitted):
+    score = fitted.anomaly_score(X)
+    assert score.dtype == np.float64
+    assert score.shape == (400,)
+    assert np.array_equal(fitted.score_samples(X), -score)
+    assert np.array_equal(fitted.decision_function(X), -score - fitted.offset_)
+    assert np.array_equal(fitted.predict(X) == -1, fitted.is_anomaly(X))
+    assert np.array_equal(score, fitted.training_scores_)
+
+
+def test_a_row_scores_the_same_alone_in_any_order_and_among_many(fitted):
+    score = fitted.anomaly_score(X)
+    order = RNG.permutation(400)
+    assert np.array_equal(fitted.anomaly_score(X[order]), score[order])
+    assert np.array_equal(fitted.anomaly_score(np.tile(X, (9, 1)))[1600:2000], score)
+    assert [fitted.anomaly_score(X[i : i + 1])[0] for i in range(20)] == score[:20].tolist()
+
+
+def test_every_container_gives_the_same_scores(fitted):
+    names = [f"c{i}" for i in range(5)]
+    frame = pd.DataFrame(X, columns=names)
+    model = detector().fit(frame)
+    score = model.anomaly_score(frame)
+    assert np.array_equal(score, fitted.anomaly_score(X))
+    assert model.feature_names_in_.tolist() == names
+    for other in (pl.from_pandas(frame), pl.from_pandas(frame).to_arrow(), frame[names[::-1]]):
+        assert np.array_equal(model.anomaly_score(other), score)
+    assert np.array_equal(fitted.anomaly_score(X.tolist()), score)
+
+
+def test_same_seed_same_scores(fitted):
+    assert np.array_equal(detector().fit(X).training_scores_, fitted.training_scores_)
+    assert not np.array_equal(detector(random_state=1).fit(X).training_scores_, fitted.training_scores_)
+
+
+def test_the_global_random_state_is_not_touched():
+    state, torch_state = np.random.get_state()[1].copy(), torch.random.get_rng_state()
+    detector(epochs=1, contamination="auto").fit(X)
+    assert np.array_equal(np.random.get_state()[1], state)
+    assert torch.equal(torch.random.get_rng_state(), torch_state)
+
+
+def test_the_threshold_flags_the_contamination_and_moves_without_a_refit(fitted):
+    model = detector().fit(X)
+    assert model.is_anomaly(X).sum() == 20
+    model.set_params(threshold=0.1)
+    assert model.is_anomaly(X).sum() == 40
+    assert model.offset_ > fitted.offset_
+    model.set_params(threshold=0)
+    assert not model.is_anomaly(X).any()
+    model.set_params(threshold=1.5)
+    with pytest.raises(ValueError, match=r"share of training rows to flag, in \[0, 1\); got 1.5"):
+        model.predict(X)
+
+
+def test_contamination_zero_flags_nothing_and_equals_blind():
+    clean = detector(contamination=0, threshold=0.1).fit(X)
+    assert clean.contamination_ == 0
+    assert np.array_equal(clean.training_scores_, detector(exposure="blind", contamination=0).fit(X).training_scores_)
+    assert len(clean.suspects_) == 0
+
+
+def test_auto_estimates_low_and_says_how():
+    model = detector(contamination="auto", epochs=2).fit(X)
+    estimate = model.contamination_estimate_
+    assert estimate.low <= estimate.value <= estimate.high
+    assert 0 < model.contamination_ <= 0.08
+    assert "biased low" in estimate.method
+
+
+def test_suspects_are_ranked_by_latent_label_and_score(fitted):
+    suspects = fitted.suspects_
+    assert len(suspects) == 20
+    assert suspects["rank"].tolist() == list(range(1, 21))
+    assert set(fitted.latent_labels_) == {0.0, 0.5}
+    assert suspects.latent_label.min() == 0.5
+    assert (np.diff(suspects.anomaly_score) <= 0).all()
+    assert np.isin(suspects.row, range(PLANTED)).mean() > 0.6
+    assert np.array_equal(suspects.anomaly_score, fitted.training_scores_[suspects.row])
+
+
+def test_known_labels_guide_training_and_are_never_suspects():
+    labels = np.full(400, -1)
+    labels[:10] = 1
+    labels[100:150] = 0
+    told = detector(contamination=0.05).fit(X, labels=labels)
+    assert (told.latent_labels_[:10] == 1).all()
+    assert (told.latent_labels_[100:150] == 0).all()
+    assert not np.isin(told.suspects_.row, np.flatnonzero(labels >= 0)).any()
+    assert len(told.suspects_) == 10  # 20 anomalies assumed, 10 of them known
+    assert told.contamination_ == pytest.approx(0.05)
+    blind = detector(exposure="blind").fit(X)
+    contrast = [np.median(m.training_scores_[:10]) / np.median(m.training_scores_[PLANTED:]) for m in (told, blind)]
+    assert contrast[0] > 1.05 * contrast[1]
+
+
+def test_auxiliary_outliers_raise_the_score_of_their_like():
+    outliers = RNG.normal(size=(50, 5)) * 0.5 + 4
+    unseen = RNG.normal(size=(50, 5)) * 0.5 + 4
+    share = [m.is_anomaly(unseen).mean() for m in (detector().fit(X, outliers=outliers), detector().fit(X))]
+    assert share[0] > 0.95
+    assert share[0] >= share[1]
+
+
+def test_members_combine_robustly_and_tell_their_disagreement(ensemble):
+    raw = ensemble.member_scores(X)
+    assert raw.shape == (3, 400)
+    assert ensemble.disagreement(X).shape == (400,)
+    assert (ensemble.disagreement(X) > 0).any()
+    assert found(ensemble) > 0.6
+    ranks = np.argsort(np.argsort(ensemble.anomaly_score(X)))
+    assert all(np.corrcoef(ranks, np.argsort(np.argsort(member)))[0, 1] > 0.8 for member in raw)
+
+
+def test_a_collapsed_member_is_left_out_of_the_score():
+    from expose.estimators.scoring import Combination
+
+    training = np.array([[1.0, 2, 3, 4, 5], [7.0, 7, 7, 7, 7], [10.0, 20, 30, 40, 50]])
+    combination = Combination.of(training)
+    assert len(combination.standardise(training)) == 2
+    np.testing.assert_allclose(combination.combine(training), combination.standardise(training)[0])
+
+
+def test_one_member_alone_is_the_first_of_an_ensemble(fitted, ensemble):
+    np.testing.assert_allclose(fitted.anomaly_score(X), ensemble.member_scores(X)[0], rtol=0.1)
+
+
+def test_mixed_tables_with_missing_values():
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    frame["shop"] = RNG.choice(["north", "south"], 400)
+    frame["when"] = pd.Timestamp("2026-01-01") + pd.to_timedelta(RNG.integers(0, 1000, 400), "h")
+    frame.loc[5:30, "a"] = np.nan
+    frame.loc[3, "shop"] = None
+    model = detector().fit(frame)
+    assert np.isfinite(model.anomaly_score(frame)).all()
+    assert model.n_features_in_ == 7
+
+
+# ------------------------------------------------------------------------------------------ persistence
+
+
+def test_a_loaded_detector_scores_bit_for_bit_the_same(ensemble, tmp_path):
+    ensemble.save(tmp_path / "m", metadata={"id": ["row"]})
+    loaded = AnomalyDetector.load(tmp_path / "m")
+    assert np.array_equal(loaded.anomaly_score(X), ensemble.anomaly_score(X))
+    assert np.array_equal(loaded.disagreement(X), ensemble.disagreement(X))
+    assert np.array_equal(loaded.suspects_, ensemble.suspects_)
+    assert loaded.get_params() | {"objective": 0} == ensemble.get_params() | {"objective": 0}
+    assert loaded.history_ == ensemble.history_
+    assert loaded.offset_ == ensemble.offset_
+    assert loaded.metadata_ == {"id": ["row"]}
+    loaded.save(tmp_path / "again")
+    assert (tmp_path / "again/weights.safetensors").read_bytes() == (tmp_path / "m/weights.safetensors").read_bytes()
+
+
+class Mine(Objective):
+    """An objective of a user: distance to a learned centre."""
+
+    def __init__(self, epsilon: float = 0.5):
+        super().__init__()
+        self.epsilon = epsilon
+
+    def build(self, n_features):
+        self.centre = nn.Parameter(torch.randn(n_features))
+
+    def losses(self, batch):
+        distance = (batch - self.centre).square().mean(-1)
+        return Losses(distance, 1 / (distance + self.epsilon))
+
+
+def test_an_objective_of_ones_own_is_passed_as_an_instance(tmp_path):
+    own = Mine(epsilon=0.2)
+    model = detector(objective=own, members=2).fit(X)
+    assert not hasattr(own, "centre")  # the instance given is not touched
+    model.save(tmp_path / "m")
+    with pytest.raises(ModelFolderError, match=r"objective=Mine\(\.\.\.\)"):
+        AnomalyDetector.load(tmp_path / "m")
+    loaded = AnomalyDetector.load(tmp_path / "m", objective=Mine(epsilon=0.2))
+    assert np.array_equal(loaded.anomaly_score(X), model.anomaly_score(X))
+
+
+def test_a_checkpoint_is_gone_when_training_is_done(tmp_path):
+    model = detector(checkpoint=tmp_path / "c", checkpoint_every=0).fit(X)
+    assert not list(tmp_path.iterdir())
+    assert np.array_equal(model.training_scores_, detector().fit(X).training_scores_)
+
+
+# -------------------------------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize("value", [-0.1, 0.5, 0.7, float("nan"), "half", None, True])
+def test_contamination_out_of_range(value):
+    with pytest.raises(ValueError, match=r"contamination must be a share of anomalies in \[0, 0.5\) or 'auto'; got"):
+        detector(contamination=value).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "message"),
+    [
+        ("exposure", "loud", r"exposure must be one of \['blind', 'refine', 'hard', 'soft'\]; got 'loud'"),
+        ("objective", "magic", r"objective must be one of .*'ntl'.*; got 'magic'"),
+        ("objective", 3, "objective must be a name or an Objective instance; got int"),
+        ("members", 0, "members must be a whole number of at least 1; got 0"),
+        ("epochs", 2.5, "epochs must be a whole number of at least 1 or None; got 2.5"),
+        ("learning_rate", -1, "learning_rate must be a finite number of at least 0; got -1"),
+        ("ranking", "all", "ranking must be one of"),
+        ("precision", "64", "precision must be one of"),
+        ("device", "tpu", "device must be"),
+        ("scaling", "max", "scaling"),
+        ("threshold", "high", "threshold must be None or"),
+    ],
+)
+def test_parameters_out_of_range(parameter, value, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        detector(**{parameter: value}).fit(X)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.zeros(399), r"labels must have one value per training row, shape \(400,\); got shape \(399,\)"),
+        (
+            np.full(400, 2),
+            r"labels must be 1 \(anomaly\), 0 \(normal\) or -1 \(unlabelled\); got .*2.* in row 0",
+        ),
+        (np.array(["yes"] * 400), "labels must be 1"),
+        (np.full(400, np.nan), "labels must be 1"),
+        (np.ones(400), "labels mark all 400 rows as anomalies"),
+    ],
+)
+def test_labels_that_cannot_be_used(labels, message):
+    with pytest.raises(ValueError, match=message):
+        detector().fit(X, labels=labels)
+
+
+def test_one_row_is_too_few_and_a_few_are_warned_of():
+    with pytest.raises(ValueError, match="1 sample"):
+        detector().fit(X[:1])
+    with pytest.raises(InputError, match="at least 2 rows"):
+        detector().fit(pd.DataFrame({"a": [1.0]}))
+    with pytest.warns(TooFewRowsWarning, match="9 training rows"):
+        detector(batch_size=128).fit(X[:9])  # fewer rows than a batch
+
+
+def test_one_column_and_constant_columns():
+    column = np.r_[RNG.normal(size=99), 30.0][:, None]
+    assert detector().fit(column).anomaly_score(column).argmax() == 99
+    with pytest.raises(ValueError, match="n_features=1"):
+        detector(objective="icl").fit(column)
+    with pytest.warns(ConstantScoresWarning):
+        detector().fit(np.ones((60, 3)))
+
+
+def test_predict_before_fit():
+    for method in ("predict", "anomaly_score", "disagreement", "is_anomaly", "threshold_score"):
+        with pytest.raises(NotFittedError):
+            getattr(detector(), method)(*([X] if method != "threshold_score" else []))
+    with pytest.raises(NotFittedError):
+        detector().save("nowhere")
+
+
+def test_predict_with_other_columns_or_types():
+    frame = pd.DataFrame(X, columns=list("abcde"))
+    model = detector(epochs=2).fit(frame)
+    with pytest.raises(InputError, match="'c'"):
+        model.predict(frame.drop(columns="c"))
+    with pytest.warns(DataWarning, match="extra"):
+        extra = model.anomaly_score(frame.assign(extra=1))
+    assert np.array_equal(extra, model.training_scores_)
+    with pytest.raises(InputError, match="'b'"):
+        model.predict(frame.assign(b="text"))
+    with pytest.raises(ValueError, match="X has 4 features, but AnomalyDetector is expecting 5"):
+        detector(epochs=2).fit(X).predict(X[:, :4])
+    assert np.array_equal(model.anomaly_score(frame.astype({"a": "float32"}))[:0], [])
+
+
+def test_infinity_names_column_and_row():
+    bad = X.copy()
+    bad[7, 2] = np.inf
+    with pytest.raises(InputError, match=r"x2.*row 7|row 7.*x2"):
+        detector().fit(bad)
+
+
+def test_huge_and_tiny_numbers_are_survived():
+    wild = X.copy()
+    wild[0, 0], wild[1, 1], wild[2, 2] = 1e308, -1e308, 5e-324
+    model = detector().fit(wild)
+    assert np.isfinite(model.training_scores_).all()
+    assert 0 in np.argsort(-model.training_scores_)[:20]
+
+
+def test_more_columns_than_rows():
+    wide = RNG.normal(size=(20, 50_000))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TooFewRowsWarning)
+        model = detector(objective="ntl", epochs=2).fit(wide)
+    assert np.isfinite(model.anomaly_score(wide)).all()
+
+
+def test_svdd_warns_when_it_collapses():
+    from expose.objectives import SVDD
+
+    class Doomed(SVDD):
+        def score(self, batch):
+            return super().score(batch)
+
+        def diagnose(self, rows):
+            with torch.no_grad():
+                for parameter in self.parameters():
+                    parameter.mul_(1e-3)
+            return super().diagnose(rows)
+
+    with pytest.warns(CollapseWarning, match="collapsed"):
+        model = detector(objective=Doomed(), epochs=2).fit(X)
+    assert any("collapsed" in note for note in model.notes_)
+
+
+def test_the_public_surface_is_pinned():
+    assert expose.__all__ == ["AnomalyDetector", "Losses", "Objective", "__version__", "register"]
+    assert all(getattr(expose, name) for name in expose.__all__)
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = expose.nothing

@@ -1,0 +1,39 @@
+"""scikit-learn's own checks, for every objective and exposure, with no expected failure."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from expose import AnomalyDetector
+from expose.exposure import EXPOSURES
+from expose.objectives import OBJECTIVES
+
+pytestmark = pytest.mark.filterwarnings("ignore::expose.errors.ExposeWarning")
+
+DETECTORS = [
+    AnomalyDetector(objective, exposure=exposure, contamination="auto" if exposure == "soft" else 0.1, epochs=2)
+    for objective in sorted(OBJECTIVES)
+    for exposure in sorted(EXPOSURES)
+]
+
+
+@parametrize_with_checks(DETECTORS)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+def test_clone_pickle_pipeline_and_cross_validation():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 3))
+    detector = AnomalyDetector("autoencoder", epochs=3, random_state=0)
+    fitted = clone(detector).fit(X)
+    assert np.array_equal(pickle.loads(pickle.dumps(fitted)).anomaly_score(X), fitted.anomaly_score(X))
+    pipeline = make_pipeline(StandardScaler(), detector).fit(X)
+    assert pipeline.predict(X).shape == (80,)
+    assert np.isfinite(cross_val_score(detector, X, rng.integers(0, 2, 80), cv=2, scoring="roc_auc")).all()
