@@ -20,7 +20,7 @@ def epoch_overlap(now: Tensor, before: Tensor) -> float | None:
 
 
 def member_overlap(suspects: Tensor) -> float | None:
-    """Mean Jaccard overlap of the suspect sets ``(M, N)`` of all pairs of members; None if there is no pair or suspect."""
+    """Mean Jaccard overlap of the suspect sets ``(M, N)`` of all pairs of members; None without pair or suspect."""
     members = suspects.shape[0]
     if members == 1 or not bool(suspects.any()):
         return None
