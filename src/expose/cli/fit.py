@@ -33,7 +33,7 @@ def fit(
     contamination: opt.Contamination = "auto",
     threshold: opt.Threshold = None,
     members: opt.Members = 1,
-    scaling: opt.Scaling = "robust",
+    scaling: opt.Scaling = "quantile",
     outliers: opt.Outliers = None,
     outlier_weight: opt.OutlierWeight = 1.0,
     epochs: opt.Epochs = None,
