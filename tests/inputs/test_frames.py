@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from expose.errors import InputError
-from expose.inputs import Table, as_table, is_frame
+from expose.inputs import Table, as_table
 
 MIXED = {
     "amount": [1.5, None, -3.0],
@@ -190,16 +190,6 @@ def test_concat_refuses_what_does_not_fit():
 def test_an_unknown_column_is_named():
     with pytest.raises(InputError, match="no column 'z'"):
         as_table([[1]]).column("z")
-
-
-def test_frames_are_told_from_arrays():
-    assert is_frame(pd.DataFrame({"a": [1]}))
-    assert is_frame(pl.DataFrame({"a": [1]}))
-    assert is_frame(pl.LazyFrame({"a": [1]}))
-    assert is_frame(pa.table({"a": [1]}))
-    assert not is_frame(np.ones((2, 2)))
-    assert not is_frame([[1]])
-    assert not is_frame(None)
 
 
 def test_fifty_thousand_columns_are_fast():

@@ -2,7 +2,7 @@
 
 from expose.inputs.encoder import TableEncoder
 from expose.inputs.files import Roles, read, scan, split, writer
-from expose.inputs.frames import Table, as_table, is_frame
+from expose.inputs.frames import Table, as_table
 from expose.inputs.scaling import DEFAULT_SCALING, SCALINGS
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "Table",
     "TableEncoder",
     "as_table",
-    "is_frame",
     "read",
     "scan",
     "split",

@@ -25,7 +25,7 @@ from expose.inputs.columns import (
 )
 from expose.inputs.table import Table, from_columns, listing
 
-__all__ = ["Table", "as_table", "is_frame"]
+__all__ = ["Table", "as_table"]
 
 
 def as_table(X: Any) -> Table:
@@ -67,19 +67,6 @@ def as_table(X: Any) -> Table:
     if hasattr(X, "tocsr"):
         raise InputError("sparse matrices are not supported; give a dense one, for example X.toarray()")
     return _from_other(X)
-
-
-def is_frame(X: Any) -> bool:
-    """Tell whether X is a table with typed columns of its own, rather than an array or a list of rows.
-
-    >>> is_frame([[1.0]]), is_frame(as_table([[1.0]]))
-    (False, True)
-    """
-    if isinstance(X, Table | pa.Table | pa.RecordBatch):
-        return True
-    if isinstance(X, np.ndarray | list | tuple) or hasattr(X, "tocsr"):
-        return False
-    return hasattr(type(X), "columns") or hasattr(X, "__arrow_c_stream__")
 
 
 def _from_other(source: Any) -> Table:
