@@ -234,10 +234,12 @@ def test_an_objective_of_ones_own_is_passed_as_an_instance(tmp_path):
     assert np.array_equal(loaded.anomaly_score(X), model.anomaly_score(X))
 
 
-def test_a_checkpoint_is_gone_when_training_is_done(tmp_path):
+def test_a_checkpoint_stays_until_the_model_is_saved(tmp_path):
     model = detector(checkpoint=tmp_path / "c", checkpoint_every=0).fit(X)
-    assert not list(tmp_path.iterdir())
+    assert (tmp_path / "c").exists()
     assert np.array_equal(model.training_scores_, detector().fit(X).training_scores_)
+    model.save(tmp_path / "m")
+    assert not (tmp_path / "c").exists()
 
 
 # -------------------------------------------------------------------------------------------- bad input

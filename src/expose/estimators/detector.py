@@ -92,7 +92,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     device : {"auto", "cpu", "cuda"} or "cuda:<index>", default="auto"
         Where to train and score.
     checkpoint : path or None
-        File for the state of a running training. The same call after a kill goes on from it to the same model.
+        File for the state of a running training. The same call after a kill goes on from it to the same model;
+        `save` removes it.
     checkpoint_every : float, default=30.0
         Seconds between two checkpoints.
     random_state : int, RandomState or None
@@ -279,6 +280,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """Write the fitted detector to a model folder, whole or not at all; ``metadata`` is any JSON of your own."""
         check_is_fitted(self)
         save_detector(self, Path(folder), metadata or {})
+        if self.checkpoint is not None:
+            Path(self.checkpoint).unlink(missing_ok=True)
 
     @classmethod
     def load(cls, folder: str | Path, objective: Objective | None = None, *, device: str = "auto") -> Self:

@@ -124,8 +124,8 @@ class Loop:
                     if s.checkpoint and time.monotonic() - saved >= s.checkpoint_every:
                         store(s.checkpoint, s.fingerprint, ensemble, optimizer, state)
                         saved = time.monotonic()
-            if s.checkpoint:
-                s.checkpoint.unlink(missing_ok=True)
+            if s.checkpoint:  # a kill between here and the saving of the model loses nothing
+                store(s.checkpoint, s.fingerprint, ensemble, optimizer, state)
         except KeyboardInterrupt:
             warnings.warn(
                 f"Training was interrupted after {state.epoch} of {s.epochs} epochs. The model is usable as it is; "
