@@ -95,12 +95,13 @@ class NTL(Objective):
 
     def losses(self, batch: Tensor) -> Losses:
         """``-log h_k`` and ``-log (1 - h_k)``; as ``h_k = sigmoid(-margin)``, both are a softplus and stay finite."""
-        z = F.normalize(self.encoder(self.views(batch)).to(batch.dtype), dim=-1)  # (K + 1, B, latent)
-        row, views = z[0], z[1:].transpose(0, 1)  # (B, latent), (B, K, latent)
-        same = (views @ row.unsqueeze(-1)).squeeze(-1) / self.temperature  # (B, K): view k against its row
+        encoded = self.encoder(self.views(batch)).to(batch.dtype).transpose(0, 1)  # (B, K + 1, latent)
+        z = F.normalize(encoded.contiguous(), dim=-1)
+        row, views = z[:, :1], z[:, 1:]  # (B, 1, latent), (B, K, latent)
+        same = (views * row).sum(-1) / self.temperature  # (B, K): view k against its row
         among = views @ views.transpose(1, 2) / self.temperature  # (B, K, K): view k against view l
-        itself = torch.eye(self.transformations, dtype=torch.bool, device=z.device)
-        margin = among.masked_fill(itself, -math.inf).logsumexp(-1) - same  # (B, K): log (1 - h_k) / h_k
+        itself = torch.diag(among.new_full((self.transformations,), -math.inf))
+        margin = (among + itself).logsumexp(-1) - same  # (B, K): log (1 - h_k) / h_k
         unit = math.log(self.transformations)
         return Losses(F.softplus(margin).mean(-1) / unit, F.softplus(-margin).mean(-1) / unit)
 
