@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import warnings
 from pathlib import Path
 from typing import Any, Self
@@ -12,37 +10,31 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.ensemble import IsolationForest
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from expose.decide import score_threshold
 from expose.errors import CollapseWarning, ConstantScoresWarning, InputError, TooFewRowsWarning
 from expose.estimators.checks import check_labels, check_parameters, check_threshold, is_frame, keep_types
+from expose.estimators.fitting import settings_for, settle_contamination, share_of_all
 from expose.estimators.folder import load_detector, save_detector
 from expose.estimators.scoring import Combination, member_scores, ready_to_score
 from expose.exposure import (
     EXPOSURES,
     BatchRanking,
-    estimate_contamination,
-    given_contamination,
 )
 from expose.inputs import DEFAULT_SCALING, Table, TableEncoder, as_table
 from expose.objectives import Objective, make_objective
 from expose.training import (
     Loop,
-    Settings,
     TrainingSet,
     build_members,
-    default_batch_size,
-    default_epochs,
     make_fabric,
     mix,
     survey,
 )
 
 FEW_ROWS = 50
-ESTIMATE_ROWS = 20_000  # rows from which "auto" estimates the contamination
 PREPARE_ROWS = 4096  # rows on which members prepare themselves before training
 SUSPECT = [("rank", "i8"), ("row", "i8"), ("latent_label", "f8"), ("anomaly_score", "f8")]
 Scores = NDArray[np.float64]
@@ -218,7 +210,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         extra = None if outliers is None else self.encoder_.transform(self._table(outliers, reset=False))
         self._warn_few(table.n_rows)
         root = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self._settle_contamination(rows, known, root)
+        self.contamination_estimate_ = settle_contamination(self.contamination, rows, known, root)
+        self.contamination_ = share_of_all(self.contamination_estimate_.value, known)
         self._train(objective, rows, known, extra, root)
         self._finish(rows, known, root)
         return self
@@ -322,19 +315,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
                 stacklevel=3,
             )
 
-    def _settle_contamination(self, rows: NDArray[np.float32], known: NDArray[np.int8] | None, root: int) -> None:
-        """Set the share among unlabelled rows (for training) and among all rows (reported, for the threshold)."""
-        n = len(rows)
-        anomalies = 0 if known is None else int((known == 1).sum())
-        unlabelled = rows if known is None else rows[known == -1]
-        if self.contamination == "auto" and len(unlabelled) > 1:
-            self.contamination_estimate_ = estimate_contamination(isolation_scores(unlabelled, root))
-        else:
-            share = 0.0 if self.contamination == "auto" else float(self.contamination)
-            rest = (share * n - anomalies) / max(1, len(unlabelled))
-            self.contamination_estimate_ = given_contamination(min(0.49, max(0.0, rest)))
-        self.contamination_ = (self.contamination_estimate_.value * len(unlabelled) + anomalies) / n
-
     def _train(
         self,
         objective: Objective,
@@ -344,23 +324,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         root: int,
     ) -> None:
         tensors = TrainingSet(torch.from_numpy(rows), as_tensor(known), as_tensor(outliers))
-        batch_size = self.batch_size or default_batch_size(len(rows))
-        settings = Settings(
-            seeds=tuple(mix(root, member) for member in range(self.members)),
-            epochs=self.epochs or default_epochs(len(rows), batch_size),
-            batch_size=batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            halve_every=self.halve_every,
-            warmup=self.warmup,
-            ranking=self.ranking,
-            outlier_weight=self.outlier_weight,
-            patience=self.patience,
-            checkpoint=None if self.checkpoint is None else Path(self.checkpoint),
-            checkpoint_every=self.checkpoint_every,
-            fingerprint=self._fingerprint(objective, root, rows, known, outliers) if self.checkpoint else "",
-            verbose=self.verbose,
-        )
+        settings = settings_for(self, objective, root, (rows, known, outliers))
         self.ensemble_ = build_members(objective, tensors.rows[:PREPARE_ROWS], settings.seeds)
         weights = sum(p.numel() for p in self.ensemble_.parameters()) // self.members
         fabric = make_fabric(self.device, self.precision, weights)
@@ -417,28 +381,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """Score rows that the encoder has already made into numbers, ``(n, D) -> (n,)``; for attributions."""
         return self._combination.combine(member_scores(self.ensemble_, np.ascontiguousarray(rows, np.float32)))
 
-    def _fingerprint(self, objective: Objective, root: int, *arrays: NDArray[Any] | None) -> str:
-        """A digest of all that determines the training, so that a checkpoint serves only its own run."""
-        parameters = {k: v for k, v in self.get_params(deep=False).items() if k not in UNDETERMINING}
-        digest = hashlib.sha256(json.dumps([parameters, root, torch.__version__], default=str).encode())
-        digest.update(repr((objective.name, type(objective), objective.hyperparameters())).encode())
-        for array in arrays:
-            digest.update(repr(None if array is None else array.shape).encode())
-            if array is not None:
-                digest.update(np.ascontiguousarray(array).data)
-        return digest.hexdigest()
-
-
-UNDETERMINING = {"objective", "threshold", "verbose", "checkpoint", "checkpoint_every", "random_state"}
-
 
 def as_tensor(array: NDArray[Any] | None) -> torch.Tensor | None:
     """``array`` as a tensor on the same memory; None stays None."""
     return None if array is None else torch.from_numpy(array)
-
-
-def isolation_scores(rows: NDArray[np.float32], seed: int) -> Scores:
-    """Anomaly scores of an isolation forest on at most 20,000 of the rows; serves the contamination estimate only."""
-    if len(rows) > ESTIMATE_ROWS:
-        rows = rows[np.random.default_rng(seed).choice(len(rows), ESTIMATE_ROWS, replace=False)]
-    return -np.asarray(IsolationForest(random_state=seed % 2**32).fit(rows).score_samples(rows), dtype=np.float64)

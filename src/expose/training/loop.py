@@ -26,7 +26,7 @@ from expose.training.devices import fitting_threads
 from expose.training.ensemble import Ensemble, torch_seed
 from expose.training.progress import progress
 
-SURVEY_ROWS = 4096  # rows per forward pass without gradient
+SURVEY_VALUES = 2**18  # values per forward pass without gradient
 
 
 @dataclass(frozen=True)
@@ -248,7 +248,8 @@ class Loop:
 def survey(model: Any, data: TrainingSet) -> Losses:
     """Losses of all training rows, ``(M, N)`` each, for the present weights."""
     n = data.rows.shape[-2]
-    parts = [model(data.rows[..., start : start + SURVEY_ROWS, :]) for start in range(0, n, SURVEY_ROWS)]
+    chunk = max(16, SURVEY_VALUES // data.rows.shape[-1])
+    parts = [model(data.rows[..., start : start + chunk, :]) for start in range(0, n, chunk)]
     return Losses(torch.cat([p.normal for p in parts], -1), torch.cat([p.abnormal for p in parts], -1))
 
 
