@@ -2,8 +2,8 @@
 
     python benchmarks/report_picture.py
 
-Runs ``expose demo`` (under a minute), opens its page in the light theme and saves the upper part as docs/images/report.png.
-Needs Chromium, the extra ``report``, and the browser driver of the tests.
+Runs ``expose demo`` (under a minute), opens its page in the light theme and saves the upper part as
+docs/images/report.png. Needs Chromium, the extra ``report``, and the browser driver of the tests.
 """
 
 from __future__ import annotations
