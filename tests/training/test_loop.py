@@ -250,6 +250,19 @@ def test_bf16_takes_the_same_path_coarsely():
     assert all(value.dtype == torch.float32 for value in ensemble.state_dict().values())
 
 
+@pytest.mark.parametrize("name", ["ntl", "icl"])
+def test_similarities_are_not_rounded_to_bf16(name):
+    objective = OBJECTIVES[name]()
+    objective.build(4)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        rounded = objective.losses(ROWS)
+    exact = objective.losses(ROWS)
+    assert rounded.normal.dtype == torch.float32
+    # a cosine rounded to eight bits is off by up to 0.004, which temperature 0.01 makes 0.4 of an exponent
+    assert len(rounded.normal.unique()) == len(ROWS)
+    torch.testing.assert_close(rounded.normal, exact.normal, rtol=0.15, atol=0.05)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_trains_the_same_losses():
     settings = Settings(seeds=(0, 1), epochs=5, batch_size=20)

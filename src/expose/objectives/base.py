@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 OBJECTIVES: dict[str, type[Objective]] = {}
@@ -64,6 +65,11 @@ class Objective(nn.Module):
         """Return the constructor's arguments, as stored; what a model folder keeps of an objective."""
         names = [name for name in inspect.signature(type(self).__init__).parameters if name != "self"]
         return {name: getattr(self, name) for name in names}
+
+
+def full_precision(batch: Tensor) -> torch.autocast:
+    """A block in which autocast does not round products to bf16: similarities over a small temperature need more."""
+    return torch.autocast(batch.device.type, enabled=False)
 
 
 def register(name: str) -> Callable[[type[Objective]], type[Objective]]:

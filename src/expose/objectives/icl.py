@@ -26,7 +26,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from expose.networks import Perceptron
-from expose.objectives.base import Losses, Objective, register
+from expose.objectives.base import Losses, Objective, full_precision, register
 
 VALUES_BUDGET = 2**20  # of one row's complements; binds above about 1,000 columns
 
@@ -81,7 +81,8 @@ class ICL(Objective):
         inside, outside = self.split(batch)
         f = F.normalize(self.inside(inside).to(batch.dtype), dim=-1)  # (B, J, latent)
         g = F.normalize(self.outside(outside).to(batch.dtype), dim=-1)  # (B, J, latent)
-        similarity = g @ f.transpose(1, 2) / self.temperature  # (B, J, J): complement j against window l
+        with full_precision(batch):
+            similarity = g @ f.transpose(1, 2) / self.temperature  # (B, J, J): complement j against window l
         same = similarity.diagonal(dim1=-2, dim2=-1)  # (B, J)
         itself = torch.eye(self.positions, dtype=torch.bool, device=batch.device)
         margin = similarity.masked_fill(itself, -math.inf).logsumexp(-1) - same  # (B, J): log (1 - h_j) / h_j

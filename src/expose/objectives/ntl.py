@@ -27,7 +27,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from expose.networks import Perceptron, default_sizes
-from expose.objectives.base import Losses, Objective, register
+from expose.objectives.base import Losses, Objective, full_precision, register
 
 WEIGHTS_BUDGET = 4_000_000  # of all transformations together; binds above about 1,000 columns
 
@@ -99,7 +99,8 @@ class NTL(Objective):
         z = F.normalize(encoded.contiguous(), dim=-1)
         row, views = z[:, :1], z[:, 1:]  # (B, 1, latent), (B, K, latent)
         same = (views * row).sum(-1) / self.temperature  # (B, K): view k against its row
-        among = views @ views.transpose(1, 2) / self.temperature  # (B, K, K): view k against view l
+        with full_precision(batch):
+            among = views @ views.transpose(1, 2) / self.temperature  # (B, K, K): view k against view l
         itself = torch.diag(among.new_full((self.transformations,), -math.inf))
         margin = (among + itself).logsumexp(-1) - same  # (B, K): log (1 - h_k) / h_k
         unit = math.log(self.transformations)
