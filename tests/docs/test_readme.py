@@ -1,0 +1,42 @@
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = {"README.md": ROOT / "README.md", "index.md": ROOT / "docs" / "index.md"}
+
+
+def code(page: str) -> str:
+    """The Python block of a first page."""
+    (block,) = re.findall(r"^```python\n(.*?)^```", PAGES[page].read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return block
+
+
+def test_the_first_pages_show_the_same_five_lines():
+    assert code("README.md") == code("index.md")
+    assert len([line for line in code("README.md").splitlines() if line]) == 5
+
+
+def test_the_five_lines_suspect_what_was_planted_in_a_file(tmp_path, monkeypatch, capsys):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(300, 4))
+    values[:9] += 8
+    pd.DataFrame(values, columns=list("abcd")).to_csv(tmp_path / "transactions.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "readme"}
+    exec(compile(code("README.md"), "README.md", "exec"), names)
+    found = set(names["detector"].suspects_.row)
+    assert len(found) >= 5  # the estimated share is meant to be low
+    assert found <= set(range(9))
+    assert capsys.readouterr().out.startswith("[(1, ")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_first_page_points_to_is_there(page):
+    text = PAGES[page].read_text(encoding="utf-8")
+    targets = [target for target in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in target]
+    assert targets
+    assert [target for target in targets if not (PAGES[page].parent / target).exists()] == []
