@@ -48,5 +48,6 @@ def test_the_truth_is_used_only_afterwards(run: Run, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_it_finds_the_ill(run: Run, tmp_path: Path) -> None:
     said = facts(run("demo", "--out", tmp_path / "demo", "--json"))
-    assert said["truth"]["auroc"] > 0.9
-    assert said["truth"]["precision_at"]["50"] > 0.5
+    assert said["truth"]["auroc"] > 0.97  # 0.979 to 0.990 over six seeds (benchmarks/demo.py)
+    assert said["truth"]["precision_at"]["50"] > 0.65  # 0.72 to 0.88
+    assert said["truth"]["precision_at"]["93"] > 0.58  # 0.63 to 0.76; the share of the ill is 0.025
