@@ -330,7 +330,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         fabric = make_fabric(self.device, self.precision, weights)
         loop = Loop(fabric, EXPOSURES[self.exposure], self.contamination_estimate_.value, settings)
         self.history_ = loop.run(self.ensemble_, tensors)
-        ready_to_score(self.ensemble_, fabric.device)
+        ready_to_score(self.ensemble_, fabric.device, rows.shape[1])
 
     def _finish(self, rows: NDArray[np.float32], known: NDArray[np.int8] | None, root: int) -> None:
         """Scores, latent labels and diagnoses of the training rows."""

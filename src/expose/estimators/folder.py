@@ -15,7 +15,7 @@ from expose.exposure import ContaminationEstimate
 from expose.inputs import TableEncoder
 from expose.objectives import OBJECTIVES, Objective, make_objective
 from expose.persistence import load_folder, save_folder
-from expose.training import build_members, make_fabric
+from expose.training import build_members, torch_device
 
 if TYPE_CHECKING:
     from expose.estimators.detector import AnomalyDetector
@@ -92,7 +92,7 @@ def load_detector(cls: type[Detector], folder: Path, objective: Objective | None
     detector.ensemble_ = build_members(template, blank, [0] * detector.members)
     weights = {name.removeprefix("weights/"): a for name, a in tensors.items() if name.startswith("weights/")}
     detector.ensemble_.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
-    ready_to_score(detector.ensemble_, make_fabric(device, "32", 0).device)
+    ready_to_score(detector.ensemble_, torch_device(device), detector.encoder_.n_features_out)
     return detector
 
 

@@ -1,48 +1,127 @@
-"""Encoded rows to anomaly scores, in chunks.
+"""Encoded rows to anomaly scores, in tiles.
 
-Matrix products round differently for another number or order of rows. So that a row has the same score whether it
-comes alone, in another order, or among millions, the CPU computes in float64 and rounds the result to float32.
-A CUDA device computes in float32: there the last digits may depend on the company a row is in.
+Matrix products round differently for another number of rows, and at the ragged end of a matrix. So that a row has
+the same score whether it comes alone, in another order, or among millions, the CPU computes every row in a tile of
+always as many rows, by one thread, filled up where rows are lacking. Whether a row then scores the same to the last
+bit at each place of a tile is tried out when a model is made ready; where it does not, the CPU computes in float64
+and rounds to float32. A CUDA device has large tiles of no fixed size: there the last digits may depend on the
+company a row is in.
 """
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from expose.training import Ensemble
 
-VALUES_PER_CHUNK = 2**18
-LARGEST_CHUNK = {"cpu": 1024, "cuda": 65536}
-SCORING_DTYPE = {"cpu": torch.float64, "cuda": torch.float32}
+TILE, WIDE_TILE = 192, 64  # rows; whole blocks of the usual matrix kernels
+VALUES_PER_TILE = 2**18  # above, the wide tile: its activations would not fit the cache
+CUDA_ROWS = 65536
+TRIALS = 16
 NORMAL_MAD = 1.4826  # median absolute deviation to standard deviation, for normal scores
 
+_ONE_AT_A_TIME = Lock()  # the number of threads of torch is the same for the whole process
 
-def ready_to_score(ensemble: Ensemble, device: torch.device) -> Ensemble:
-    """Move a trained ensemble to where and how it scores; its float32 weights fit into float64 exactly."""
-    ready: Ensemble = ensemble.to(device, SCORING_DTYPE[device.type]).eval()
+
+def ready_to_score(ensemble: Ensemble, device: torch.device, width: int) -> Ensemble:
+    """Move a trained ensemble to where and how it scores encoded rows of ``width`` values.
+
+    Its float32 weights fit into float64 exactly.
+    """
+    ready: Ensemble = ensemble.to(device, torch.float32).eval()
+    if device.type == "cpu" and not same_at_each_place(ready, width):
+        ready = ready.to(torch.float64)
     return ready
 
 
-def chunk_rows(width: int, device: torch.device) -> int:
-    """Rows per chunk for encoded rows of ``width`` values, so that a chunk fits the cache."""
-    most = LARGEST_CHUNK[device.type]
-    return max(16, min(most, VALUES_PER_CHUNK * (most // 1024) // width))
+def same_at_each_place(ensemble: Ensemble, width: int) -> bool:
+    """Try whether rows score the same to the last bit elsewhere in a tile: a few at each place, many at some."""
+    tile = tile_rows(width)
+    rows = np.random.default_rng(0).normal(size=(tile, width)).astype(np.float32)
+    moved = np.stack([np.arange(tile), np.arange(tile)[::-1], np.roll(np.arange(tile), 1)])  # (3, tile)
+    scores = member_scores(ensemble, rows[moved.ravel()]).reshape(-1, *moved.shape)
+    there = np.take_along_axis(scores, np.argsort(moved)[None], axis=2)  # (M, 3, tile): in the order of rows
+    trials = max(2, min(TRIALS, VALUES_PER_TILE // width // tile))
+    alone = member_scores(ensemble, rows[:trials].repeat(tile, axis=0)).reshape(-1, trials, tile)
+    return bool((there == there[:, :1]).all() and (alone == alone[..., :1]).all())
+
+
+def tile_rows(width: int) -> int:
+    """Rows per tile on the CPU, for encoded rows of ``width`` values."""
+    return TILE if width * TILE <= VALUES_PER_TILE else WIDE_TILE
+
+
+def member_scores(ensemble: Ensemble, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Score of every row by every member: ``(n, D) -> (M, n)``."""
+    scores = np.empty((ensemble.n_members, len(rows)), dtype=np.float32)
+    if next(ensemble.parameters()).device.type == "cuda":
+        fill(scores, ensemble, rows, Turns(len(rows), CUDA_ROWS), min(CUDA_ROWS, len(rows)))
+        return scores.astype(np.float64)
+    tile = tile_rows(rows.shape[1])
+    turns = Turns(len(rows), tile)
+    with one_thread_each() as threads:
+        workers = max(1, min(threads, -(-len(rows) // tile)))
+        own = [ensemble] + [copy.deepcopy(ensemble) for _ in range(workers - 1)]  # a call may leave traces in one
+        if workers == 1:
+            fill(scores, ensemble, rows, turns, tile)
+        else:
+            with ThreadPoolExecutor(workers) as pool, turns:
+                list(pool.map(lambda one: fill(scores, one, rows, turns, tile), own))
+    return scores.astype(np.float64)
 
 
 @torch.no_grad()
-def member_scores(ensemble: Ensemble, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Score of every row by every member: ``(n, D) -> (M, n)``."""
-    weight = next(ensemble.parameters())
-    chunk = chunk_rows(rows.shape[1], weight.device)
-    scores = np.empty((ensemble.n_members, len(rows)), dtype=np.float32)
-    for start in range(0, len(rows), chunk):
-        batch = torch.from_numpy(rows[start : start + chunk]).to(weight)
-        scores[:, start : start + chunk] = ensemble(batch, "score").cpu().numpy()
-    return scores.astype(np.float64)
+def fill(scores: NDArray[np.float32], ensemble: Ensemble, rows: NDArray[np.float32], turns: Turns, tile: int) -> None:
+    """Take turns: score the next rows, in a tile, until none are left. What else is in the tile has no effect."""
+    batch: Tensor = next(ensemble.parameters()).new_zeros(tile, rows.shape[1])
+    for start in turns:
+        part = torch.from_numpy(rows[start : start + tile])
+        batch[: len(part)] = part
+        scores[:, start : start + len(part)] = ensemble(batch, "score")[:, : len(part)].cpu().numpy()
+
+
+class Turns:
+    """Numbers 0, step, 2 step, ... below n, each handed out once, to whichever thread asks; leaving ends them."""
+
+    def __init__(self, n: int, step: int) -> None:
+        self._starts = iter(range(0, n, step))
+        self._lock = Lock()
+
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
+        with self._lock:
+            return next(self._starts)
+
+    def __enter__(self) -> Turns:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._starts = iter(range(0))
+
+
+@contextmanager
+def one_thread_each() -> Iterator[int]:
+    """Let torch compute each call by one thread inside the block; give the number of threads it had."""
+    with _ONE_AT_A_TIME:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield threads
+        finally:
+            torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)
