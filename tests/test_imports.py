@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import expose
@@ -115,3 +116,14 @@ def test_import_expose_does_not_look_up_its_version() -> None:
     code = "import sys, expose; assert 'importlib.metadata' not in sys.modules; print(expose.__version__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == expose.__version__
+
+
+def test_loading_and_scoring_need_no_trainer(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    expose.AnomalyDetector("autoencoder", epochs=1).fit(rows).save(tmp_path / "model")
+    code = "import sys, expose; detector = expose.AnomalyDetector.load(sys.argv[1]); "
+    code += "assert len(detector.anomaly_score([[0.0, 0.0, 0.0]])) == 1; "
+    code += "print('TRAINER', sorted({'lightning_fabric', 'torch._dynamo'} & set(sys.modules)))"
+    command = [sys.executable, "-c", code, str(tmp_path / "model")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.splitlines()[-1] == "TRAINER []"

@@ -1,6 +1,6 @@
 """The one loop: assign weights with the network fixed, step the network with the weights fixed."""
 
-from expose.training.devices import make_fabric
+from expose.training.devices import make_fabric, torch_device
 from expose.training.ensemble import Ensemble, build_members
 from expose.training.loop import Loop, Settings, TrainingSet, mix, survey
 from expose.training.plan import default_batch_size, default_epochs
@@ -16,4 +16,5 @@ __all__ = [
     "make_fabric",
     "mix",
     "survey",
+    "torch_device",
 ]

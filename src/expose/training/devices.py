@@ -7,10 +7,12 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 PRECISIONS = ("auto", "32", "bf16")
 SMALL_STEP = 2_000_000  # weights of all members times rows of a batch
@@ -34,6 +36,8 @@ def make_fabric(device: str, precision: str, n_weights: int) -> Fabric:
     ValueError
         For other values, or a CUDA device that is not there.
     """
+    from lightning_fabric import Fabric  # takes seconds; scoring does without
+
     accelerator, devices = parse_device(device)
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {list(PRECISIONS)}; got {precision!r}.")
@@ -88,6 +92,12 @@ def parse_device(device: str) -> tuple[str, int | list[int]]:
             "Use device='cpu' or 'auto'."
         )
     return "cuda", [index]
+
+
+def torch_device(device: str) -> torch.device:
+    """The same place as `make_fabric` takes, as torch names it; what scoring needs."""
+    accelerator, devices = parse_device(device)
+    return torch.device("cpu") if isinstance(devices, int) else torch.device(accelerator, devices[0])
 
 
 def has_bf16(accelerator: str) -> bool:

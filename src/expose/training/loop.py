@@ -11,10 +11,9 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from expose.errors import InterruptedWarning, NonFiniteLossError
@@ -25,6 +24,9 @@ from expose.training.churn import epoch_overlap, flipped_share, member_overlap
 from expose.training.devices import fitting_threads
 from expose.training.ensemble import Ensemble, torch_seed
 from expose.training.progress import progress
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 SURVEY_VALUES = 2**18  # values per forward pass without gradient
 
