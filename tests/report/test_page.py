@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import html
 import json
+import os
 import re
 import signal
 import sys
+import threading
 from typing import Any
 
 import numpy as np
@@ -238,3 +240,24 @@ def test_a_full_disk_leaves_nothing_behind(make_detector, payments, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, before)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_written_to_and_stays_a_pipe(make_detector, payments, tmp_path):
+    pipe, pages = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: pages.append(pipe.read_text(encoding="utf-8")), daemon=True)
+    reader.start()
+    assert write_report(pipe, make_detector(payments), payments) == pipe
+    assert pipe.is_fifo()
+    reader.join(60)
+    assert pages[0].rstrip().endswith("</html>")
+    assert [place.name for place in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_a_link_stays_a_link(make_detector, payments, tmp_path):
+    target, link = tmp_path / "page.html", tmp_path / "link.html"
+    link.symlink_to(target)
+    write_report(link, make_detector(payments), payments)
+    assert link.is_symlink()
+    assert target.stat().st_size > 1000

@@ -102,7 +102,7 @@ def write_report(path: str | os.PathLike[str], detector: AnomalyDetector, X: Any
     Parameters
     ----------
     path : path
-        Target; an existing file is replaced only once the new page is complete.
+        Target; an existing file is replaced only once the new page is complete. A device or a pipe is written to.
     detector, X, **options
         As for :func:`build_report`.
 
@@ -121,24 +121,26 @@ def write_report(path: str | os.PathLike[str], detector: AnomalyDetector, X: Any
     >>> write_report("report.html", detector, X, top=10)  # doctest: +SKIP
     PosixPath('report.html')
     """
-    target = Path(path)
+    target = Path(os.path.realpath(path))  # a link stays a link
     draft = target.with_name(f".{target.name}.{os.getpid()}.part")
+    special = target.exists() and not target.is_file() and not target.is_dir()
     try:
         if target.is_dir():
             raise IsADirectoryError(21, "it is a folder")
-        with draft.open("w", encoding="utf-8") as file:
+        with (target if special else draft).open("w", encoding="utf-8") as file:
             file.write(build_report(detector, X, **options))
-        draft.replace(target)
+        if not special:  # a device or a pipe cannot be replaced
+            draft.replace(target)
     except OSError as error:
         raise OSError(
             error.errno,
-            f"The report could not be written to {target}: {error.strerror or error}. "
+            f"The report could not be written to {path}: {error.strerror or error}. "
             "Choose a file in a folder that exists, that you may write to, and that has some 6 MB to spare",
         ) from error
     finally:
         with suppress(OSError):
             draft.unlink()
-    return target
+    return Path(path)
 
 
 def _render(**facts: Any) -> str:
