@@ -6,6 +6,7 @@ parameters described together the default of the first for both. Both would be w
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import griffe
@@ -34,4 +35,10 @@ def correct(docstring: griffe.Docstring | None, function: Any) -> None:
             for parameter in section.value:
                 if parameter.name in function.parameters:
                     default = function.parameters[parameter.name].default
-                    parameter.value = None if default is None else str(default)
+                    parameter.value = None if default is None else written_out(str(default), function.module.path)
+
+
+def written_out(default: str, module: str) -> str:
+    """The value behind a default that is a constant of its module; others as they are written."""
+    constants = vars(importlib.import_module(module))
+    return repr(constants[default]) if default in constants else default
