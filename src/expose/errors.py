@@ -39,5 +39,9 @@ class DataWarning(ExposeWarning):
     """The data differ from what was seen in training in a way that has a defined, harmless treatment."""
 
 
+class CheckpointWarning(ExposeWarning):
+    """The checkpoint file found belongs to another training; this one starts anew and will overwrite it."""
+
+
 class InterruptedWarning(ExposeWarning):
     """Training was stopped before its last epoch; the model is usable as it is."""

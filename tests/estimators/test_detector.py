@@ -13,10 +13,12 @@ from torch import nn
 import expose
 from expose import AnomalyDetector, Losses, Objective
 from expose.errors import (
+    CheckpointWarning,
     CollapseWarning,
     ConstantScoresWarning,
     DataWarning,
     InputError,
+    InterruptedWarning,
     ModelFolderError,
     TooFewRowsWarning,
 )
@@ -242,7 +244,122 @@ def test_a_checkpoint_stays_until_the_model_is_saved(tmp_path):
     assert not (tmp_path / "c").exists()
 
 
+def test_an_interrupted_training_keeps_its_checkpoint_also_when_the_model_is_saved(tmp_path):
+    class Interrupts(Mine):
+        calls = 0
+
+        def losses(self, batch):
+            if torch.is_grad_enabled():
+                type(self).calls += 1
+                if type(self).calls == 30:
+                    raise KeyboardInterrupt
+            return super().losses(batch)
+
+    with pytest.warns(InterruptedWarning, match="usable"):
+        model = detector(objective=Interrupts(), checkpoint=tmp_path / "c", checkpoint_every=0).fit(X)
+    assert 0 < len(model.history_) < 30
+    model.save(tmp_path / "m")
+    assert (tmp_path / "c").exists()
+    resumed = detector(objective=Interrupts(), checkpoint=tmp_path / "c", checkpoint_every=0).fit(X)
+    assert np.array_equal(resumed.training_scores_, detector(objective=Mine()).fit(X).training_scores_)
+
+
+def test_a_checkpoint_of_other_data_is_not_used_and_that_is_said(tmp_path):
+    detector(checkpoint=tmp_path / "c", epochs=2).fit(X)
+    with pytest.warns(CheckpointWarning, match="starts anew"):
+        other = detector(checkpoint=tmp_path / "c", epochs=2).fit(X**3)
+    assert len(other.history_) == 2
+
+
+def test_metadata_survives_load_and_save(fitted, tmp_path):
+    fitted.save(tmp_path / "a", metadata={"id": ["row"]})
+    AnomalyDetector.load(tmp_path / "a").save(tmp_path / "b")
+    assert AnomalyDetector.load(tmp_path / "b").metadata_ == {"id": ["row"]}
+
+
+def test_a_folder_keeps_what_was_trained_not_what_was_set_since(tmp_path):
+    model = detector(epochs=2).fit(X)
+    model.set_params(members=3, objective="ntl")
+    model.save(tmp_path / "m")
+    assert np.array_equal(AnomalyDetector.load(tmp_path / "m").anomaly_score(X), model.training_scores_)
+
+
+def test_loading_with_another_objective_is_refused(tmp_path):
+    detector(objective=Mine(epsilon=0.2), epochs=2).fit(X).save(tmp_path / "m")
+    with pytest.raises(ModelFolderError, match="hyper-parameters"):
+        AnomalyDetector.load(tmp_path / "m", objective=Mine(epsilon=0.3))
+
+
+class Plain(Objective):
+    """Without hyper-parameters, with a frozen weight and a buffer set from the data."""
+
+    def build(self, n_features):
+        self.frozen = nn.Parameter(torch.ones(n_features), requires_grad=False)
+        self.scale = nn.Parameter(torch.ones(n_features))
+        self.register_buffer("middle", torch.zeros(n_features))
+
+    def prepare(self, rows):
+        self.middle.copy_(rows.mean(0))
+
+    def losses(self, batch):
+        distance = ((batch - self.middle) * self.frozen * self.scale).square().mean(-1)
+        return Losses(distance, 1 / (distance + 0.5))
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_an_own_objective_without_init_with_frozen_weights_and_buffers(members, tmp_path):
+    model = detector(objective=Plain(), members=members, checkpoint=tmp_path / "c").fit(X)
+    assert (model.objective_.frozen == 1).all()
+    model.save(tmp_path / "m")
+    loaded = AnomalyDetector.load(tmp_path / "m", objective=Plain())
+    assert np.array_equal(loaded.anomaly_score(X), model.training_scores_)
+
+
+def test_losses_of_the_wrong_shape_are_named():
+    class Wide(Plain):
+        def losses(self, batch):
+            return Losses(*(loss[:, None] for loss in super().losses(batch)))
+
+    with pytest.raises(TypeError, match=r"Wide.losses must return .* one value per row, shape \(3,\).*\(3, 1\)"):
+        detector(objective=Wide()).fit(X)
+
+
+def test_a_refit_that_fails_leaves_the_detector_as_it_was():
+    model = detector(epochs=2).fit(X)
+    before = model.anomaly_score(X)
+    with pytest.raises(InputError, match="outliers must be a table like X"):
+        model.fit(X * 5 + 3, outliers=X[:, :3])
+    assert np.array_equal(model.anomaly_score(X), before)
+
+
+def test_sorted_rows_do_not_mislead_svdd():
+    rows = np.r_[np.zeros((4500, 3)), RNG.normal(size=(500, 3))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CollapseWarning)
+        model = detector(objective="svdd", epochs=2, batch_size=512).fit(rows)
+    assert model.history_[0]["loss"] < 100
+
+
 # -------------------------------------------------------------------------------------------- bad input
+
+
+def test_outliers_that_cannot_be_used():
+    with pytest.raises(InputError, match="outliers must be a table like X: .*3 features"):
+        detector().fit(X, outliers=X[:, :3])
+    with pytest.raises(InputError, match="outliers"):
+        detector().fit(X, outliers=X[:0])
+    with pytest.raises(InputError, match="outliers holds no row"):
+        detector().fit(pd.DataFrame(X), outliers=pd.DataFrame(X[:0]))
+
+
+def test_a_series_is_not_a_table():
+    with pytest.raises(InputError, match="got a Series"):
+        detector().fit(pd.Series(X[:, 0]))
+
+
+def test_a_threshold_near_one_flags_all_rows_but_one(fitted):
+    model = detector(epochs=2, threshold=0.9999).fit(X)
+    assert model.is_anomaly(X).sum() == 399
 
 
 @pytest.mark.parametrize("value", [-0.1, 0.5, 0.7, float("nan"), "half", None, True])

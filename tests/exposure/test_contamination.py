@@ -43,3 +43,14 @@ def test_constant_and_tiny_scores_do_no_harm(scores):
     estimate = estimate_contamination(scores)
     assert 0 < estimate.value < 0.5
     assert estimate.method
+
+
+@pytest.mark.parametrize("distinct", [2, 8, 15])
+def test_scores_with_few_distinct_values_are_not_taken_for_anomalies(distinct):
+    """A clean table of categories: rare combinations are no anomalies because their scores stand in steps."""
+    rng = np.random.default_rng(0)
+    steps = np.sort(rng.normal(size=distinct))
+    scores = steps[rng.binomial(distinct - 1, 0.3, size=2000)]
+    estimate = estimate_contamination(scores)
+    assert estimate.value == 1 / 2000
+    assert estimate.low == 0

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from expose.errors import InterruptedWarning, NonFiniteLossError
+from expose.errors import CheckpointWarning, InterruptedWarning, NonFiniteLossError
 from expose.exposure import Weights, blind, hard, refine, soft
 from expose.objectives import OBJECTIVES, Losses, Objective
 from expose.training import Loop, Settings, TrainingSet, build_members, make_fabric
@@ -100,6 +100,16 @@ def test_the_outlier_weight_means_the_same_with_every_batch_size():
     assert same(run(blind)[0], run(blind, data=TrainingSet(ROWS, outliers=outliers), outlier_weight=0.0)[0])
 
 
+def test_the_recorded_loss_is_what_is_minimised_outliers_included():
+    outliers = torch.randn(31, 4, generator=GENERATOR)
+    light, heavy = (
+        run(blind, epochs=1, data=TrainingSet(ROWS, outliers=outliers), outlier_weight=w, learning_rate=0.0)[1][0]
+        for w in (0.0, 10.0)
+    )
+    assert heavy["loss"] == pytest.approx(light["loss"] + 10 * light["outliers"])
+    assert run(epochs=1)[1][0]["outliers"] is None
+
+
 def test_outliers_are_cycled_so_that_each_is_used():
     settings = Settings(seeds=(0, 1), epochs=1, batch_size=10)
     order = cycle_outliers(torch.zeros(7, 2), torch.Size([2, 24]), settings, 0)
@@ -171,7 +181,9 @@ def test_a_checkpoint_of_another_run_is_not_used(tmp_path):
     with pytest.warns(InterruptedWarning, match="2 of 3"):
         Stop(make_fabric("cpu", "32", 0), soft, 0.1, stopped).run(ensemble, TrainingSet(ROWS))
     assert (tmp_path / "c").exists()
-    assert same(run(seeds=(0,), fingerprint="mine", **settings)[0], run(seeds=(0,), epochs=3)[0])
+    with pytest.warns(CheckpointWarning, match="starts anew"):
+        mine, _ = run(seeds=(0,), fingerprint="mine", **settings)
+    assert same(mine, run(seeds=(0,), epochs=3)[0])
 
 
 class Explodes(Objective):

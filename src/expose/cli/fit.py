@@ -116,7 +116,8 @@ def train(
 
 def checkpoint_beside(model: Path) -> Path:
     """Return the file that keeps unfinished training: beside the model folder, removed when it is done."""
-    return model.with_name(model.name + ".checkpoint")
+    place = model.resolve()
+    return place.with_name(place.name + ".checkpoint")
 
 
 def command_line() -> str:

@@ -136,7 +136,7 @@ Threshold = Annotated[
     float | None,
     typer.Option(
         min=0,
-        max=1,
+        max=0.999999,
         help="Flag what scores above this share of the training rows. (default: the contamination)",
     ),
 ]
@@ -154,7 +154,7 @@ Outliers = Annotated[
 ]
 OutlierWeight = Annotated[
     float,
-    typer.Option(min=0, help="Weight of known anomalies and of --outliers."),
+    typer.Option(min=0, help="Weight of the rows of --outliers."),
 ]
 Epochs = Annotated[
     int | None,

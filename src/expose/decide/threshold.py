@@ -29,5 +29,5 @@ def score_threshold(scores: NDArray[np.float64], share: float) -> float:
     >>> score_threshold(np.array([0.1, 0.2, 0.3, 0.9]), share=0.25)
     0.3
     """
-    flagged = math.floor(share * len(scores) + 0.5)
+    flagged = min(len(scores) - 1, math.floor(share * len(scores) + 0.5))
     return float(np.partition(scores, -flagged - 1)[-flagged - 1])

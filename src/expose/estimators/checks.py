@@ -9,14 +9,18 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from expose.errors import InputError
 from expose.exposure import EXPOSURES, RANKINGS
-from expose.inputs import Table
+from expose.inputs import SCALINGS, Table
+from expose.training import PRECISIONS, parse_device
 
 FRAME_MARKS = ("columns", "schema", "__arrow_c_stream__", "__dataframe__", "__narwhals_dataframe__")
 
 
 def is_frame(data: Any) -> bool:
     """Whether ``data`` is a table with typed columns rather than an array or a list of rows."""
+    if not isinstance(data, list | tuple) and len(getattr(data, "shape", (0, 0))) == 1 and hasattr(data, "to_frame"):
+        raise InputError(f"Expected a table with rows and columns; got a {type(data).__name__}. Use its to_frame().")
     return isinstance(data, Table) or any(hasattr(data, mark) for mark in FRAME_MARKS)
 
 
@@ -79,6 +83,9 @@ def check_parameters(parameters: dict[str, Any]) -> None:
     check_threshold(parameters["threshold"])
     check_choice("exposure", parameters["exposure"], EXPOSURES)
     check_choice("ranking", parameters["ranking"], RANKINGS)
+    check_choice("scaling", parameters["scaling"], SCALINGS)
+    check_choice("precision", parameters["precision"], PRECISIONS)
+    parse_device(parameters["device"])
     check_number("members", parameters["members"], 1, whole=True)
     check_number("warmup", parameters["warmup"], 0, whole=True)
     for name in ("epochs", "batch_size", "patience", "halve_every"):

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from expose.decide import score_threshold
 from expose.errors import CollapseWarning, ConstantScoresWarning, InputError, TooFewRowsWarning
 from expose.estimators.checks import check_labels, check_parameters, check_threshold, is_frame, keep_types
-from expose.estimators.fitting import settings_for, settle_contamination, share_of_all
+from expose.estimators.fitting import prepare_sample, settings_for, settle_contamination, share_of_all
 from expose.estimators.folder import load_detector, save_detector
 from expose.estimators.scoring import Combination, member_scores, ready_to_score
 from expose.exposure import (
@@ -35,7 +35,6 @@ from expose.training import (
 )
 
 FEW_ROWS = 50
-PREPARE_ROWS = 4096  # rows on which members prepare themselves before training
 SUSPECT = [("rank", "i8"), ("row", "i8"), ("latent_label", "f8"), ("anomaly_score", "f8")]
 Scores = NDArray[np.float64]
 
@@ -85,7 +84,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         Where to train and score.
     checkpoint : path or None
         File for the state of a running training. The same call after a kill goes on from it to the same model;
-        `save` removes it.
+        `save` removes it. Needs an integer ``random_state``.
     checkpoint_every : float, default=30.0
         Seconds between two checkpoints.
     random_state : int, RandomState or None
@@ -123,6 +122,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     >>> int(detector.is_anomaly(X)[:15].sum())
     15
     """
+
+    metadata_: dict[str, Any]
 
     def __init__(
         self,
@@ -204,15 +205,15 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         objective = make_objective(self.objective)
         table = self._table(X, reset=True)
         known = check_labels(labels, table.n_rows)
-        self.encoder_ = TableEncoder(scaling=self.scaling).fit(table)
-        self.notes_ = list(self.encoder_.notes)
-        rows = self.encoder_.transform(table)
-        extra = None if outliers is None else self.encoder_.transform(self._table(outliers, reset=False))
+        encoder = TableEncoder(scaling=self.scaling).fit(table)
+        rows = encoder.transform(table)
+        extra = None if outliers is None else self._encode_outliers(encoder, outliers)
         self._warn_few(table.n_rows)
         root = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.contamination_estimate_ = settle_contamination(self.contamination, rows, known, root)
         self.contamination_ = share_of_all(self.contamination_estimate_.value, known)
         self._train(objective, rows, known, extra, root)
+        self.encoder_, self.notes_ = encoder, list(encoder.notes)
         self._finish(rows, known, root)
         return self
 
@@ -272,8 +273,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     def save(self, folder: str | Path, metadata: dict[str, Any] | None = None) -> None:
         """Write the fitted detector to a model folder, whole or not at all; ``metadata`` is any JSON of your own."""
         check_is_fitted(self)
-        save_detector(self, Path(folder), metadata or {})
-        if self.checkpoint is not None:
+        self.metadata_ = self.metadata_ if metadata is None else metadata
+        save_detector(self, Path(folder), self.metadata_)
+        if self.checkpoint is not None and not self._interrupted:
             Path(self.checkpoint).unlink(missing_ok=True)
 
     @classmethod
@@ -307,6 +309,15 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             self.feature_names_in_ = np.asarray(table.names, dtype=object)
         return table
 
+    def _encode_outliers(self, encoder: TableEncoder, outliers: Any) -> NDArray[np.float32]:
+        try:
+            rows = encoder.transform(self._table(outliers, reset=False))
+        except ValueError as error:
+            raise InputError(f"outliers must be a table like X: {error}") from error
+        if len(rows) == 0:
+            raise InputError("outliers holds no row; leave it out, or give at least one.")
+        return rows
+
     def _warn_few(self, n_rows: int) -> None:
         if n_rows < FEW_ROWS:
             warnings.warn(
@@ -325,12 +336,15 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     ) -> None:
         tensors = TrainingSet(torch.from_numpy(rows), as_tensor(known), as_tensor(outliers))
         settings = settings_for(self, objective, root, (rows, known, outliers))
-        self.ensemble_ = build_members(objective, tensors.rows[:PREPARE_ROWS], settings.seeds)
-        weights = sum(p.numel() for p in self.ensemble_.parameters()) // self.members
+        sample = torch.from_numpy(rows[prepare_sample(known, len(rows), root)])
+        ensemble = build_members(objective, sample, settings.seeds)
+        weights = sum(p.numel() for p in ensemble.parameters()) // self.members
         fabric = make_fabric(self.device, self.precision, weights)
         loop = Loop(fabric, EXPOSURES[self.exposure], self.contamination_estimate_.value, settings)
-        self.history_ = loop.run(self.ensemble_, tensors)
-        ready_to_score(self.ensemble_, fabric.device, rows.shape[1])
+        self.history_ = loop.run(ensemble, tensors)
+        self._interrupted = loop.interrupted
+        self._objective = objective
+        self.ensemble_ = ready_to_score(ensemble, fabric.device, rows.shape[1])
 
     def _finish(self, rows: NDArray[np.float32], known: NDArray[np.int8] | None, root: int) -> None:
         """Scores, latent labels and diagnoses of the training rows."""
@@ -339,8 +353,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self.training_scores_ = self._combination.combine(scores)
         self.latent_labels_ = self._latent_labels(rows, known, root)
         self._unlabelled = np.ones(len(rows), dtype=bool) if known is None else known == -1
-        self.metadata_: dict[str, Any] = {}
-        self._diagnose(rows)
+        self.metadata_ = {}
+        self._diagnose(rows[prepare_sample(known, len(rows), root)])
 
     def _latent_labels(self, rows: NDArray[np.float32], known: NDArray[np.int8] | None, root: int) -> Scores:
         weight = next(self.ensemble_.parameters())
@@ -352,14 +366,14 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         latent: Scores = 1.0 - keep_normal.double().mean(0).cpu().numpy()
         return latent
 
-    def _diagnose(self, rows: NDArray[np.float32]) -> None:
+    def _diagnose(self, sample: NDArray[np.float32]) -> None:
         if np.ptp(self.training_scores_) <= 1e-9 * np.abs(self.training_scores_).max():
             message = "All training rows have the same anomaly score, so no ranking can be made. "
             message += "Are all rows alike? Otherwise try another scaling or objective."
             warnings.warn(message, ConstantScoresWarning, stacklevel=4)
             self.notes_.append(message)
-        sample = torch.from_numpy(rows[:PREPARE_ROWS]).to(next(self.ensemble_.member(0).parameters()).dtype)
-        found = [self.ensemble_.member(index).diagnose(sample) for index in range(self.members)]
+        rows = torch.from_numpy(sample).to(next(self.ensemble_.parameters()).dtype)
+        found = [self.ensemble_.member(index).diagnose(rows) for index in range(self.ensemble_.n_members)]
         for message in dict.fromkeys(message for message in found if message):
             warnings.warn(message, CollapseWarning, stacklevel=4)
             self.notes_.append(message)
@@ -370,7 +384,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         unlabelled = np.flatnonzero(self._unlabelled)
         latent, scores = self.latent_labels_[unlabelled], self.training_scores_[unlabelled]
-        count = max(int((latent > 0).sum()), round(self.contamination_estimate_.value * len(unlabelled)))
+        count = round(self.contamination_estimate_.value * len(unlabelled))
         chosen = np.lexsort((-scores, -latent))[:count]
         suspects = np.recarray(count, dtype=SUSPECT)
         suspects["rank"], suspects["row"] = np.arange(1, count + 1), unlabelled[chosen]

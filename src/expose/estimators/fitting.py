@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
-from expose.exposure import ContaminationEstimate, estimate_contamination, given_contamination
+from expose.exposure import HIGHEST_SHARE, ContaminationEstimate, estimate_contamination, given_contamination
 from expose.objectives import Objective
 from expose.training import Settings, default_batch_size, default_epochs, mix
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 ESTIMATE_ROWS = 20_000  # rows from which "auto" estimates the contamination
 FOREST_TREES = 300  # with 100 the estimate depends more on the seed (docs/notes.md)
-HIGHEST = 0.49
+PREPARE_ROWS = 4096
 UNDETERMINING = {"objective", "threshold", "verbose", "checkpoint", "checkpoint_every", "random_state"}
 
 
@@ -33,9 +34,12 @@ def settle_contamination(
     if contamination == "auto" and len(unlabelled) > 1:
         return estimate_contamination(isolation_scores(unlabelled, seed))
     share = 0.0 if contamination == "auto" else float(contamination)
-    anomalies = 0 if known is None else int((known == 1).sum())
-    rest = (share * len(rows) - anomalies) / max(1, len(unlabelled))
-    return given_contamination(min(HIGHEST, max(0.0, rest)))
+    if known is None:
+        return given_contamination(share)
+    if len(unlabelled) == 0:
+        return ContaminationEstimate(0.0, 0.0, 0.0, "every row has a known label")
+    rest = (share * len(rows) - int((known == 1).sum())) / len(unlabelled)
+    return given_contamination(min(HIGHEST_SHARE, max(0.0, rest)))
 
 
 def share_of_all(share_of_unlabelled: float, known: NDArray[np.int8] | None) -> float:
@@ -51,6 +55,14 @@ def isolation_scores(rows: NDArray[np.float32], seed: int) -> NDArray[np.float64
         rows = rows[np.random.default_rng(seed).choice(len(rows), ESTIMATE_ROWS, replace=False)]
     forest = IsolationForest(n_estimators=FOREST_TREES, random_state=seed % 2**32).fit(rows)
     return -np.asarray(forest.score_samples(rows), dtype=np.float64)
+
+
+def prepare_sample(known: NDArray[np.int8] | None, n_rows: int, seed: int) -> NDArray[np.intp]:
+    """Numbers of at most 4,096 random rows, none a known anomaly, on which members prepare and diagnose themselves."""
+    rows = np.arange(n_rows) if known is None else np.flatnonzero(known != 1)
+    if len(rows) <= PREPARE_ROWS:
+        return rows
+    return np.random.default_rng(seed).choice(rows, PREPARE_ROWS, replace=False)
 
 
 def settings_for(
@@ -82,7 +94,7 @@ def fingerprint(
 ) -> str:
     """A digest of all that determines the training, so that a checkpoint serves only its own run."""
     parameters = {k: v for k, v in detector.get_params(deep=False).items() if k not in UNDETERMINING}
-    digest = hashlib.sha256(json.dumps([parameters, root, torch.__version__], default=str).encode())
+    digest = hashlib.sha256(json.dumps([parameters, root, version("expose"), torch.__version__], default=str).encode())
     digest.update(repr((objective.name, type(objective), objective.hyperparameters())).encode())
     for array in arrays:
         digest.update(repr(None if array is None else array.shape).encode())

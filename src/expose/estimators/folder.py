@@ -13,9 +13,9 @@ from expose.errors import ModelFolderError
 from expose.estimators.scoring import Combination, ready_to_score
 from expose.exposure import ContaminationEstimate
 from expose.inputs import TableEncoder
-from expose.objectives import OBJECTIVES, Objective, make_objective
+from expose.objectives import OBJECTIVES, Objective
 from expose.persistence import load_folder, save_folder
-from expose.training import build_members, torch_device
+from expose.training import blank_members, torch_device
 
 if TYPE_CHECKING:
     from expose.estimators.detector import AnomalyDetector
@@ -33,8 +33,9 @@ NOT_KEPT = {
 
 def save_detector(detector: AnomalyDetector, folder: Path, metadata: dict[str, Any]) -> None:
     """Write a fitted detector."""
-    objective = make_objective(detector.objective)
+    objective = detector._objective
     parameters = {k: plain(v) for k, v in detector.get_params(deep=False).items() if k not in NOT_KEPT}
+    parameters["members"] = detector.ensemble_.n_members
     seed = detector.random_state
     meta = {
         "class": CLASS,
@@ -88,8 +89,8 @@ def load_detector(cls: type[Detector], folder: Path, objective: Objective | None
     detector.training_scores_, detector.latent_labels_ = tensors["training_scores"], tensors["latent_labels"]
     detector._unlabelled = tensors["unlabelled"]
     detector._combination = Combination(tensors["centre"], tensors["scale"])
-    blank = torch.zeros(1, detector.encoder_.n_features_out)
-    detector.ensemble_ = build_members(template, blank, [0] * detector.members)
+    detector._objective = template
+    detector.ensemble_ = blank_members(template, detector.encoder_.n_features_out, detector.members)
     weights = {name.removeprefix("weights/"): a for name, a in tensors.items() if name.startswith("weights/")}
     detector.ensemble_.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
     ready_to_score(detector.ensemble_, torch_device(device), detector.encoder_.n_features_out)
@@ -97,8 +98,15 @@ def load_detector(cls: type[Detector], folder: Path, objective: Objective | None
 
 
 def restore_objective(stored: dict[str, Any], given: Objective | None, folder: Path) -> Objective:
-    """The untrained objective with its stored hyper-parameters: the one given, or the registered one."""
+    """The unbuilt objective with its stored hyper-parameters: the one given, or the registered one."""
     if given is not None:
+        trained = (stored["class"], stored["hyperparameters"])
+        present = (type(given).__name__, {k: plain(v) for k, v in given.hyperparameters().items()})
+        if trained != present:
+            raise ModelFolderError(
+                f"{folder} was trained with {trained[0]}, hyper-parameters {trained[1]}; the objective given is "
+                f"{present[0]}, {present[1]}. Give one that agrees."
+            )
         return given
     if stored["name"] not in OBJECTIVES:
         raise ModelFolderError(

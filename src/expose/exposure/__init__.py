@@ -1,6 +1,7 @@
 """WHO: how much each row of a batch counts as normal and as abnormal. Pure functions of losses and known labels."""
 
 from expose.exposure.contamination import (
+    HIGHEST_SHARE,
     ContaminationEstimate,
     estimate_contamination,
     given_contamination,
@@ -10,6 +11,7 @@ from expose.exposure.rules import EXPOSURES, Exposure, Weights, blind, hard, ref
 
 __all__ = [
     "EXPOSURES",
+    "HIGHEST_SHARE",
     "RANKINGS",
     "BatchRanking",
     "ContaminationEstimate",

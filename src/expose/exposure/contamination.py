@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 MIDDLE = (0.4, 0.6)
-HIGHEST = 0.49
+LARGEST_TIE = 0.05  # share of rows with one and the same score beyond which no tail can be read
+HIGHEST_SHARE = 0.49
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,8 @@ def estimate_contamination(scores: NDArray[np.float64]) -> ContaminationEstimate
     value = exponential_tail_excess(scores)
     band = math.sqrt(math.log(2 / 0.05) / (2 * n))
     low = max(0.0, value - band)
-    high = min(HIGHEST, max(value + band, mirrored_tail_excess(scores)))
-    value = min(HIGHEST, max(value, 1 / n))
+    high = min(HIGHEST_SHARE, max(value + band, mirrored_tail_excess(scores)))
+    value = min(HIGHEST_SHARE, max(value, 1 / n))
     method = (
         "estimated, biased low: share of rows whose isolation-forest score lies beyond an exponential tail fitted to "
         "the middle of the scores"
@@ -69,12 +70,18 @@ def estimate_contamination(scores: NDArray[np.float64]) -> ContaminationEstimate
 
 
 def exponential_tail_excess(scores: NDArray[np.float64]) -> float:
-    """Largest excess of the observed over the exponential upper tail, in [0, 1)."""
+    """Largest excess of the observed over the exponential upper tail, in [0, 1); 0 where many scores tie.
+
+    A table of few distinct rows has few distinct scores, whose steps would be taken for anomalies.
+    """
     a, b = MIDDLE
     quantile_a, quantile_b = np.quantile(scores, MIDDLE)
     ordered = np.sort(scores)
+    largest_tie = np.unique(ordered, return_counts=True)[1].max() / len(scores)
+    if quantile_a == quantile_b or largest_tie > max(LARGEST_TIE, 1 / len(scores)):
+        return 0.0
     above = 1 - np.arange(len(scores)) / len(scores)  # share of rows at or above each score
-    rate = math.log((1 - a) / (1 - b)) / max(quantile_b - quantile_a, np.finfo(float).tiny)
+    rate = math.log((1 - a) / (1 - b)) / (quantile_b - quantile_a)
     tail = (1 - b) * np.exp(-rate * np.maximum(ordered - quantile_b, 0))
     return float(np.max((above - tail)[ordered > quantile_b], initial=0.0))
 

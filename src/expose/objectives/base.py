@@ -38,12 +38,19 @@ class Objective(nn.Module):
 
     name: str = ""
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def build(self, n_features: int) -> None:
         """Make the layers for rows of ``n_features`` values. Called once, under the member's own seed."""
         raise TypeError(f"{type(self).__name__} must define build(n_features), which makes its layers.")
 
     def prepare(self, rows: Tensor) -> None:
-        """Set what depends on the data before training, from training rows ``(n, D)``. Nothing by default."""
+        """Set what depends on the data before training, from a sample of training rows ``(n, D)``; nothing by default.
+
+        Keep it in buffers (``register_buffer`` in `build`): only parameters and buffers are saved, and each member
+        has its own.
+        """
 
     def losses(self, batch: Tensor) -> Losses:
         """Normal and abnormal loss of each row of ``batch`` ``(B, D)``, each ``(B,)``."""

@@ -75,8 +75,10 @@ class NTL(Objective):
 
     def build(self, n_features: int) -> None:
         """Make K transformations and the encoder; no layer has a bias, which would let views ignore their row."""
-        if self.transformations < 2:
-            raise ValueError(f"transformations must be at least 2; got {self.transformations}.")
+        lowest = {"transformations": 2, "encoder_layers": 1, "temperature": 1e-6, "constant": 0}
+        for name, value in lowest.items():
+            if getattr(self, name) < value:
+                raise ValueError(f"NTL's {name} must be at least {value}; got {getattr(self, name)}.")
         self.pad = self.constant * math.sqrt(n_features)
         n_features += self.pad > 0
         affordable = max(8, WEIGHTS_BUDGET // (2 * self.transformations * n_features))

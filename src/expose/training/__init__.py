@@ -1,20 +1,23 @@
 """The one loop: assign weights with the network fixed, step the network with the weights fixed."""
 
-from expose.training.devices import make_fabric, torch_device
-from expose.training.ensemble import Ensemble, build_members
+from expose.training.devices import PRECISIONS, make_fabric, parse_device, torch_device
+from expose.training.ensemble import Ensemble, blank_members, build_members
 from expose.training.loop import Loop, Settings, TrainingSet, mix, survey
 from expose.training.plan import default_batch_size, default_epochs
 
 __all__ = [
+    "PRECISIONS",
     "Ensemble",
     "Loop",
     "Settings",
     "TrainingSet",
+    "blank_members",
     "build_members",
     "default_batch_size",
     "default_epochs",
     "make_fabric",
     "mix",
+    "parse_device",
     "survey",
     "torch_device",
 ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from expose.errors import CheckpointWarning
 from expose.persistence import load_checkpoint, save_checkpoint
 from expose.training.ensemble import Ensemble
 
@@ -35,7 +37,15 @@ def store(path: Path, fingerprint: str, ensemble: Ensemble, optimizer: Any, stat
 def restore(path: Path | None, fingerprint: str, ensemble: Ensemble, optimizer: Any, state: State) -> State:
     """Load a checkpoint of the same data and parameters into model and optimiser; else return ``state`` as it is."""
     found = load_checkpoint(path) if path else None
-    if found is None or found[0]["fingerprint"] != fingerprint:
+    if found is None:
+        return state
+    if found[0]["fingerprint"] != fingerprint:
+        warnings.warn(
+            f"{path} is the checkpoint of a training with other data or parameters (or random_state=None), so this "
+            "training starts anew. Give it another file to keep the old one.",
+            CheckpointWarning,
+            stacklevel=4,
+        )
         return state
     meta, arrays = found
     device = next(ensemble.parameters()).device

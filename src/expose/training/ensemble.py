@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -31,10 +31,17 @@ class Ensemble(nn.Module):
             self.only = members[0]
             return
         parameters, buffers = stack_module_state(list(members))
-        self.stacked = nn.ParameterDict({flat(k): nn.Parameter(v.detach()) for k, v in parameters.items()})
+        self.stacked = nn.ParameterDict(
+            {flat(k): nn.Parameter(v.detach(), v.requires_grad) for k, v in parameters.items()}
+        )
         for name, value in buffers.items():
             self.register_buffer(flat(name), value)
         self._buffer_names = list(buffers)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch all members between training and evaluation."""
+        self._template[0].train(mode)
+        return super().train(mode)
 
     def forward(self, batch: Tensor, method: str = "losses") -> Any:
         """Call ``method`` of every member.
@@ -91,8 +98,30 @@ def build_members(objective: Objective, rows: Tensor, seeds: Sequence[int]) -> E
             member = copy.deepcopy(objective)
             member.build(own.shape[-1])
             member.prepare(own)
+            check_losses(member, own[:3])
         members.append(member)
     return Ensemble(members)
+
+
+def blank_members(objective: Objective, n_features: int, count: int) -> Ensemble:
+    """Build members whose weights are yet to be loaded."""
+    members = [copy.deepcopy(objective) for _ in range(count)]
+    with torch_seed(0):
+        for member in members:
+            member.build(n_features)
+    return Ensemble(members)
+
+
+@torch.no_grad()
+def check_losses(member: Objective, rows: Tensor) -> None:
+    """Raise TypeError unless the losses of ``rows`` ``(n, D)`` are a `Losses` of two tensors ``(n,)``."""
+    losses = member.losses(rows)
+    shapes = [tuple(loss.shape) for loss in losses] if isinstance(losses, Losses) else None
+    if shapes != [(len(rows),)] * 2:
+        raise TypeError(
+            f"{type(member).__name__}.losses must return Losses(normal, abnormal), each with one value per row, shape "
+            f"({len(rows)},) here; got {'shapes ' + str(shapes) if shapes else type(losses).__name__}."
+        )
 
 
 @contextmanager
@@ -100,7 +129,10 @@ def torch_seed(seed: int, device: torch.device | None = None) -> Iterator[None]:
     """Seed torch's global generators inside the block only; outside they are as they were."""
     cuda = [device] if device is not None and device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
+        for each in cuda:
+            with torch.cuda.device(each):
+                torch.cuda.manual_seed(seed)
         yield
 
 

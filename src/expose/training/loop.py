@@ -104,6 +104,7 @@ class Loop:
         self.exposure = exposure
         self.contamination = contamination
         self.settings = settings
+        self.interrupted = False
 
     def run(self, ensemble: Ensemble, data: TrainingSet) -> list[dict[str, Any]]:
         """Train ``ensemble`` in place; return the history, one record per epoch."""
@@ -129,9 +130,12 @@ class Loop:
             if s.checkpoint:  # a kill between here and the saving of the model loses nothing
                 store(s.checkpoint, s.fingerprint, ensemble, optimizer, state)
         except KeyboardInterrupt:
+            if state.epoch == 0:
+                raise
+            self.interrupted = True
             warnings.warn(
                 f"Training was interrupted after {state.epoch} of {s.epochs} epochs. The model is usable as it is; "
-                "the same call with a checkpoint file goes on from the last checkpoint.",
+                "the same call goes on from the last checkpoint, if one was written.",
                 InterruptedWarning,
                 stacklevel=3,
             )
@@ -150,18 +154,23 @@ class Loop:
             steps = list(self.steps(model, optimizer, data, order, number))
         losses = Losses(*(torch.cat(parts, -1) for parts in zip(*(step[0] for step in steps), strict=True)))
         weights = Weights(*(torch.cat(parts, -1) for parts in zip(*(step[1] for step in steps), strict=True)))
-        record = self.record(losses, weights, order, data.known, state)
+        outliers = torch.stack([step[2] for step in steps]).mean(0)  # (M,)
+        minimised = weighted_mean(losses, weights) + s.outlier_weight * outliers  # (M,)
+        self.check_finite(minimised, number)
+        record: dict[str, Any] = {"epoch": number + 1, "loss": float(minimised.mean())}
+        record |= self.record(losses, weights, order, data.known, state)
+        record["outliers"] = None if data.outliers is None else float(outliers.mean())
         record["seconds"] = time.perf_counter() - started
         state.history.append(record)
         state.epoch += 1
         if s.patience is not None:
-            self.keep_best(weighted_mean(losses, weights).tolist(), ensemble, state)
+            self.keep_best(minimised.tolist(), ensemble, state)
         return record
 
     def steps(
         self, model: Any, optimizer: Any, data: TrainingSet, order: Tensor, number: int
-    ) -> Iterator[tuple[Losses, Weights]]:
-        """Yield detached losses and weights of each optimiser step, in the order of ``order``."""
+    ) -> Iterator[tuple[Losses, Weights, Tensor]]:
+        """Yield detached losses, weights and the outliers' mean abnormal loss ``(M,)`` of each step, as ordered."""
         s = self.settings
         assign = self.assigner(model, data, order.shape[0], number)
         outlier_order = cycle_outliers(data.outliers, order.shape, s, number)
@@ -176,12 +185,14 @@ class Loop:
             detached = Losses(losses.normal.detach(), losses.abnormal.detach())
             weights = assign(detached, index)
             loss = weighted_mean(losses, weights)  # (M,)
+            outlier_loss = torch.zeros_like(loss)
             if outlier_order is not None:
-                loss = loss + s.outlier_weight * both.abnormal[:, index.shape[1] :].mean(-1)
+                outlier_loss = both.abnormal[:, index.shape[1] :].mean(-1)  # a mean of its own
+                loss = loss + s.outlier_weight * outlier_loss
             optimizer.zero_grad()
             self.fabric.backward(loss.sum())  # members share nothing, so the sum trains each on its own
             optimizer.step()
-            yield detached, weights
+            yield detached, weights, outlier_loss.detach()
 
     def assigner(self, model: Any, data: TrainingSet, members: int, number: int) -> Any:
         """The first half-step as a function of a batch's losses and row numbers; blind while warming up."""
@@ -205,21 +216,11 @@ class Loop:
         self, losses: Losses, weights: Weights, order: Tensor, known: Tensor | None, state: State
     ) -> dict[str, Any]:
         """Summarise an epoch; losses and weights are ``(M, N)`` in the order of ``order``. Means are over members."""
-        per_member = weighted_mean(losses, weights)  # (M,)
-        if not bool(torch.isfinite(per_member).all()):
-            bad = torch.nonzero(~torch.isfinite(per_member)).flatten().tolist()
-            raise NonFiniteLossError(
-                f"The loss became NaN or infinite in epoch {state.epoch + 1} (members {bad}). Try a smaller learning "
-                f"rate than {self.settings.learning_rate}, or precision='32'; with your own objective, check that "
-                "`abnormal` stays finite."
-            )
         suspects = torch.zeros_like(order, dtype=torch.bool).scatter(-1, order, weights.keep_normal < 1)
         if known is not None:
             suspects &= known < 0
         before = state.suspects if state.suspects is not None else torch.zeros_like(suspects)
         record = {
-            "epoch": state.epoch + 1,
-            "loss": float(per_member.mean()),
             "normal": mean_where(losses.normal, weights.keep_normal),
             "abnormal": mean_where(losses.abnormal, weights.keep_abnormal),
             "contamination": self.contamination if state.epoch >= self.settings.warmup else 0.0,
@@ -229,6 +230,16 @@ class Loop:
         }
         state.suspects = suspects
         return record
+
+    def check_finite(self, minimised: Tensor, number: int) -> None:
+        """Raise NonFiniteLossError if a member's epoch loss ``(M,)`` is NaN or infinite."""
+        if not bool(torch.isfinite(minimised).all()):
+            bad = torch.nonzero(~torch.isfinite(minimised)).flatten().tolist()
+            raise NonFiniteLossError(
+                f"The loss became NaN or infinite in epoch {number + 1} (members {bad}). Try a smaller learning "
+                f"rate than {self.settings.learning_rate}, or precision='32'; with your own objective, check that "
+                "`abnormal` stays finite."
+            )
 
     def keep_best(self, losses: list[float], ensemble: Ensemble, state: State) -> None:
         """Note each member's lowest training loss since the warm-up, and its weights then; count stale epochs."""
