@@ -344,7 +344,7 @@ def test_sorted_rows_do_not_mislead_svdd():
 
 
 def test_outliers_that_cannot_be_used():
-    with pytest.raises(InputError, match="outliers must be a table like X: .*3 features"):
+    with pytest.raises(InputError, match=r"outliers must be a table like X: .*3 features"):
         detector().fit(X, outliers=X[:, :3])
     with pytest.raises(InputError, match="outliers"):
         detector().fit(X, outliers=X[:0])
