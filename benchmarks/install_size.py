@@ -1,6 +1,6 @@
 """What a core install of expose weighs: size on disk of each package it needs, extras left out.
 
-    python benchmarks/install_size.py
+python benchmarks/install_size.py
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import torch
 
 from expose.estimators import scoring
 from expose.estimators.scoring import TILE, Turns, member_scores, one_thread_each, ready_to_score, tile_rows
-from expose.objectives import OBJECTIVES, Objective, make_objective
+from expose.objectives import OBJECTIVES, Losses, Objective, make_objective
 from expose.training import build_members
 
 CPU = torch.device("cpu")
@@ -25,6 +25,10 @@ class Placed(Objective):
     def score(self, batch: torch.Tensor) -> torch.Tensor:
         place = torch.arange(len(batch), dtype=batch.dtype) * torch.finfo(batch.dtype).eps
         return (batch @ self.weight).abs() * (1 + place)
+
+    def losses(self, batch: torch.Tensor) -> Losses:
+        score = self.score(batch)
+        return Losses(score, 1 / (score + 1))
 
 
 def ready(objective, width, members=1):

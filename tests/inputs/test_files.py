@@ -40,7 +40,7 @@ def written(path: Path, content: bytes | str) -> Path:
         ("d.txt", SMALL.replace(b",", b";")),
         ("d.CSV", SMALL.replace(b",", b"|")),
         ("d.tsv", SMALL.replace(b",", b"\t")),
-        ("d.csv.gz", gzip.compress(SMALL)),
+        ("d.csv.gz", gzip.compress(SMALL, mtime=0)),
         ("d.csv.bz2", bz2.compress(SMALL)),
         ("d.csv.xz", lzma.compress(SMALL)),
         ("d.tsv.zst", pa.compress(SMALL.replace(b",", b"\t"), codec="zstd", asbytes=True)),
@@ -180,7 +180,7 @@ def test_pandas_unnamed_index_is_no_column(tmp_path):
     [
         ("e.csv", b"", "file is empty"),
         ("e.csv", b"\n\n\r\n", "file is empty"),
-        ("e.csv.gz", gzip.compress(b""), "file is empty"),
+        ("e.csv.gz", gzip.compress(b"", mtime=0), "file is empty"),
         ("e.parquet", b"", "file is empty"),
         ("h.csv", b"a,b\n", "column names, but no row"),
         ("h.csv", b"a,b", "column names, but no row"),
