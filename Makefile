@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 CANDIDATES := python3 python3.13 python3.12 python3.11 python3.14 python
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 PACKAGING := pyproject.toml constraints.txt
+PARALLEL := -n auto --maxprocesses 4
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint check docs constraints clean
@@ -24,7 +25,7 @@ demo: $(VENV)/.installed-demo
 	$(BIN)/expose demo
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -32,7 +33,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
 check: lint
-	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST)
+	$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term $(PYTEST)
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/mkdocs build --strict

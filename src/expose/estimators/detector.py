@@ -79,7 +79,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     scaling : {"quantile", "robust", "standard", "none"}
         How numeric columns are scaled.
     precision : {"auto", "32", "bf16"}, default="auto"
-        "auto" takes bf16 for wide networks on hardware that computes in it. Training only; scoring has its own rule (estimators/scoring.py).
+        Of training. "auto" takes bf16 for wide networks on hardware that computes in it. Scores are float32 or finer.
     device : {"auto", "cpu", "cuda"} or "cuda:<index>", default="auto"
         Where to train and score.
     checkpoint : path or None
