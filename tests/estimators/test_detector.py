@@ -169,15 +169,6 @@ def test_members_combine_robustly_and_tell_their_disagreement(ensemble):
     assert all(np.corrcoef(ranks, np.argsort(np.argsort(member)))[0, 1] > 0.8 for member in raw)
 
 
-def test_a_collapsed_member_is_left_out_of_the_score():
-    from expose.estimators.scoring import Combination
-
-    training = np.array([[1.0, 2, 3, 4, 5], [7.0, 7, 7, 7, 7], [10.0, 20, 30, 40, 50]])
-    combination = Combination.of(training)
-    assert len(combination.standardise(training)) == 2
-    np.testing.assert_allclose(combination.combine(training), combination.standardise(training)[0])
-
-
 def test_one_member_alone_is_the_first_of_an_ensemble(fitted, ensemble):
     np.testing.assert_allclose(fitted.anomaly_score(X), ensemble.member_scores(X)[0], rtol=0.1)
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+import warnings
 from numbers import Integral, Real
 from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
-from expose.errors import InputError
+from expose.errors import InputError, TooFewRowsWarning
 from expose.exposure import EXPOSURES, RANKINGS
 from expose.inputs import SCALINGS, Table
 from expose.training import PRECISIONS, parse_device
 
+FEW_ROWS = 50
 FRAME_MARKS = ("columns", "schema", "__arrow_c_stream__", "__dataframe__", "__narwhals_dataframe__")
 
 
@@ -119,3 +121,13 @@ def check_labels(labels: Any, n_rows: int) -> NDArray[np.int8] | None:
             f"labels mark all {n_rows} rows as anomalies (1); training needs normal (0) or unlabelled (-1) rows."
         )
     return None if (array == -1).all() else array.astype(np.int8)
+
+
+def warn_if_few(n_rows: int) -> None:
+    """Warn, on behalf of ``fit``, of training sets too small for a neural network."""
+    if n_rows < FEW_ROWS:
+        warnings.warn(
+            f"{n_rows} training rows are very few for a neural detector; expect unstable scores below {FEW_ROWS}.",
+            TooFewRowsWarning,
+            stacklevel=3,
+        )

@@ -13,12 +13,19 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from expose.decide import score_threshold
-from expose.errors import CollapseWarning, ConstantScoresWarning, InputError, TooFewRowsWarning
-from expose.estimators.checks import check_labels, check_parameters, check_threshold, is_frame, keep_types
+from expose.decide import Combination, score_threshold
+from expose.errors import CollapseWarning, ConstantScoresWarning, InputError
+from expose.estimators.checks import (
+    check_labels,
+    check_parameters,
+    check_threshold,
+    is_frame,
+    keep_types,
+    warn_if_few,
+)
 from expose.estimators.fitting import prepare_sample, settings_for, settle_contamination, share_of_all
 from expose.estimators.folder import load_detector, save_detector
-from expose.estimators.scoring import Combination, member_scores, ready_to_score
+from expose.estimators.scoring import member_scores, ready_to_score
 from expose.exposure import (
     EXPOSURES,
     BatchRanking,
@@ -34,7 +41,6 @@ from expose.training import (
     survey,
 )
 
-FEW_ROWS = 50
 SUSPECT = [("rank", "i8"), ("row", "i8"), ("latent_label", "f8"), ("anomaly_score", "f8")]
 Scores = NDArray[np.float64]
 
@@ -208,7 +214,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         encoder = TableEncoder(scaling=self.scaling).fit(table)
         rows = encoder.transform(table)
         extra = None if outliers is None else self._encode_outliers(encoder, outliers)
-        self._warn_few(table.n_rows)
+        warn_if_few(table.n_rows)
         root = int(check_random_state(self.random_state).randint(2**31 - 1))
         self.contamination_estimate_ = settle_contamination(self.contamination, rows, known, root)
         self.contamination_ = share_of_all(self.contamination_estimate_.value, known)
@@ -317,14 +323,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         if len(rows) == 0:
             raise InputError("outliers holds no row; leave it out, or give at least one.")
         return rows
-
-    def _warn_few(self, n_rows: int) -> None:
-        if n_rows < FEW_ROWS:
-            warnings.warn(
-                f"{n_rows} training rows are very few for a neural detector; expect unstable scores below {FEW_ROWS}.",
-                TooFewRowsWarning,
-                stacklevel=3,
-            )
 
     def _train(
         self,

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from expose.decide import Combination
 from expose.errors import ModelFolderError
-from expose.estimators.scoring import Combination, ready_to_score
+from expose.estimators.scoring import ready_to_score
 from expose.exposure import ContaminationEstimate
 from expose.inputs import TableEncoder
 from expose.objectives import OBJECTIVES, Objective
