@@ -20,6 +20,7 @@ from expose.errors import (
     InputError,
     InterruptedWarning,
     ModelFolderError,
+    NonFiniteLossError,
     TooFewRowsWarning,
 )
 
@@ -321,6 +322,18 @@ def test_a_refit_that_fails_leaves_the_detector_as_it_was():
     with pytest.raises(InputError, match="outliers must be a table like X"):
         model.fit(X * 5 + 3, outliers=X[:, :3])
     assert np.array_equal(model.anomaly_score(X), before)
+
+
+def test_a_refit_whose_training_fails_leaves_the_detector_as_it_was():
+    class Explodes(Mine):
+        def losses(self, batch):
+            return Losses(*(loss * float("inf") for loss in super().losses(batch)))
+
+    model = detector(epochs=2).fit(X)
+    flagged = model.is_anomaly(X)
+    with pytest.raises(NonFiniteLossError):
+        model.set_params(objective=Explodes(), contamination=0.3).fit(X)
+    assert np.array_equal(model.is_anomaly(X), flagged)
 
 
 def test_sorted_rows_do_not_mislead_svdd():

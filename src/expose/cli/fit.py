@@ -103,9 +103,7 @@ def train(
     """Fit, save and tell."""
     start = time.perf_counter()
     detector.fit(roles.features, labels=roles.labels, outliers=outliers)
-    detector.save(out, metadata)
-    if not session.interrupted:
-        checkpoint_beside(out).unlink(missing_ok=True)
+    detector.save(out, metadata)  # and removes the checkpoint, unless it was interrupted
     facts = summary(detector, roles)
     session.result(model=str(out), seconds=round(time.perf_counter() - start, 3), **facts)
     session.say("\n".join(_describe(detector, facts, time.perf_counter() - start)))

@@ -216,9 +216,10 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         extra = None if outliers is None else self._encode_outliers(encoder, outliers)
         warn_if_few(table.n_rows)
         root = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self.contamination_estimate_ = settle_contamination(self.contamination, rows, known, root)
-        self.contamination_ = share_of_all(self.contamination_estimate_.value, known)
-        self._train(objective, rows, known, extra, root)
+        estimate = settle_contamination(self.contamination, rows, known, root)
+        self._train(objective, rows, known, extra, root, estimate.value)
+        self.contamination_estimate_ = estimate  # nothing fitted is touched before training has succeeded
+        self.contamination_ = share_of_all(estimate.value, known)
         self.encoder_, self.notes_ = encoder, list(encoder.notes)
         self._finish(rows, known, root)
         return self
@@ -245,7 +246,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def decision_function(self, X: Any) -> Scores:
         """``score_samples(X) - offset_``: negative for flagged rows."""
-        check_is_fitted(self)
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Any) -> NDArray[np.int64]:
@@ -254,7 +254,6 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def is_anomaly(self, X: Any) -> NDArray[np.bool_]:
         """Whether each row's anomaly score lies above `threshold_score`."""
-        check_is_fitted(self)
         flagged: NDArray[np.bool_] = self.anomaly_score(X) > self.threshold_score()
         return flagged
 
@@ -331,6 +330,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         known: NDArray[np.int8] | None,
         outliers: NDArray[np.float32] | None,
         root: int,
+        contamination: float,
     ) -> None:
         tensors = TrainingSet(torch.from_numpy(rows), as_tensor(known), as_tensor(outliers))
         settings = settings_for(self, objective, root, (rows, known, outliers))
@@ -338,7 +338,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         ensemble = build_members(objective, sample, settings.seeds)
         weights = sum(p.numel() for p in ensemble.parameters()) // self.members
         fabric = make_fabric(self.device, self.precision, weights)
-        loop = Loop(fabric, EXPOSURES[self.exposure], self.contamination_estimate_.value, settings)
+        loop = Loop(fabric, EXPOSURES[self.exposure], contamination, settings)
         self.history_ = loop.run(ensemble, tensors)
         self._interrupted = loop.interrupted
         self._objective = objective

@@ -26,10 +26,11 @@ class Ensemble(nn.Module):
     def __init__(self, members: Sequence[Objective]) -> None:
         super().__init__()
         self.n_members = len(members)
-        self._template = [copy.deepcopy(members[0]).to("meta")]  # in a list: not a submodule, it holds no weights
+        self._template: list[Objective] = []  # in a list: not a submodule, it holds no weights
         if self.n_members == 1:
             self.only = members[0]
             return
+        self._template = [copy.deepcopy(members[0]).to("meta")]
         parameters, buffers = stack_module_state(list(members))
         self.stacked = nn.ParameterDict(
             {flat(k): nn.Parameter(v.detach(), v.requires_grad) for k, v in parameters.items()}
@@ -40,7 +41,8 @@ class Ensemble(nn.Module):
 
     def train(self, mode: bool = True) -> Self:
         """Switch all members between training and evaluation."""
-        self._template[0].train(mode)
+        for template in self._template:
+            template.train(mode)
         return super().train(mode)
 
     def forward(self, batch: Tensor, method: str = "losses") -> Any:
@@ -85,7 +87,7 @@ class Ensemble(nn.Module):
         state = {unflat(name): value[index] for name, value in self.stacked.items()}
         state |= {name: self.get_buffer(flat(name))[index] for name in self._buffer_names}
         single = copy.deepcopy(self._template[0]).to_empty(device="cpu")
-        single.load_state_dict({name: value.detach().cpu() for name, value in state.items()}, strict=False)
+        single.load_state_dict({name: value.detach().cpu() for name, value in state.items()})
         return single
 
 
