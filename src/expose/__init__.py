@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from expose.estimators import AnomalyDetector
+    from expose.estimators import AnomalyDetector, fit_together
     from expose.objectives import Losses, Objective, register
 
     __version__: str
@@ -18,10 +18,11 @@ _HOMES = {
     "AnomalyDetector": "expose.estimators",
     "Losses": "expose.objectives",
     "Objective": "expose.objectives",
+    "fit_together": "expose.estimators",
     "register": "expose.objectives",
 }
 
-__all__ = ["AnomalyDetector", "Losses", "Objective", "__version__", "register"]
+__all__ = ["AnomalyDetector", "Losses", "Objective", "__version__", "fit_together", "register"]
 
 
 def __getattr__(name: str) -> Any:

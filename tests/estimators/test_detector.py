@@ -494,7 +494,7 @@ def test_svdd_warns_when_it_collapses():
 
 
 def test_the_public_surface_is_pinned():
-    assert expose.__all__ == ["AnomalyDetector", "Losses", "Objective", "__version__", "register"]
+    assert expose.__all__ == ["AnomalyDetector", "Losses", "Objective", "__version__", "fit_together", "register"]
     assert all(getattr(expose, name) for name in expose.__all__)
     with pytest.raises(AttributeError, match="nothing"):
         _ = expose.nothing

@@ -10,7 +10,9 @@ from expose.evaluation import (
     average_precision,
     base_rate,
     f1_at_ratio,
+    f1_flagged,
     fpr_at_tpr,
+    fpr_flagged,
     precision_at_k,
 )
 
@@ -134,3 +136,16 @@ def test_parameters_out_of_range_are_named():
 def test_the_largest_and_the_smallest_floats_are_told_apart():
     with np.errstate(all="raise"):
         assert auroc([0, 1, 0, 1], [-1.7e308, 1.7e308, 0.0, 5e-324]) == 1.0
+
+
+def test_decisions_are_judged_by_hand():
+    y, flagged = [0, 0, 0, 0, 1, 1], np.array([True, False, False, False, True, False])
+    assert f1_flagged(y, flagged) == 2 * 1 / (2 + 2)
+    assert fpr_flagged(y, flagged) == 0.25
+    assert f1_flagged(y, np.zeros(6, dtype=bool)) == 0.0
+    with pytest.raises(InputError, match="one bool per row"):
+        f1_flagged(y, np.array([1, -1, 1, 1, 1, 1]))
+    with pytest.raises(InputError, match="one bool per row"):
+        fpr_flagged(y, flagged[:-1])
+    with pytest.raises(InputError, match="anomalies only"):
+        fpr_flagged([1, 1], np.array([True, True]))

@@ -55,8 +55,34 @@ def test_disjoint_tests_no_anomaly_that_was_trained_on(seed):
     split = disjoint(X, Y, seed=seed, ratio=0.15)
     trained, tested = as_rows(split.train_X[split.train_y == 1]), as_rows(split.test_X[split.test_y == 1])
     assert trained.isdisjoint(tested)
-    assert trained | tested == as_rows(X[Y == 1])
+    assert trained | tested <= as_rows(X[Y == 1])
     assert len(trained) == round(0.15 / 0.85 * (NORMAL // 2)) == 9
+    assert len(tested) == ANOMALOUS // 2
+
+
+def test_disjoint_has_one_test_set_for_all_ratios():
+    for ratio in (0.05, 0.3):
+        np.testing.assert_array_equal(
+            disjoint(X, Y, seed=1, ratio=0.0).test_X, disjoint(X, Y, seed=1, ratio=ratio).test_X
+        )
+
+
+@pytest.mark.parametrize(
+    "capped", [clean, lambda X, y, **k: disjoint(X, y, ratio=0.1, **k), lambda X, y, **k: paper(X, y, ratio=0.1, **k)]
+)
+def test_row_caps_bound_normal_rows_and_keep_the_share_of_tested_anomalies(capped):
+    rows, truth = np.arange(6_600.0)[:, None], np.repeat([0, 1], [6_000, 600])
+    full = capped(rows, truth, seed=0)
+    split = capped(rows, truth, seed=0, train_rows=90, test_rows=1_500)
+    assert (split.train_y == 0).sum() == 90
+    assert split.train_y.sum() == (10 if full.train_y.any() else 0)
+    assert (split.test_y == 0).sum() == 1_500
+    factor = 1_500 / (full.test_y == 0).sum()
+    assert split.test_y.sum() == max(100, round(factor * full.test_y.sum()))
+    assert set(split.test_X[split.test_y == 1, 0]) <= set(full.test_X[full.test_y == 1, 0])
+    assert capped(rows, truth, seed=0, train_rows=90, test_rows=15).test_y.sum() == 100
+    for a, b in zip(full, capped(rows, truth, seed=0, train_rows=9_000, test_rows=9_000), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_disjoint_says_what_share_it_reached_when_anomalies_run_out():
@@ -69,9 +95,12 @@ def test_disjoint_says_what_share_it_reached_when_anomalies_run_out():
 
 
 def test_zero_ratio_is_clean():
-    for split in (disjoint(X, Y, seed=0, ratio=0.0), paper(X, Y, seed=0, ratio=0.0)):
+    for split_by, split in (
+        ("disjoint", disjoint(X, Y, seed=0, ratio=0.0)),
+        ("paper", paper(X, Y, seed=0, ratio=0.0)),
+    ):
         assert split.reached_ratio == 0.0
-        assert split.test_y.sum() == ANOMALOUS
+        assert split.test_y.sum() == (ANOMALOUS // 2 if split_by == "disjoint" else ANOMALOUS)
 
 
 @pytest.mark.parametrize("seed", PAPER_SEEDS)

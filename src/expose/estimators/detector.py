@@ -23,23 +23,13 @@ from expose.estimators.checks import (
     keep_types,
     warn_if_few,
 )
-from expose.estimators.fitting import prepare_sample, settings_for, settle_contamination, share_of_all
+from expose.estimators.fitting import Prepared, prepare_sample, settle_contamination, share_of_all, train
 from expose.estimators.folder import load_detector, save_detector
 from expose.estimators.scoring import member_scores, ready_to_score
-from expose.exposure import (
-    EXPOSURES,
-    BatchRanking,
-)
+from expose.exposure import EXPOSURES, BatchRanking
 from expose.inputs import DEFAULT_SCALING, Table, TableEncoder, as_table
 from expose.objectives import Objective, make_objective
-from expose.training import (
-    Loop,
-    TrainingSet,
-    build_members,
-    make_fabric,
-    mix,
-    survey,
-)
+from expose.training import Ensemble, Loop, TrainingSet, mix, survey
 
 SUSPECT = [("rank", "i8"), ("row", "i8"), ("latent_label", "f8"), ("anomaly_score", "f8")]
 Scores = NDArray[np.float64]
@@ -207,21 +197,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         NonFiniteLossError
             If a loss became NaN or infinite.
         """
-        check_parameters(self.get_params(deep=False))
-        objective = make_objective(self.objective)
-        table = self._table(X, reset=True)
-        known = check_labels(labels, table.n_rows)
-        encoder = TableEncoder(scaling=self.scaling).fit(table)
-        rows = encoder.transform(table)
-        extra = None if outliers is None else self._encode_outliers(encoder, outliers)
-        warn_if_few(table.n_rows)
-        root = int(check_random_state(self.random_state).randint(2**31 - 1))
-        estimate = settle_contamination(self.contamination, rows, known, root)
-        self._train(objective, rows, known, extra, root, estimate.value)
-        self.contamination_estimate_ = estimate  # nothing fitted is touched before training has succeeded
-        self.contamination_ = share_of_all(estimate.value, known)
-        self.encoder_, self.notes_ = encoder, list(encoder.notes)
-        self._finish(rows, known, root)
+        train([self._prepare(X, labels, outliers)])
         return self
 
     def anomaly_score(self, X: Any) -> Scores:
@@ -314,6 +290,20 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             self.feature_names_in_ = np.asarray(table.names, dtype=object)
         return table
 
+    def _prepare(self, X: Any, labels: Any = None, outliers: Any = None) -> Prepared:
+        """Check and encode everything; touches nothing that was fitted but the names of the columns."""
+        check_parameters(self.get_params(deep=False))
+        objective = make_objective(self.objective)
+        table = self._table(X, reset=True)
+        known = check_labels(labels, table.n_rows)
+        encoder = TableEncoder(scaling=self.scaling).fit(table)
+        rows = encoder.transform(table)
+        extra = None if outliers is None else self._encode_outliers(encoder, outliers)
+        warn_if_few(table.n_rows)
+        root = int(check_random_state(self.random_state).randint(2**31 - 1))
+        estimate = settle_contamination(self.contamination, rows, known, root)
+        return Prepared(self, objective, encoder, rows, known, extra, root, estimate)
+
     def _encode_outliers(self, encoder: TableEncoder, outliers: Any) -> NDArray[np.float32]:
         try:
             rows = encoder.transform(self._table(outliers, reset=False))
@@ -323,29 +313,14 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             raise InputError("outliers holds no row; leave it out, or give at least one.")
         return rows
 
-    def _train(
-        self,
-        objective: Objective,
-        rows: NDArray[np.float32],
-        known: NDArray[np.int8] | None,
-        outliers: NDArray[np.float32] | None,
-        root: int,
-        contamination: float,
-    ) -> None:
-        tensors = TrainingSet(torch.from_numpy(rows), as_tensor(known), as_tensor(outliers))
-        settings = settings_for(self, objective, root, (rows, known, outliers))
-        sample = torch.from_numpy(rows[prepare_sample(known, len(rows), root)])
-        ensemble = build_members(objective, sample, settings.seeds)
-        weights = sum(p.numel() for p in ensemble.parameters()) // self.members
-        fabric = make_fabric(self.device, self.precision, weights)
-        loop = Loop(fabric, EXPOSURES[self.exposure], contamination, settings)
-        self.history_ = loop.run(ensemble, tensors)
-        self._interrupted = loop.interrupted
-        self._objective = objective
-        self.ensemble_ = ready_to_score(ensemble, fabric.device, rows.shape[1])
-
-    def _finish(self, rows: NDArray[np.float32], known: NDArray[np.int8] | None, root: int) -> None:
-        """Scores, latent labels and diagnoses of the training rows."""
+    def _finish(self, prepared: Prepared, ensemble: Ensemble, loop: Loop, history: list[dict[str, Any]]) -> None:
+        """Take over a training that has succeeded: scores, latent labels and diagnoses of the training rows."""
+        rows, known, root = prepared.rows, prepared.known, prepared.root
+        self.history_, self._interrupted, self._objective = history, loop.interrupted, prepared.objective
+        self.ensemble_ = ready_to_score(ensemble, loop.fabric.device, rows.shape[1])
+        self.contamination_estimate_ = prepared.estimate
+        self.contamination_ = share_of_all(prepared.estimate.value, known)
+        self.encoder_, self.notes_ = prepared.encoder, list(prepared.encoder.notes)
         scores = member_scores(self.ensemble_, rows)  # (M, n)
         self._combination = Combination.of(scores)
         self.training_scores_ = self._combination.combine(scores)
@@ -368,12 +343,12 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         if np.ptp(self.training_scores_) <= 1e-9 * np.abs(self.training_scores_).max():
             message = "All training rows have the same anomaly score, so no ranking can be made. "
             message += "Are all rows alike? Otherwise try another scaling or objective."
-            warnings.warn(message, ConstantScoresWarning, stacklevel=4)
+            warnings.warn(message, ConstantScoresWarning, stacklevel=5)
             self.notes_.append(message)
         rows = torch.from_numpy(sample).to(next(self.ensemble_.parameters()).dtype)
         found = [self.ensemble_.member(index).diagnose(rows) for index in range(self.ensemble_.n_members)]
         for message in dict.fromkeys(message for message in found if message):
-            warnings.warn(message, CollapseWarning, stacklevel=4)
+            warnings.warn(message, CollapseWarning, stacklevel=5)
             self.notes_.append(message)
 
     @property
@@ -392,8 +367,3 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     def _score_encoded(self, rows: NDArray[np.float32]) -> Scores:
         """Score rows that the encoder has already made into numbers, ``(n, D) -> (n,)``; for attributions."""
         return self._combination.combine(member_scores(self.ensemble_, np.ascontiguousarray(rows, np.float32)))
-
-
-def as_tensor(array: NDArray[Any] | None) -> torch.Tensor | None:
-    """``array`` as a tensor on the same memory; None stays None."""
-    return None if array is None else torch.from_numpy(array)

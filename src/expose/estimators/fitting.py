@@ -1,9 +1,14 @@
-"""What a detector decides before it trains: the contamination to assume, and the loop's settings."""
+"""From prepared rows to a trained detector: the contamination to assume, the loop's settings, and the training itself.
+
+Several detectors of the same settings may be trained in one batched computation, each on rows of its own.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,9 +18,26 @@ import torch
 from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
-from expose.exposure import HIGHEST_SHARE, ContaminationEstimate, estimate_contamination, given_contamination
+from expose.exposure import (
+    EXPOSURES,
+    HIGHEST_SHARE,
+    ContaminationEstimate,
+    estimate_contamination,
+    given_contamination,
+)
+from expose.inputs import TableEncoder
 from expose.objectives import Objective
-from expose.training import Settings, default_batch_size, default_epochs, mix
+from expose.training import (
+    Ensemble,
+    Loop,
+    Settings,
+    TrainingSet,
+    build_members,
+    default_batch_size,
+    default_epochs,
+    make_fabric,
+    mix,
+)
 
 if TYPE_CHECKING:
     from expose.estimators.detector import AnomalyDetector
@@ -24,6 +46,70 @@ ESTIMATE_ROWS = 20_000  # rows from which "auto" estimates the contamination
 FOREST_TREES = 300  # with 100 the estimate depends more on the seed (docs/notes.md)
 PREPARE_ROWS = 4096
 UNDETERMINING = {"objective", "threshold", "verbose", "checkpoint", "checkpoint_every", "random_state"}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A detector and what it is about to be trained on: rows ``(n, D)``, known ``(n,)``, outliers ``(r, D)``."""
+
+    detector: AnomalyDetector
+    objective: Objective
+    encoder: TableEncoder
+    rows: NDArray[np.float32]
+    known: NDArray[np.int8] | None
+    outliers: NDArray[np.float32] | None
+    root: int
+    estimate: ContaminationEstimate
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any] | None, ...]:
+        """What the training depends on."""
+        return self.rows, self.known, self.outliers
+
+
+def train(group: Sequence[Prepared]) -> None:
+    """Train one detector, or several alike that are unlabelled and have equally many rows and columns, at once."""
+    first, detector = group[0], group[0].detector
+    settings = settings_for(detector, first.objective, first.root, first.arrays)
+    seeds = [mix(prepared.root, member) for prepared in group for member in range(detector.members)]
+    settings = replace(settings, seeds=tuple(seeds))
+    samples = [torch.from_numpy(p.rows[prepare_sample(p.known, len(p.rows), p.root)]) for p in group]
+    ensemble = build_members(first.objective, per_member(samples, detector.members), settings.seeds)
+    fabric = make_fabric(
+        detector.device, detector.precision, sum(p.numel() for p in ensemble.parameters()) // len(seeds)
+    )
+    rows = per_member([torch.from_numpy(p.rows) for p in group], detector.members)
+    data = TrainingSet(rows, as_tensor(first.known), as_tensor(first.outliers))
+    loop = Loop(fabric, EXPOSURES[detector.exposure], shares(group), settings)
+    history = loop.run(ensemble, data)
+    for number, prepared in enumerate(group):
+        prepared.detector._finish(prepared, own_members(ensemble, number, len(group)), loop, history)
+
+
+def per_member(rows: list[torch.Tensor], members: int) -> torch.Tensor:
+    """The rows of one detector ``(n, D)``, or of several, once for each of their members ``(M, n, D)``."""
+    return rows[0] if len(rows) == 1 else torch.stack(rows).repeat_interleave(members, dim=0)
+
+
+def shares(group: Sequence[Prepared]) -> float | torch.Tensor:
+    """The contamination to assume: one number, or each member's own ``(M,)``."""
+    values = [prepared.estimate.value for prepared in group]
+    if len(set(values)) == 1:
+        return values[0]
+    return torch.tensor(values, dtype=torch.float64).repeat_interleave(group[0].detector.members)
+
+
+def own_members(ensemble: Ensemble, number: int, of: int) -> Ensemble:
+    """The members of one of several detectors that were trained as one ensemble."""
+    if of == 1:
+        return ensemble
+    count = ensemble.n_members // of
+    return Ensemble([ensemble.member(index) for index in range(number * count, (number + 1) * count)])
+
+
+def as_tensor(array: NDArray[Any] | None) -> torch.Tensor | None:
+    """``array`` as a tensor on the same memory; None stays None."""
+    return None if array is None else torch.from_numpy(array)
 
 
 def settle_contamination(

@@ -6,7 +6,9 @@ from expose.evaluation.metrics import (
     average_precision,
     base_rate,
     f1_at_ratio,
+    f1_flagged,
     fpr_at_tpr,
+    fpr_flagged,
     precision_at_k,
 )
 from expose.evaluation.protocols import PAPER_SEEDS, Split, clean, disjoint, paper
@@ -21,7 +23,9 @@ __all__ = [
     "clean",
     "disjoint",
     "f1_at_ratio",
+    "f1_flagged",
     "fpr_at_tpr",
+    "fpr_flagged",
     "load",
     "paper",
     "precision_at_k",

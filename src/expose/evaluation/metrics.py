@@ -227,6 +227,76 @@ def fpr_at_tpr(y: ArrayLike, scores: ArrayLike, tpr: float = 0.95) -> float:
     return float(np.mean(values[~truth] >= anomalies[needed - 1]))
 
 
+def f1_flagged(y: ArrayLike, flagged: ArrayLike) -> float:
+    """F1 of the anomalies for decisions already made, such as those at a detector's own threshold.
+
+    Parameters
+    ----------
+    y : (n,) array of 0 and 1
+        The truth, 1 for an anomaly.
+    flagged : (n,) array of bool
+        Which rows the detector calls anomalous.
+
+    Returns
+    -------
+    float
+        In [0, 1]; 0 where no flagged row is an anomaly.
+
+    Raises
+    ------
+    InputError
+        If the lengths differ or `y` holds other values.
+
+    Examples
+    --------
+    >>> f1_flagged([0, 0, 1, 1], [False, True, True, True])
+    0.8
+    """
+    truth, called = _decisions(y, flagged)
+    return 2 * int(np.sum(called & truth)) / max(1, int(np.sum(called)) + int(np.sum(truth)))
+
+
+def fpr_flagged(y: ArrayLike, flagged: ArrayLike) -> float:
+    """Share of the normal rows that are flagged: the false alarms of decisions already made.
+
+    Parameters
+    ----------
+    y, flagged
+        As in `f1_flagged`. At least one row must be normal.
+
+    Returns
+    -------
+    float
+        In [0, 1], lower is better.
+
+    Raises
+    ------
+    InputError
+        As in `f1_flagged`, or if no row is normal.
+
+    Examples
+    --------
+    >>> fpr_flagged([0, 0, 1, 1], [False, True, True, True])
+    0.5
+    """
+    truth, called = _decisions(y, flagged)
+    if truth.all():
+        raise InputError(
+            "y holds anomalies only. False alarms are counted among normal rows (0), of which there is none."
+        )
+    return float(np.mean(called[~truth]))
+
+
+def _decisions(y: ArrayLike, flagged: ArrayLike) -> tuple[Bools, Bools]:
+    truth, called = _truth(y), np.asarray(flagged)
+    if called.shape != truth.shape or called.dtype != np.bool_:
+        raise InputError(
+            f"flagged must be one bool per row, shape {truth.shape}; got {called.dtype} of shape {called.shape}. "
+            "From scikit-learn's predict: flagged = predict(X) == -1."
+        )
+    return truth, called
+
+
 def _cumulative_counts(truth: Bools, values: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Count anomalies and normal rows at or above each distinct score, from the highest score down."""
     order = np.argsort(-values, kind="stable")

@@ -4,11 +4,14 @@ Pure functions: same arguments, same split. Half of the normal rows are for trai
 where the anomalies in the training set come from:
 
 - `clean`: there are none.
-- `disjoint`: real anomalies, which are then absent from the test set. The honest setting; their number
-  limits it.
+- `disjoint`: real anomalies from one half of them; the other half is tested. The honest setting; their
+  number limits it.
 - `paper`: noisy copies of anomalies that are *also* tested, as in the experiments of Qiu et al. 2022. It
   reaches any share, but a method that learns the contamination by heart is rewarded for it, so its
   numbers compare with that paper only.
+
+Row caps (``train_rows``, ``test_rows``) bound the *normal* rows of either side, for large sets. The tested
+anomalies are then thinned by the same factor, so that their share stays, but not below `FEWEST_TESTED`.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from expose.errors import InputError
 
 PAPER_SEEDS = (40, 41, 42, 43, 44)
+FEWEST_TESTED = 100  # anomalies that thinning leaves in the test set, where there are as many
 
 
 class Split(NamedTuple):
@@ -42,7 +46,9 @@ class Split(NamedTuple):
     reached_ratio: float
 
 
-def clean(X: ArrayLike, y: ArrayLike, *, seed: int) -> Split:
+def clean(
+    X: ArrayLike, y: ArrayLike, *, seed: int, train_rows: int | None = None, test_rows: int | None = None
+) -> Split:
     """Train on a random half of the normal rows; test on the other half and all anomalies.
 
     Parameters
@@ -51,6 +57,8 @@ def clean(X: ArrayLike, y: ArrayLike, *, seed: int) -> Split:
     y : (n,) array, 1 for an anomaly, 0 for a normal row
     seed : int
         Chooses the half.
+    train_rows, test_rows : int, optional
+        Most normal rows in the training and in the test set. None: all.
 
     Returns
     -------
@@ -70,21 +78,31 @@ def clean(X: ArrayLike, y: ArrayLike, *, seed: int) -> Split:
     normal, anomalies = _separate(X, y)
     normal = np.random.default_rng(seed).permutation(normal)
     half = len(normal) // 2
-    return _assemble(normal[:half], anomalies[:0], normal[half:], anomalies)
+    test_normal, tested = _capped_test(normal[half:], anomalies, test_rows, np.random.default_rng([seed, 1]))
+    return _assemble(normal[:half][:train_rows], anomalies[:0], test_normal, tested)
 
 
-def disjoint(X: ArrayLike, y: ArrayLike, *, seed: int, ratio: float, most: float = 0.5) -> Split:
-    """Contaminate with real anomalies and take those out of the test set.
+def disjoint(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    seed: int,
+    ratio: float,
+    most: float = 0.5,
+    train_rows: int | None = None,
+    test_rows: int | None = None,
+) -> Split:
+    """Contaminate with real anomalies of one half; test the other half. The test set is the same for every ratio.
 
     Parameters
     ----------
-    X, y, seed
+    X, y, seed, train_rows, test_rows
         As in `clean`; the seed also chooses the anomalies.
     ratio : float in [0, 0.5)
         Wanted share of anomalies in the training set: ``round(ratio / (1 - ratio) * n_normal)`` of them.
     most : float in [0, 1)
-        Share of all anomalies that may go to the training set at most; `reached_ratio` tells what came of
-        it.
+        Share of all anomalies that are the pool for the training set; the others are tested. `reached_ratio`
+        tells what share came of it.
 
     Returns
     -------
@@ -100,7 +118,7 @@ def disjoint(X: ArrayLike, y: ArrayLike, *, seed: int, ratio: float, most: float
     >>> X = np.arange(24.0)[:, None]
     >>> split = disjoint(X, [0] * 18 + [1] * 6, seed=0, ratio=0.1)
     >>> int(split.train_y.sum()), int(split.test_y.sum()), split.reached_ratio
-    (1, 5, 0.1)
+    (1, 3, 0.1)
     """
     _check_ratio(ratio)
     if not 0 <= most < 1:
@@ -109,21 +127,32 @@ def disjoint(X: ArrayLike, y: ArrayLike, *, seed: int, ratio: float, most: float
     rng = np.random.default_rng(seed)
     normal, anomalies = rng.permutation(normal), rng.permutation(anomalies)
     half = len(normal) // 2
-    wanted = round(ratio / (1 - ratio) * half)
-    taken = min(wanted, int(most * len(anomalies)))
-    return _assemble(normal[:half], anomalies[:taken], normal[half:], anomalies[taken:])
+    pool = int(most * len(anomalies))
+    train_normal = normal[:half][:train_rows]
+    taken = min(round(ratio / (1 - ratio) * len(train_normal)), pool)
+    test_normal, tested = _capped_test(normal[half:], anomalies[pool:], test_rows, np.random.default_rng([seed, 1]))
+    return _assemble(train_normal, anomalies[:taken], test_normal, tested)
 
 
-def paper(X: ArrayLike, y: ArrayLike, *, seed: int, ratio: float, file_order: bool = False) -> Split:
+def paper(
+    X: ArrayLike,
+    y: ArrayLike,
+    *,
+    seed: int,
+    ratio: float,
+    file_order: bool = False,
+    train_rows: int | None = None,
+    test_rows: int | None = None,
+) -> Split:
     """Contaminate with noisy copies of the test anomalies, as Qiu et al. 2022 did for tables.
 
     ``int(ratio / (1 - ratio) * n_normal)`` anomalies are drawn, with replacement only if there are too
     few, and normal noise with the standard deviation of each feature over all anomalies is added. All
-    anomalies are tested.
+    anomalies are tested; with ``test_rows``, those that are drawn from.
 
     Parameters
     ----------
-    X, y, seed
+    X, y, seed, train_rows, test_rows
         As in `clean`. The paper's seeds are `PAPER_SEEDS`.
     ratio : float in [0, 0.5)
         Share of anomalies in the training set.
@@ -153,10 +182,22 @@ def paper(X: ArrayLike, y: ArrayLike, *, seed: int, ratio: float, file_order: bo
     rng = np.random.default_rng(seed)
     half = len(normal) // 2 if file_order else len(normal) // 2 + 1
     normal = normal if file_order else rng.permutation(normal)
-    count = int(ratio / (1 - ratio) * half)
-    drawn = anomalies[rng.choice(len(anomalies), count, replace=count > len(anomalies))]
+    train_normal = normal[:half][:train_rows]
+    test_normal, tested = _capped_test(normal[half:], anomalies, test_rows, np.random.default_rng([seed, 1]))
+    count = int(ratio / (1 - ratio) * len(train_normal))
+    drawn = tested[rng.choice(len(tested), count, replace=count > len(tested))]
     noise = rng.standard_normal(drawn.shape) * anomalies.std(axis=0)
-    return _assemble(normal[:half], (drawn + noise).astype(normal.dtype), normal[half:], anomalies)
+    return _assemble(train_normal, (drawn + noise).astype(normal.dtype), test_normal, tested)
+
+
+def _capped_test(
+    normal: NDArray[Any], anomalies: NDArray[Any], most: int | None, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The first ``most`` normal rows, and as large a random share of the anomalies, at least `FEWEST_TESTED`."""
+    if most is None or len(normal) <= most:
+        return normal, anomalies
+    kept = max(round(most / len(normal) * len(anomalies)), min(FEWEST_TESTED, len(anomalies)))
+    return normal[:most], anomalies[np.sort(rng.permutation(len(anomalies))[:kept])]
 
 
 def _assemble(

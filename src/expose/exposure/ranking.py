@@ -27,13 +27,13 @@ class BatchRanking:
 
     Parameters
     ----------
-    share : float
-        Share of suspects among unlabelled rows, in [0, 0.5).
+    share : float, or Tensor of shape (M,)
+        Share of suspects among unlabelled rows, in [0, 0.5), perhaps each member's own.
     generator : torch.Generator
         CPU generator for the stochastic rounding of batches in which less than one suspect is due.
     """
 
-    def __init__(self, share: float, generator: torch.Generator) -> None:
+    def __init__(self, share: float | Tensor, generator: torch.Generator) -> None:
         self.share = share
         self.generator = generator
 
@@ -44,7 +44,7 @@ class BatchRanking:
         else:
             unlabelled = (known < 0).sum(-1).cpu()
             suspicion = suspicion.masked_fill(known >= 0, -torch.inf)
-        return top(suspicion, suspect_counts(self.share * unlabelled.double(), self.generator))
+        return top(suspicion, suspect_counts(unlabelled.double() * self.share, self.generator))
 
 
 class RunningRanking:

@@ -93,13 +93,14 @@ class Loop:
         Device and precision.
     exposure : Exposure
         The rule that gives each row its weights.
-    contamination : float
-        Assumed share of anomalies among the unlabelled rows, in [0, 0.5).
+    contamination : float, or Tensor of shape (M,)
+        Assumed share of anomalies among the unlabelled rows, in [0, 0.5); with the rankings "batch" and "dataset"
+        perhaps each member's own.
     settings : Settings
         Everything else.
     """
 
-    def __init__(self, fabric: Fabric, exposure: Exposure, contamination: float, settings: Settings) -> None:
+    def __init__(self, fabric: Fabric, exposure: Exposure, contamination: float | Tensor, settings: Settings) -> None:
         self.fabric = fabric
         self.exposure = exposure
         self.contamination = contamination
@@ -207,7 +208,7 @@ class Loop:
             whole = rule(surveyed.normal, surveyed.abnormal, known, ranking)
             return lambda losses, index: Weights(*(weight.gather(-1, index) for weight in whole))
         if s.ranking == "running":
-            ranking = RunningRanking(self.contamination, generator)
+            ranking = RunningRanking(float(self.contamination), generator)
         return lambda losses, index: rule(
             losses.normal, losses.abnormal, None if known is None else known.gather(-1, index), ranking
         )
@@ -223,7 +224,7 @@ class Loop:
         record = {
             "normal": mean_where(losses.normal, weights.keep_normal),
             "abnormal": mean_where(losses.abnormal, weights.keep_abnormal),
-            "contamination": self.contamination if state.epoch >= self.settings.warmup else 0.0,
+            "contamination": mean_share(self.contamination) if state.epoch >= self.settings.warmup else 0.0,
             "flipped": flipped_share(suspects, before),
             "overlap": epoch_overlap(suspects, before),
             "member_overlap": member_overlap(suspects),
@@ -276,6 +277,11 @@ def mean_where(losses: Tensor, weights: Tensor) -> float | None:
     """Weighted mean of a loss over all members and rows; None where no row counts."""
     total = weights.sum()
     return float((losses * weights).sum() / total) if total > 0 else None
+
+
+def mean_share(contamination: float | Tensor) -> float:
+    """One number for the history."""
+    return float(torch.as_tensor(contamination).mean())
 
 
 def shuffle(seeds: tuple[int, ...], epoch: int, n: int) -> Tensor:
