@@ -35,7 +35,7 @@ ALLOWED = {
     "networks": set(),
     "encoders": {"networks"},
     "inputs": set(),
-    "evaluation": {"estimators", "inputs"},
+    "evaluation": {"estimators", "inputs", "objectives"},
     "persistence": set(),
     "errors": set(),
     "atomic": set(),

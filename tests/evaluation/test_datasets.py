@@ -7,6 +7,7 @@ import pytest
 
 from expose.errors import InputError
 from expose.evaluation import load, thyroid, thyroid_csv
+from expose.evaluation.datasets import data_folder
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -88,3 +89,74 @@ def test_a_pickled_array_is_not_unpickled(folder):
     np.savez(folder / "pickled.npz", X=np.array([object()]), y=np.array([0]))
     with pytest.raises(ValueError, match="allow_pickle=False"):
         load("pickled", folder)
+
+
+def test_the_folder_is_the_one_given_else_the_environments_else_the_cache(folder, monkeypatch):
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("HOME", str(folder / "home"))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    assert data_folder() == folder / "home" / ".cache" / "expose"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+    assert data_folder() == folder / "cache" / "expose"
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert data_folder() == folder / "home" / "Library" / "Caches" / "expose"
+    monkeypatch.setattr("sys.platform", "win32")
+    monkeypatch.setenv("LOCALAPPDATA", str(folder / "local"))
+    assert data_folder() == folder / "local" / "expose"
+    monkeypatch.setenv("EXPOSE_DATA", str(folder / "data"))
+    assert data_folder() == folder / "data"
+    assert data_folder(folder) == folder
+
+
+def test_a_set_that_can_be_fetched_is_looked_for_in_the_cache_and_says_so(folder, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    monkeypatch.setattr("sys.platform", "linux")
+    with pytest.raises(InputError, match=r"in .*expose\. There: no .*'expose data fetch glass'"):
+        load("glass")
+
+
+def test_a_typo_is_told_near_names(folder):
+    np.savez(folder / "payments.npz", X=np.eye(2), y=np.array([0, 1]))
+    with pytest.raises(InputError, match=r"Did you mean arrhythmia\?"):
+        load("arrythmia", folder)
+    with pytest.raises(InputError, match=r"Did you mean payments\?"):
+        load("payment", folder)
+
+
+def test_speech_is_not_available_unless_the_user_has_it(folder):
+    from scipy.io import savemat
+
+    with pytest.raises(InputError, match=r"not available: its file is missing.*ODDS.*speech\.npz.*speech\.mat"):
+        load("speech", folder)
+    X, y = np.random.default_rng(0).normal(size=(3686, 400)).astype(np.float32), np.arange(3686) < 61
+    savemat(folder / "speech.mat", {"X": X.astype(np.float64), "y": y[:, None].astype(np.uint8)})
+    np.testing.assert_array_equal(load("speech", folder).X, X)
+    np.testing.assert_array_equal(load("speech", folder).y, y)
+    np.savez(folder / "speech.npz", X=X[:9], y=y[:9])
+    with pytest.raises(InputError, match="expected 3686 x 400"):
+        load("speech", folder)
+
+
+def test_a_file_cut_short_is_refused(folder):
+    np.savez(folder / "mine.npz", X=np.eye(9), y=np.arange(9) == 0)
+    whole = (folder / "mine.npz").read_bytes()
+    for cut in (0, 10, len(whole) // 2):
+        (folder / "mine.npz").write_bytes(whole[:cut])
+        with pytest.raises(InputError, match=r"mine\.npz.*damaged or cut short"):
+            load("mine", folder)
+
+
+def test_labels_and_rows_must_match(folder):
+    np.savez(folder / "mine.npz", X=np.eye(9), y=np.arange(8) == 0)
+    with pytest.raises(InputError, match="9 rows but 8 labels"):
+        load("mine", folder)
+    np.savez(folder / "mine.npz", X=np.arange(9), y=np.arange(9) == 0)
+    with pytest.raises(InputError, match="1 dimension"):
+        load("mine", folder)
+
+
+def test_embeddings_lie_in_a_folder_of_their_own(folder):
+    (folder / "embeddings" / "cats").mkdir(parents=True)
+    np.savez(folder / "embeddings" / "cats" / "black.npz", X=np.eye(3, dtype=np.float16), y=np.array([0, 1, 0]))
+    table = load("cats/black", folder)
+    assert (table.name, table.X.dtype) == ("cats/black", np.float32)

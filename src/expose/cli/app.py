@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from expose.cli import data
 from expose.cli.demo import demo
 from expose.cli.fit import fit
 from expose.cli.report import report
@@ -73,6 +74,7 @@ app.command(epilog=FIT_EXAMPLES)(fit)
 app.command(epilog=SCORE_EXAMPLES)(score)
 app.command(epilog=REPORT_EXAMPLES)(report)
 app.command(epilog=DEMO_EXAMPLES)(demo)
+app.add_typer(data.data, name="data", help=data.HELP, epilog=data.EXAMPLES)
 
 
 def _show_version(wanted: bool) -> None:

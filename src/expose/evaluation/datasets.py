@@ -1,8 +1,9 @@
-"""Data sets with known anomalies: one that ships with the package, the rest from a local folder."""
+"""Data sets with known anomalies: one ships with the package, one is computed, the rest lie in a local folder."""
 
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
+from expose.evaluation import layouts
+from expose.evaluation.registry import REGISTRY, Entry, near
 
 LABEL = "is_anomaly"
 
@@ -70,19 +73,45 @@ def thyroid_csv() -> Path:
     return Path(str(resources.files("expose.evaluation") / "data" / "thyroid.csv.gz"))
 
 
-def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> DataSet:
-    """Read ``<name>.npz`` from a local folder of data sets.
+def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
+    r"""Return the folder of data sets: the one given, else ``EXPOSE_DATA``, else one in the user's cache.
 
-    The file holds ``X`` (n, D), ``y`` (n,) with 1 for an anomaly, and perhaps ``X_cat`` (n, C), nominal
-    columns that become one indicator column per category. It lies in the folder itself or in its
-    ``tabular`` folder. ``"thyroid"`` is read from the package when no folder is given.
+    The cache is ``~/.cache/expose`` (or ``XDG_CACHE_HOME``) on Linux, ``~/Library/Caches/expose`` on macOS and
+    ``%LOCALAPPDATA%\expose`` on Windows.
+
+    Parameters
+    ----------
+    data_dir : path, optional
+
+    Returns
+    -------
+    Path
+    """
+    given = data_dir or os.environ.get("EXPOSE_DATA")
+    if given:
+        return Path(given)
+    variable, fallback = {
+        "win32": ("LOCALAPPDATA", "AppData/Local"),
+        "darwin": (None, "Library/Caches"),
+    }.get(sys.platform, ("XDG_CACHE_HOME", ".cache"))
+    return Path((variable and os.environ.get(variable)) or Path.home() / fallback) / "expose"
+
+
+def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> DataSet:
+    """Read a data set from a local folder.
+
+    A set of the registry (``expose data list``) is read from where `fetch` put it, and is verified: what is loaded
+    is exactly the table that the registry describes, or an error. ``"thyroid"`` ships with the package,
+    ``"mulcross"`` is computed. Any other name is a file of your own, ``<name>.npz``: it holds ``X`` (n, D), ``y``
+    (n,) with 1 for an anomaly, and perhaps ``X_cat`` (n, C), nominal columns that become one indicator column per
+    category. It lies in the folder itself or in its ``tabular`` folder.
 
     Parameters
     ----------
     name : str
-        For example ``"arrhythmia"``.
+        For example ``"arrhythmia"`` or ``"mvtec_vit/bottle"``.
     data_dir : path, optional
-        The folder. Default: the environment variable ``EXPOSE_DATA``.
+        The folder. Default: the environment variable ``EXPOSE_DATA``, else the user's cache.
 
     Returns
     -------
@@ -92,40 +121,34 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> DataSet:
     Raises
     ------
     InputError
-        If no folder is known, the file is not there, or it has another layout. The message says what was
-        found.
+        If the set is not there, or its file holds something else. The message says what was found.
 
     Examples
     --------
     >>> load("thyroid").X.shape
     (3772, 6)
     """
-    folder = data_dir or os.environ.get("EXPOSE_DATA")
-    if folder is None and name == "thyroid":
+    folder = data_folder(data_dir)
+    known = REGISTRY.get(name)
+    path = layouts.find(known.stem if known else name, folder)
+    if path is None and name == "thyroid":
         return thyroid()
-    if folder is None:
-        raise InputError(
-            f"Data set {name!r} does not ship with the package. Say where it lies: "
-            f"load({name!r}, data_dir=...), or set the environment variable EXPOSE_DATA."
-        )
-    with np.load(_find(name, Path(folder)), allow_pickle=False) as stored:
-        parts = dict(stored)
-    if not {"X", "y"} <= parts.keys():
-        raise InputError(f"Data set {name!r} must hold arrays named X and y; it holds {sorted(parts)}.")
-    X = np.concatenate([parts["X"].astype(np.float32), *_indicators(parts.get("X_cat"))], axis=1)
-    return DataSet(name, X, parts["y"].astype(np.int8), tuple(f"x{i}" for i in range(X.shape[1])))
+    if path is None and name != "mulcross":
+        raise _absent(name, known, folder)
+    X, y = layouts.read(name, path)
+    if known is not None:
+        known.check(X, y, path or "What NumPy draws")
+    return DataSet(name, X, y, tuple(f"x{i}" for i in range(X.shape[1])))
 
 
-def _find(name: str, folder: Path) -> Path:
-    for path in (folder / f"{name}.npz", folder / "tabular" / f"{name}.npz"):
-        if path.is_file():
-            return path
+def _absent(name: str, known: Entry | None, folder: Path) -> InputError:
     there = sorted({path.stem for place in (folder, folder / "tabular") for path in place.glob("*.npz")})
-    raise InputError(f"No data set {name!r} in {folder}. There: {', '.join(there) or 'no .npz file at all'}.")
-
-
-def _indicators(categories: NDArray[np.generic] | None) -> list[NDArray[np.float32]]:
-    """One (n, categories) block of 0 and 1 per nominal column."""
-    if categories is None:
-        return []
-    return [(column[:, None] == np.unique(column)).astype(np.float32) for column in categories.T]
+    said = f"No data set {name!r} in {folder}. There: {', '.join(there) or 'no .npz file at all'}."
+    if known is None:
+        return InputError(f"{said} {near(name, [*REGISTRY, *there])} Another folder: data_dir=..., or EXPOSE_DATA.")
+    if not known.sources:
+        return known.unavailable(folder)
+    return InputError(
+        f"{said} 'expose data fetch {name}' downloads it; if it lies elsewhere, name its folder: data_dir=..., or "
+        "the environment variable EXPOSE_DATA."
+    )

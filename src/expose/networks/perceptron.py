@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Perceptron(nn.Sequential):
-    """Linear layers with a ReLU between them, none after the last.
+    """Linear layers with a ReLU between them, or another first activation; none after the last.
 
     Parameters
     ----------
@@ -18,6 +18,8 @@ class Perceptron(nn.Sequential):
     bias : bool, default=True
         Without a bias the network cannot output a constant, which keeps one-class losses from collapsing
         (Ruff et al., 2018, proposition 2).
+    first : type of module, default=nn.ReLU
+        Activation after the first layer. A hyperbolic tangent there bounds what a far-off value can do.
 
     Examples
     --------
@@ -26,10 +28,10 @@ class Perceptron(nn.Sequential):
     torch.Size([5, 24])
     """
 
-    def __init__(self, sizes: Sequence[int], *, bias: bool = True) -> None:
+    def __init__(self, sizes: Sequence[int], *, bias: bool = True, first: type[nn.Module] = nn.ReLU) -> None:
         layers: list[nn.Module] = []
-        for width_in, width_out in pairwise(sizes):
-            layers += [nn.Linear(width_in, width_out, bias=bias), nn.ReLU()]
+        for number, (width_in, width_out) in enumerate(pairwise(sizes)):
+            layers += [nn.Linear(width_in, width_out, bias=bias), first() if number == 0 else nn.ReLU()]
         super().__init__(*layers[:-1])
 
     def __call__(self, rows: Tensor) -> Tensor:

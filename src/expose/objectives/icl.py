@@ -23,7 +23,7 @@ import math
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor
+from torch import Tensor, nn
 
 from expose.networks import Perceptron
 from expose.objectives.base import Losses, Objective, full_precision, register
@@ -40,13 +40,13 @@ class ICL(Objective):
     window : int or None
         w. None follows the paper: 2 up to 40 columns, 10 up to 160, D - 150 above; less than D in any case.
     hidden, latent : int
-        Widths of F and G.
+        Widths of F and G, which have three layers each and a hyperbolic tangent after the first, as published.
     temperature : float, default=0.01
         tau, the published value. The losses stay finite there.
     """
 
     def __init__(
-        self, window: int | None = None, hidden: int = 100, latent: int = 128, temperature: float = 0.01
+        self, window: int | None = None, hidden: int = 50, latent: int = 32, temperature: float = 0.01
     ) -> None:
         super().__init__()
         self.window = window
@@ -63,8 +63,9 @@ class ICL(Objective):
             )
         self.width = min(self.window or published_window(n_features), n_features - 1)
         self.positions = min(n_features - self.width + 1, max(2, VALUES_BUDGET // n_features))
-        self.inside = Perceptron([self.width, self.hidden, self.latent])
-        self.outside = Perceptron([n_features - self.width, self.hidden, self.latent])
+        widths = [self.hidden, self.hidden, self.latent]
+        self.inside = Perceptron([self.width, *widths], first=nn.Tanh)
+        self.outside = Perceptron([n_features - self.width, *widths], first=nn.Tanh)
 
     def split(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Values inside and outside of each window: ``(B, D) -> (B, J, w), (B, J, D - w)``."""

@@ -281,7 +281,7 @@ def mean_where(losses: Tensor, weights: Tensor) -> float | None:
 
 def mean_share(contamination: float | Tensor) -> float:
     """One number for the history."""
-    return float(torch.as_tensor(contamination).mean())
+    return float(torch.as_tensor(contamination, dtype=torch.float64).mean())
 
 
 def shuffle(seeds: tuple[int, ...], epoch: int, n: int) -> Tensor:

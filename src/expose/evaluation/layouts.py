@@ -1,0 +1,148 @@
+"""How the tables of the registry lie in a folder of data sets, and how each becomes numbers."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from expose.errors import InputError
+
+Table = tuple[NDArray[np.float32], NDArray[np.int8]]  # X (n, D), y (n,)
+Arrays = Mapping[str, NDArray[Any]]
+
+KDD_ARRAYS = ("num", "num_is_pct", "cat", "cat_names", "label", "label_names")
+
+
+def find(stem: str, folder: Path) -> Path | None:
+    """Return the file of a set in a folder, in its ``tabular`` or its ``embeddings`` folder; None if absent."""
+    for place in ("", "tabular", "embeddings"):
+        for suffix in (".npz", ".mat"):
+            path = folder / place / f"{stem}{suffix}"
+            if path.is_file():
+                return path
+    return None
+
+
+def read(name: str, path: Path | None) -> Table:
+    """Read the file of a set by the layout that its name stands for; ``mulcross`` needs none."""
+    if name == "mulcross":
+        return mulcross()
+    assert path is not None
+    if name in ("kdd", "kddrev"):
+        return kdd(path) if name == "kdd" else kddrev(path)
+    return plain(path)
+
+
+def kdd(path: Path) -> Table:
+    """KDD Cup 1999: 34 numeric columns, then one indicator per category of the 7 nominal ones.
+
+    Normal connections are the anomalies (20 %), attacks the normal class, as in DAGMM and GOAD.
+    """
+    stored = arrays(path, *KDD_ARRAYS)
+    return _kdd_table(stored, slice(None)), _kdd_normal(stored)
+
+
+def kddrev(path: Path) -> Table:
+    """All normal connections of kdd and a quarter as many attacks, drawn with seed 0, which are the anomalies."""
+    stored = arrays(path, *KDD_ARRAYS)
+    normal = _kdd_normal(stored)
+    attacks = np.random.default_rng(0).permutation(np.flatnonzero(normal == 0))
+    rows = np.sort(np.concatenate([np.flatnonzero(normal), attacks[: normal.sum() // 4]]))
+    return _kdd_table(stored, rows), 1 - normal[rows]
+
+
+def _kdd_normal(stored: Arrays) -> NDArray[np.int8]:
+    normal: NDArray[np.int8] = (stored["label_names"] == "normal.").astype(np.int8)  # per label name
+    return normal[stored["label"]]
+
+
+def _kdd_table(stored: Arrays, rows: slice | NDArray[np.intp]) -> NDArray[np.float32]:
+    """Fill the table column by column: only the table itself is large."""
+    cats = [stored[f"cats_{name}"] for name in stored["cat_names"]]
+    length = len(stored["label"][rows])
+    X = np.empty((length, len(stored["num"]) + sum(map(len, cats))), np.float32)
+    for column, values in enumerate(stored["num"]):
+        X[:, column] = values[rows]
+        if stored["num_is_pct"][column]:
+            X[:, column] /= 100
+    column = len(stored["num"])
+    for categories, codes in zip(cats, stored["cat"], strict=True):
+        for code in range(len(categories)):
+            X[:, column] = codes[rows] == code
+            column += 1
+    return X
+
+
+def mulcross(rows: int = 262144) -> Table:
+    """Two tight clusters of 10 % anomalies beside a normal cloud in 4 dimensions (Rocke and Woodruff 1996).
+
+    The generator with its usual settings, drawn anew with seed 0: not the draw that the literature used.
+    """
+    dimension, distance, shrink = 4, 2.0, 0.1
+    random = np.random.default_rng(0)
+    anomalies = rows // 10
+    X = random.standard_normal((rows, dimension))
+    side = np.where(np.arange(anomalies) % 2 == 0, 1.0, -1.0)[:, None]
+    X[:anomalies] = np.sqrt(shrink) * X[:anomalies] + side * distance
+    order = random.permutation(rows)
+    return X[order].astype(np.float32), (order < anomalies).astype(np.int8)
+
+
+def plain(path: Path) -> Table:
+    """``X`` and ``y`` as they lie in an npz or MATLAB file; nominal columns ``X_cat`` become indicators."""
+    stored = arrays(path, "X", "y")
+    X, y = stored["X"], stored["y"].ravel()
+    if X.ndim != 2 or len(X) != len(y):
+        shape = f"{len(X)} rows but {len(y)} labels" if X.ndim == 2 else f"X with {X.ndim} dimension(s)"
+        raise InputError(f"{path} must hold X (n, D) and y (n,); it has {shape}. Write the file anew.")
+    X = X.astype(np.float32, order="C", copy=False)
+    blocks = indicators(stored.get("X_cat"))
+    return np.concatenate([X, *blocks], axis=1) if blocks else X, y.astype(np.int8)
+
+
+def indicators(categories: NDArray[Any] | None) -> list[NDArray[np.float32]]:
+    """One (n, categories) block of 0 and 1 per nominal column."""
+    if categories is None:
+        return []
+    return [(column[:, None] == np.unique(column)).astype(np.float32) for column in categories.T]
+
+
+def arrays(path: Path, *needed: str) -> Arrays:
+    """Read all arrays of a file, and say what is missing.
+
+    Raises
+    ------
+    InputError
+        If the file is cut short or damaged, or lacks an array.
+    """
+    try:
+        stored = _matlab(path) if path.suffix == ".mat" else _numpy(path)
+    except (EOFError, zipfile.BadZipFile, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise InputError(
+            f"Cannot read {path}: {error}. It looks damaged or cut short; fetch or copy it anew."
+        ) from error
+    missing = sorted(set(needed) - stored.keys())
+    if missing:
+        raise InputError(
+            f"{path} must hold arrays named {', '.join(needed)}; it holds {sorted(stored)}. "
+            f"Missing: {', '.join(missing)}."
+        )
+    return stored
+
+
+def _numpy(path: Path) -> dict[str, NDArray[Any]]:
+    with np.load(path, allow_pickle=False) as stored:
+        return dict(stored)
+
+
+def _matlab(path: Path) -> dict[str, NDArray[Any]]:
+    from scipy.io import loadmat
+
+    return {name: value for name, value in loadmat(str(path)).items() if not name.startswith("__")}
