@@ -1,5 +1,6 @@
 """Judge a detector against the truth: data sets, contamination protocols, metrics."""
 
+from expose.errors import FailedRunsWarning
 from expose.evaluation.contenders import Contender, baselines, ours
 from expose.evaluation.datasets import DataSet, load, thyroid, thyroid_csv
 from expose.evaluation.fetching import fetch
@@ -15,7 +16,7 @@ from expose.evaluation.metrics import (
 )
 from expose.evaluation.protocols import PAPER_SEEDS, Split, clean, disjoint, paper
 from expose.evaluation.registry import EMBEDDINGS, EXTRA_TABLES, PAPER_TABLES
-from expose.evaluation.runner import FailedRunsWarning, bench
+from expose.evaluation.runner import bench
 from expose.evaluation.statistics import (
     cliques,
     critical_difference,

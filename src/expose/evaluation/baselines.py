@@ -24,7 +24,7 @@ from expose.errors import InputError, MissingExtraError
 Scores = NDArray[np.float64]
 
 
-class Baseline(OutlierMixin, BaseEstimator):  # type: ignore[misc]
+class Baseline(OutlierMixin, BaseEstimator):
     """A classical detector behind scikit-learn's outlier interface.
 
     Parameters

@@ -26,6 +26,7 @@ from expose.estimators import AnomalyDetector, fit_together
 from expose.evaluation import metrics, protocols
 from expose.evaluation.contenders import Contender
 from expose.evaluation.datasets import DataSet, load
+from expose.evaluation.registry import digest
 
 Row = dict[str, Any]
 FILE_ORDER = {"thyroid", "arrhythmia"}  # sets whose normal rows the paper did not shuffle
@@ -190,7 +191,7 @@ def facts(cell: Cell, seed: int, split: protocols.Split, estimator: Any) -> Row:
 def parameters_of(estimator: Any) -> Row:
     """The parameters with which it was fitted, an objective of one's own by its hyper-parameters."""
     parameters: Row = estimator.get_params(deep=False)
-    objective = parameters.get("objective")
+    objective: Any = parameters.get("objective")
     if hasattr(objective, "hyperparameters"):
         parameters["objective"] = {type(objective).__name__: objective.hyperparameters()}
     return parameters
@@ -220,10 +221,7 @@ def key_of(cell: Cell, seed: int) -> str:
 
 def fingerprint(data: DataSet) -> str:
     """A digest of the rows and the truth of a data set."""
-    digest = hashlib.sha256(repr((data.X.shape, data.X.dtype.str)).encode())
-    for array in (data.X, data.y):
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()[:32]
+    return digest(data.X, data.y)[:32]
 
 
 def code_of(contender: Contender) -> str:
