@@ -45,3 +45,7 @@ class CheckpointWarning(ExposeWarning):
 
 class InterruptedWarning(ExposeWarning):
     """Training was stopped before its last epoch; the model is usable as it is."""
+
+
+class FailedRunsWarning(ExposeWarning):
+    """Some runs of a benchmark failed; their rows are missing, and the same call tries them again."""

@@ -19,7 +19,7 @@ from expose.estimators import AnomalyDetector
 from expose.exposure import EXPOSURES
 from expose.objectives import OBJECTIVES
 
-COMMANDS = ["fit", "score", "report", "demo"]
+COMMANDS = ["fit", "score", "report", "demo", "bench"]
 
 
 @pytest.mark.parametrize("command", [[], *[[name] for name in COMMANDS]])

@@ -14,6 +14,7 @@ import typer
 
 from expose.errors import (
     ExposeWarning,
+    FailedRunsWarning,
     InputError,
     InterruptedWarning,
     MissingExtraError,
@@ -41,6 +42,8 @@ class Session:
         Show tracebacks, and the warnings of other packages too.
     stdout_is_data : bool
         The command writes its table to stdout, so people are told on stderr.
+    when_interrupted : str
+        What is said after Ctrl-C.
 
     Examples
     --------
@@ -50,13 +53,20 @@ class Session:
     """
 
     def __init__(
-        self, *, as_json: bool = False, quiet: bool = False, debug: bool = False, stdout_is_data: bool = False
+        self,
+        *,
+        as_json: bool = False,
+        quiet: bool = False,
+        debug: bool = False,
+        stdout_is_data: bool = False,
+        when_interrupted: str = "no file was written.",
     ) -> None:
         if as_json and stdout_is_data:
             raise typer.BadParameter("--json and --out - both want stdout; give --out a file.")
         self.as_json, self.quiet, self.debug = as_json, quiet, debug
         self.stdout_is_data = stdout_is_data
-        self.interrupted = False
+        self.when_interrupted = when_interrupted
+        self.interrupted = self.incomplete = False
         self.warned: list[str] = []
         self._seen: set[str] = set()
         self._result: dict[str, Any] = {}
@@ -90,6 +100,8 @@ class Session:
         failed = error or self._finish()
         if failed is None and self.interrupted:
             raise typer.Exit(INTERRUPTED)
+        if failed is None and self.incomplete:
+            raise typer.Exit(REPAIR)
         if failed is None or isinstance(failed, typer.Exit | typer.Abort | typer.BadParameter):
             return
         if isinstance(failed, BrokenPipeError):
@@ -98,6 +110,8 @@ class Session:
         if self.debug:
             raise failed
         code, message = _verdict(failed)
+        if code == INTERRUPTED:
+            message = f"interrupted; {self.when_interrupted}"
         _print_line(f"error: {message}")
         if self.as_json:
             self._result = {"error": message, "exit_code": code}
@@ -127,6 +141,7 @@ class Session:
         """Print a warning as one line, unless one that differs only in its numbers was printed before."""
         text = " ".join(str(message).split())
         self.interrupted |= issubclass(category, InterruptedWarning)
+        self.incomplete |= issubclass(category, FailedRunsWarning)
         pattern = re.sub(r"\d+", "#", text)
         if pattern not in self._seen:
             self._seen.add(pattern)
@@ -138,7 +153,7 @@ def _verdict(error: BaseException) -> tuple[int, str]:
     """Exit code and message for people."""
     message = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, "interrupted; no file was written."
+        return INTERRUPTED, "interrupted"
     if isinstance(error, ModelFolderError):
         return REFUSED, message
     if isinstance(error, InputError | MissingExtraError | NonFiniteLossError | OSError):

@@ -13,8 +13,13 @@ Report = Callable[[str, str | None], None]
 
 
 @contextmanager
-def clock(cells: int, verbose: int) -> Iterator[Report]:
-    """Give a function that is told of every finished cell: what it was, and the error if it failed."""
+def clock(cells: int, verbose: int, *, there: int = 0, wanted: int = 0) -> Iterator[Report]:
+    """Give a function that is told of every finished cell: what it was, and the error if it failed.
+
+    First it is said how many of the runs that are wanted are there already.
+    """
+    if verbose > 0 and there:
+        print(f"{there:,} of {wanted:,} runs are there already", file=sys.stderr, flush=True)
     if verbose <= 0 or cells == 0:
         yield lambda cell, error: None
     elif sys.stderr.isatty():
@@ -74,12 +79,13 @@ def rich_bar(cells: int) -> Iterator[Report]:
     )
 
     columns = (TextColumn("bench"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[cell]}"), console=Console(stderr=True), transient=True) as bar:
+    last = TextColumn("{task.fields[cell]}", markup=False)  # names may hold brackets
+    with Progress(*columns, last, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("bench", total=cells, cell="")
 
         def report(cell: str, error: str | None) -> None:
             if error:
-                bar.console.print(f"failed: {cell}: {error}", markup=False)
+                bar.console.print(f"failed: {cell}: {error}", markup=False, highlight=False)
             bar.update(task, advance=1, cell=cell)
 
         yield report

@@ -6,6 +6,7 @@ else. Only one benchmark may write to a file at a time.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TEXT = ("key", "dataset", "protocol", "assumed", "detector", "exposure", "settings", "parameters")
-SHARES = ("true_ratio", "reached_ratio", "assumed_ratio", "auroc", "average_precision", "base_rate")
-SHARES += ("f1_oracle", "f1", "fpr", "fpr_at_95")
+RATIOS = ("true_ratio", "reached_ratio", "assumed_ratio")
+METRICS = ("auroc", "average_precision", "base_rate", "f1_oracle", "f1", "fpr", "fpr_at_95")
 COUNTS = ("seed", "n_train", "n_test", "n_features", "train_rows", "test_rows", "seeds_together")
 COSTS = ("fit_seconds", "score_seconds", "peak_mib")
 ORIGIN = ("code", "data", "versions", "finished")
@@ -29,7 +30,7 @@ def schema() -> pa.Schema:
     """Columns of the file; every row has all of them."""
     import pyarrow as pa
 
-    kinds = [(TEXT, pa.string()), (SHARES, pa.float64()), (COUNTS, pa.int64()), (COSTS, pa.float64())]
+    kinds = [(TEXT, pa.string()), (RATIOS + METRICS, pa.float64()), (COUNTS, pa.int64()), (COSTS, pa.float64())]
     kinds.append((ORIGIN, pa.string()))
     return pa.schema([(name, kind) for names, kind in kinds for name in names])
 
@@ -93,27 +94,48 @@ class Store:
         return pa.Table.from_pylist([self._rows[key] for key in keys if key in self._rows], schema=schema())
 
 
-def read_results(path: Path) -> pa.Table:
-    """Read a file of results."""
+def read_results(path: str | Path) -> pa.Table:
+    """Read a file of results.
+
+    Parameters
+    ----------
+    path : path
+        What `bench` wrote to its ``out``.
+
+    Returns
+    -------
+    pyarrow.Table
+
+    Raises
+    ------
+    InputError
+        If it is something else.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        with Path(path).open("rb") as file:
+            table = pq.read_table(file)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} is not a Parquet file of results ({error}). Give --out another name.") from error
-    missing = sorted(set(schema().names) - set(table.column_names))
-    if missing:
-        raise InputError(f"{path} is not a file of results: columns {missing} are missing. Give --out another name.")
+    differing = sorted(set(schema().names) ^ set(table.column_names))
+    if differing:
+        raise InputError(
+            f"{path} is not a file of results: columns {differing} are missing or too many. Give --out another name."
+        )
     return table.select(schema().names).cast(schema())
 
 
 def write(table: pa.Table, path: Path) -> None:
-    """Write the file whole or not at all."""
+    """Write the file whole or not at all, and wait until the disk has it."""
     import pyarrow.parquet as pq
 
     with all_or_nothing(path) as draft:
-        pq.write_table(table, draft, compression="zstd")
+        with draft.open("xb") as file:
+            pq.write_table(table, file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
         draft.replace(path)
 
 

@@ -1,0 +1,127 @@
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from expose.errors import InputError
+from expose.evaluation import store
+from expose.evaluation.store import Store, read_results, schema
+
+
+def row(key, **more):
+    return {"key": key, "dataset": "wine", "auroc": 0.5, "seed": 0} | more
+
+
+def test_rows_are_found_again_by_their_key(tmp_path):
+    path = tmp_path / "new" / "r.parquet"
+    with Store(path) as one:
+        one.add([row("a"), row("b", auroc=0.75)])
+    with Store(path) as again:
+        assert "a" in again
+        assert "c" not in again
+        again.add([row("c")])
+        assert again.table(["c", "x", "a"])["key"].to_pylist() == ["c", "a"]
+    table = read_results(str(path))
+    assert table.schema == schema()
+    assert table["key"].to_pylist() == ["a", "b", "c"]
+    assert table["auroc"].to_pylist() == [0.5, 0.75, 0.5]
+
+
+def test_without_a_path_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with Store(None) as one:
+        one.add([row("a")])
+        assert one.table(["a"]).num_rows == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "r.parquet"
+    with Store(path) as one:
+        one.add([row("a")])
+    write_table = pq.write_table
+
+    def half(table, file, **options):
+        write_table(table.slice(0, 1), file, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pq, "write_table", half)
+    with pytest.raises(KeyboardInterrupt), Store(path) as one:
+        one.add([row("b"), row("c")])
+    assert read_results(path)["key"].to_pylist() == ["a"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".r.parquet.lock", "r.parquet"]
+
+
+def test_every_cell_is_on_disk_before_the_next(tmp_path):
+    with Store(tmp_path / "r.parquet") as one:
+        for number, key in enumerate("abc", start=1):
+            one.add([row(key)])
+            assert read_results(tmp_path / "r.parquet").num_rows == number
+
+
+def test_one_file_has_one_writer(tmp_path):
+    path = tmp_path / "r.parquet"
+    with Store(path) as one:
+        with pytest.raises(InputError, match=r"Another benchmark is writing to .*r.parquet"), Store(path):
+            pass
+        one.add([row("a")])
+    with Store(path) as later:
+        assert "a" in later
+
+
+@pytest.mark.parametrize("content", ["text", "other columns", "one column more", "folder"])
+def test_another_file_is_refused_and_left_alone(tmp_path, content):
+    path = tmp_path / "r.parquet"
+    if content == "text":
+        path.write_text("key\na\n")
+    elif content == "folder":
+        path.mkdir()
+    elif content == "other columns":
+        pq.write_table(pa.table({"key": ["a"]}), path)
+    else:
+        full = pa.Table.from_pylist([row("a")], schema=schema())
+        pq.write_table(full.append_column("note", pa.array(["mine"])), path)
+    before = path.stat().st_mtime_ns
+    refused = Store(path)
+    with pytest.raises(InputError, match="another name"), refused:
+        pass
+    assert path.stat().st_mtime_ns == before
+    with store.locked(path):  # it was released
+        pass
+
+
+def test_the_schema_holds_what_a_trial_gives(make_cell):
+    from expose.evaluation.trial import run_cell
+
+    [one] = run_cell(make_cell(seeds=(0,)))
+    assert set(one) == set(schema().names)
+    table = pa.Table.from_pylist([one], schema=schema())
+    assert table["auroc"][0].as_py() == one["auroc"]
+    assert {type(one[name]) for name in store.METRICS} <= {float, np.float64}
+
+
+def test_a_folder_that_cannot_be_written_is_told_at_once(tmp_path):
+    if os.geteuid() == 0:
+        (tmp_path / "file").write_text("")
+        place = tmp_path / "file" / "r.parquet"
+    else:
+        tmp_path.chmod(0o500)
+        place = tmp_path / "r.parquet"
+    with pytest.raises(OSError), Store(place):  # noqa: PT011
+        pass
+
+
+def test_the_guide_explains_every_column():
+    text = (Path(__file__).parents[2] / "docs" / "benchmarking.md").read_text(encoding="utf-8")
+    table = text[text.index("## What a row holds") : text.index("## When a row is used again")]
+    told = [
+        name
+        for line in table.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`(\w+)`", line.split("|")[1])
+    ]
+    assert sorted(told) == sorted(schema().names)
