@@ -125,3 +125,16 @@ def test_the_guide_explains_every_column():
         for name in re.findall(r"`(\w+)`", line.split("|")[1])
     ]
     assert sorted(told) == sorted(schema().names)
+
+
+def test_no_rows_are_a_table_too():
+    with Store(None) as store:
+        assert store.table([]).num_rows == store.table(["absent"]).num_rows == 0
+        assert store.table([]).schema == schema()
+
+
+def test_a_run_that_is_there_stays_as_it_is():
+    with Store(None) as store:
+        store.add([{"key": "a", "auroc": 0.8}])
+        store.add([{"key": "a", "auroc": 0.1}, {"key": "b", "auroc": 0.9}])
+        assert store.table(["b", "a"])["auroc"].to_pylist() == [0.9, 0.8]

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from expose.atomic import all_or_nothing
 from expose.errors import InputError
 
@@ -58,15 +60,15 @@ class Store:
 
     def __init__(self, path: Path | None) -> None:
         self.path = None if path is None else path.absolute()
-        self._rows: dict[str, dict[str, Any]] = {}
+        self._rows = schema().empty_table()
+        self._places: dict[str, int] = {}
 
     def __enter__(self) -> Store:
         if self.path is not None:
             self._lock = locked(self.path)
             try:
-                self._rows = (
-                    {row["key"]: row for row in read_results(self.path).to_pylist()} if self.path.exists() else {}
-                )
+                if self.path.exists():
+                    self._append(read_results(self.path))
             except BaseException:
                 self._lock.release()
                 raise
@@ -79,19 +81,28 @@ class Store:
             self._lock.release()
 
     def __contains__(self, key: str) -> bool:
-        return key in self._rows
+        return key in self._places
 
     def add(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Add finished runs and write them."""
-        self._rows |= {row["key"]: row for row in rows}
-        if self.path is not None:
-            write(self.table(self._rows), self.path)
+        """Add finished runs and write them; one that is there already stays as it is."""
+        import pyarrow as pa
+
+        new = {row["key"]: row for row in rows if row["key"] not in self}
+        self._append(pa.Table.from_pylist(list(new.values()), schema=schema()))
+        if self.path is not None and new:
+            write(self._rows, self.path)
 
     def table(self, keys: Iterable[str]) -> pa.Table:
         """The rows of these keys that there are, in this order."""
+        places = [self._places[key] for key in keys if key in self]
+        return self._rows.take(np.array(places, dtype=np.int64))
+
+    def _append(self, rows: pa.Table) -> None:
         import pyarrow as pa
 
-        return pa.Table.from_pylist([self._rows[key] for key in keys if key in self._rows], schema=schema())
+        first = self._rows.num_rows
+        self._rows = pa.concat_tables([self._rows, rows]).combine_chunks()
+        self._places |= {key: first + place for place, key in enumerate(rows["key"].to_pylist())}
 
 
 def read_results(path: str | Path) -> pa.Table:
