@@ -35,7 +35,7 @@ TABLES = [name for name in PAPER_TABLES if name != "speech"]  # speech is not to
 LARGE = ["cover", "http", "kdd", "kddrev", "mulcross", "shuttle"]
 PLENTY = ["breastw", "ionosphere", "pima", "satellite"]  # half of their anomalies suffice for 40 % and more
 RATIOS = [0.0, 0.01, 0.05, 0.1, 0.2, 0.3]
-GRID = [0.0, 0.05, 0.1, 0.2, 0.3, 0.4]
+GRID = [0.0, 0.05, 0.1, 0.2, 0.4]
 HONEST = {"protocols": ["disjoint"], "seeds": [0, 1, 2]}
 
 
@@ -53,7 +53,8 @@ def disjoint(common: dict[str, Any]) -> None:
     """Ours and the classical, on all tables."""
     tables = [*TABLES, *EXTRA_TABLES]
     bench(tables, baselines(BASELINES), true_ratios=RATIOS, **HONEST, **common)
-    bench(tables, ours(["ntl"], settings="brief"), true_ratios=RATIOS, **HONEST, **common)
+    for ratio in (0.1, 0.0, 0.2, 0.05, 0.3, 0.01):  # the most telling ones first
+        bench(tables, ours(["ntl"], settings="brief"), true_ratios=[ratio], **HONEST, **common)
     bench(tables, ours(["icl"], settings="brief"), true_ratios=[0.0, 0.1], **HONEST, **common)
 
 
@@ -94,7 +95,7 @@ def ablation(common: dict[str, Any]) -> None:
         "hard": {"exposure": "hard"},
     }
     who = {name: AnomalyDetector(**(base | change)) for name, change in changes.items()}
-    bench(sets, who, true_ratios=[0.0, 0.1], **HONEST, **common)
+    bench(sets, who, true_ratios=[0.1], **HONEST, **common)
 
 
 def large(common: dict[str, Any]) -> None:

@@ -1,10 +1,11 @@
 import pickle
 from importlib import import_module
 
+import numpy as np
 import pytest
 from sklearn.ensemble import IsolationForest
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from expose import AnomalyDetector
 from expose.errors import InputError
@@ -42,7 +43,7 @@ def test_published_is_what_the_paper_fixes_and_one_rule_for_the_rest():
     assert thyroid.objective.hyperparameters()["latent"] == 24
     assert (arrhythmia.halve_every, arrhythmia.objective.hyperparameters()["transform_width"]) == (100, 200)
     assert wine.objective.hyperparameters()["transform_width"] == 13
-    assert {one.scaling for one in (thyroid, arrhythmia, wine)} == {"none"}
+    assert [one.scaling for one in (thyroid, arrhythmia, wine)] == ["none", "none", "standard"]
     assert {one.batch_size for one in (thyroid, arrhythmia, wine)} == {128}
     [icl] = ours(["icl"], ["blind"], "published")
     large = icl.make("http", 280_000, 3)
@@ -101,3 +102,22 @@ def test_the_command_offers_what_there_is():
     assert list(command.BASELINES) == list(BASELINES)
     assert set(command.SETTINGS) == set(SETTINGS)
     assert (command.PROTOCOLS, command.BACKENDS) == (PROTOCOLS, BACKENDS)
+
+
+def test_functions_and_long_arrays_are_told_apart_by_what_they_are():
+    long = np.zeros(5000)
+    assert describe(np.log1p) == describe(np.log1p)
+    assert describe(FunctionTransformer(first)) == describe(FunctionTransformer(first))
+    assert describe(FunctionTransformer(first)) != describe(FunctionTransformer(second))
+    assert describe(long) == describe(long.copy())
+    long[2500] = 1
+    assert describe(long) != describe(np.zeros(5000))
+    assert "0x" not in describe(FunctionTransformer(first))
+
+
+def first(X):
+    return X
+
+
+def second(X):
+    return -X

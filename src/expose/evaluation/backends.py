@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -37,7 +38,9 @@ def processes(backend: str, n_jobs: int, address: str | None) -> Iterator[int]:
         finally:
             ray.shutdown()
     else:
-        with parallel_config("loky", inner_max_num_threads=1 if many > 1 else None):
+        with parallel_config("loky", inner_max_num_threads=1 if many > 1 else None), warnings.catch_warnings():
+            # joblib replaces a process that has grown by a large set; nothing is lost
+            warnings.filterwarnings("ignore", "A worker stopped while some jobs were given to the executor")
             yield many
 
 
