@@ -89,7 +89,9 @@ def test_a_description_holds_all_that_determines_an_estimator():
     assert describe(AnomalyDetector(NTL(hidden=8))) == describe(AnomalyDetector(NTL(hidden=8)))
 
 
-@pytest.mark.parametrize("one", [*ours(["ntl"], settings="published"), *baselines(["LOF"])], ids=lambda one: f"{one.detector} {one.exposure}")
+@pytest.mark.parametrize(
+    "one", [*ours(["ntl"], settings="published"), *baselines(["LOF"])], ids=lambda one: f"{one.detector} {one.exposure}"
+)
 def test_contenders_travel_to_other_processes(one):
     again = pickle.loads(pickle.dumps(one))
     assert (again.detector, again.exposure) == (one.detector, one.exposure)
