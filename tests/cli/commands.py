@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from expose.cli.app import app
 
 Run = Callable[..., Result]
-QUICK = ["--epochs", "3", "--batch-size", "64", "--device", "cpu"]
+QUICK = ["--objective", "ntl", "--epochs", "3", "--batch-size", "64", "--device", "cpu"]
 
 
 def run_in_process(*arguments: Any, stdin: str | bytes | None = None) -> Result:

@@ -78,7 +78,7 @@ def test_shell_completion_knows_the_objectives(shell: str) -> None:
 def test_choices_are_the_registries() -> None:
     """The command reads names off files so as not to import PyTorch; they must be the registered names."""
     assert options.objective_names() == sorted(OBJECTIVES)
-    assert set(options.EXPOSURES) == set(EXPOSURES)
+    assert set(options.RULES) == set(EXPOSURES)
 
 
 def parameters(function: Any) -> dict[str, Any]:

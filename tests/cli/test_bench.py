@@ -106,7 +106,18 @@ def test_our_own_detectors_are_trained(run: Run, out: Path, monkeypatch: pytest.
     from expose.evaluation import contenders
 
     monkeypatch.setitem(contenders.SETTINGS, "brief", lambda *_: {"epochs": 1})
-    given = ["--settings", "brief", "--exposure", "soft,blind", "--baseline", "none", "--seeds", "3"]
+    given = [
+        "--objective",
+        "ntl",
+        "--settings",
+        "brief",
+        "--exposure",
+        "soft,blind",
+        "--baseline",
+        "none",
+        "--seeds",
+        "3",
+    ]
     said = facts(run("bench", "far", *given, "--train-rows", "40", "--out", out, "--json"))
     assert {(one["detector"], one["exposure"]) for one in said["contenders"]} == {("ntl", "soft"), ("ntl", "blind")}
     row = read_results(out).to_pylist()[0]
@@ -116,7 +127,7 @@ def test_our_own_detectors_are_trained(run: Run, out: Path, monkeypatch: pytest.
 
 def test_defaults(run: Run, out: Path, asked: dict[str, Any]) -> None:
     assert "caught" in run("bench", "near", "--out", out).stderr
-    ours = [("ntl", exposure, "default") for exposure in ("blind", "refine", "hard", "soft")]
+    ours = [("neighbours", exposure, "default") for exposure in ("blind", "refine", "hard", "soft")]
     forest = [("IsolationForest", exposure, "standard") for exposure in ("as is", "trimmed 1x", "trimmed 2x")]
     assert asked == {
         "names": ["near"],

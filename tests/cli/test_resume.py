@@ -16,7 +16,18 @@ from expose.estimators import AnomalyDetector
 @pytest.fixture
 def training(data: Path) -> list[str]:
     """A training of some seconds, saved after every epoch."""
-    options = ["--epochs", "60", "--batch-size", "8", "--device", "cpu", "--checkpoint-every", "0"]
+    options = [
+        "--objective",
+        "ntl",
+        "--epochs",
+        "60",
+        "--batch-size",
+        "8",
+        "--device",
+        "cpu",
+        "--checkpoint-every",
+        "0",
+    ]
     return ["fit", str(data), "--ignore", "account,note,is_fraud", *options]
 
 

@@ -252,7 +252,7 @@ def test_numbers_that_were_text_in_training_stay_text(run: Run, tmp_path: Path) 
     train = pd.DataFrame({"code": ["A1", "07"] * 40, "x": np.arange(80.0)})
     train.to_csv(tmp_path / "train.csv", index=False)
     train[train["code"] == "07"].to_csv(tmp_path / "new.csv", index=False)
-    options = ["--epochs", "2", "-q"]
+    options = ["--objective", "ntl", "--epochs", "2", "-q"]
     assert run("fit", tmp_path / "train.csv", "--out", tmp_path / "model", *options).exit_code == 0
     result = run("score", tmp_path / "model", tmp_path / "new.csv", "--out", tmp_path / "scores.csv")
     assert (result.exit_code, result.stderr) == (0, "")

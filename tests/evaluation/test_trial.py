@@ -67,7 +67,7 @@ def test_labels_never_reach_fit(make_cell, received):
 
 
 def test_the_truth_about_the_training_rows_changes_nothing(make_cell, monkeypatch):
-    detector = AnomalyDetector(epochs=2, batch_size=64, device="cpu")
+    detector = AnomalyDetector("ntl", epochs=2, batch_size=64, device="cpu")
     honest = run_cell(make_cell(detector))
     original = trial.split_of
 
@@ -120,7 +120,7 @@ def test_protocols_do_what_they_say(make_cell, toy):
 @pytest.mark.parametrize("exposure", ["blind", "soft"])
 def test_seeds_trained_together_equal_one_by_one(make_cell, exposure):
     # batches of the whole set, so no lottery is played for suspects
-    cell = make_cell(AnomalyDetector(epochs=3, batch_size=100, device="cpu", exposure=exposure), true_ratio=0.2)
+    cell = make_cell(AnomalyDetector("ntl", epochs=3, batch_size=100, device="cpu", exposure=exposure), true_ratio=0.2)
     cell = replace(cell, seeds=(0, 1, 2))
     at_once = run_cell(cell)
     alone = [run_cell(replace(cell, seeds=(seed,)))[0] for seed in cell.seeds]
@@ -153,7 +153,7 @@ def test_detectors_without_these_parameters_take_part(make_cell):
 
 
 def test_auto_is_the_detectors_own_estimate(make_cell):
-    [row] = run_cell(make_cell(AnomalyDetector(epochs=1, device="cpu"), assumed="auto", seeds=(0,)))
+    [row] = run_cell(make_cell(AnomalyDetector("ntl", epochs=1, device="cpu"), assumed="auto", seeds=(0,)))
     assert json.loads(row["parameters"])["contamination"] == "auto"
     assert 0 <= row["assumed_ratio"] < 0.5
 

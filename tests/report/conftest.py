@@ -36,6 +36,7 @@ class FakeDetector:
 
     def __init__(self, X: Any = None, *, exposure: str = "soft", members: int = 1, epochs: int = 6) -> None:
         self.objective, self.exposure, self.members, self.epochs = "ntl", exposure, members, epochs
+        self.exposure_ = exposure
         self.warmup, self.metadata_, self.notes_ = 2, {}, ["42 rows occur twice"]
         if X is not None:
             self._fit(as_table(X))

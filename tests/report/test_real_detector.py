@@ -52,5 +52,5 @@ def test_loaded_members_give_the_same_page(tmp_path):
 
 def test_without_a_command_the_page_shows_the_call_in_python():
     rows = np.random.default_rng(0).normal(size=(60, 3))
-    page = build_report(AnomalyDetector(epochs=2, random_state=7).fit(rows), rows)
-    assert "AnomalyDetector(epochs=2, random_state=7).fit(X)" in page
+    page = build_report(AnomalyDetector(random_state=7).fit(rows), rows)
+    assert "AnomalyDetector(random_state=7).fit(X)" in page

@@ -52,8 +52,8 @@ def bench(
     ],
     objective: Annotated[
         list[str], typer.Option(metavar="NAMES", help=f"{', '.join(opt.objective_names())}; all, or none.")
-    ] = ["ntl"],  # noqa: B006  # typer only reads it
-    exposure: Annotated[list[str], typer.Option(metavar="NAMES", help=f"{', '.join(opt.EXPOSURES)}; or all.")] = [  # noqa: B006
+    ] = ["neighbours"],  # noqa: B006  # typer only reads it
+    exposure: Annotated[list[str], typer.Option(metavar="NAMES", help=f"{', '.join(opt.RULES)}; or all.")] = [  # noqa: B006
         "all"
     ],
     settings: Annotated[str, typer.Option(help=f"Rule for the objectives: {', '.join(SETTINGS)}.")] = "default",
@@ -135,7 +135,7 @@ def contenders(
     [settings] = chosen("--settings", [settings], SETTINGS, several=False)
     objectives = chosen("--objective", objective, opt.objective_names(), none=True)
     classical = chosen("--baseline", baseline, BASELINES, none=True)
-    who = ours(objectives, chosen("--exposure", exposure, opt.EXPOSURES), settings)
+    who = ours(objectives, chosen("--exposure", exposure, opt.RULES), settings)
     who += baselines(classical, TRIMMED if trimmed else ())
     if not who:
         raise InputError("--objective none and --baseline none leave nobody to measure.")

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-EXPOSURES = ("blind", "refine", "hard", "soft")
+RULES = ("blind", "refine", "hard", "soft")
+EXPOSURES = ("auto", *RULES)
 
 
 def objective_names() -> list[str]:

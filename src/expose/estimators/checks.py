@@ -13,9 +13,22 @@ from numpy.typing import NDArray
 from expose.errors import InputError, TooFewRowsWarning
 from expose.exposure import EXPOSURES, RANKINGS
 from expose.inputs import SCALINGS, Table
+from expose.objectives import MemoryObjective, Objective
 from expose.training import PRECISIONS, parse_device
 
 FEW_ROWS = 50
+NETWORK_ONLY = (
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "weight_decay",
+    "halve_every",
+    "warmup",
+    "ranking",
+    "outlier_weight",
+    "patience",
+    "precision",
+)
 FRAME_MARKS = ("columns", "schema", "__arrow_c_stream__", "__dataframe__", "__narwhals_dataframe__")
 
 
@@ -83,7 +96,7 @@ def check_parameters(parameters: dict[str, Any]) -> None:
     """Check all parameters of the detector that do not depend on the data."""
     check_contamination(parameters["contamination"])
     check_threshold(parameters["threshold"])
-    check_choice("exposure", parameters["exposure"], EXPOSURES)
+    check_choice("exposure", parameters["exposure"], ("auto", *EXPOSURES))
     check_choice("ranking", parameters["ranking"], RANKINGS)
     check_choice("scaling", parameters["scaling"], SCALINGS)
     check_choice("precision", parameters["precision"], PRECISIONS)
@@ -94,6 +107,22 @@ def check_parameters(parameters: dict[str, Any]) -> None:
         check_number(name, parameters[name], 1, whole=True, optional=True)
     for name in ("learning_rate", "weight_decay", "outlier_weight", "checkpoint_every"):
         check_number(name, parameters[name], 0, whole=False)
+
+
+def check_used(given: dict[str, Any], defaults: dict[str, Any], objective: Objective) -> None:
+    """Raise InputError if a parameter of network training was given to an objective that trains no network."""
+    unused = (
+        [name for name in NETWORK_ONLY if given[name] != defaults[name]]
+        if isinstance(objective, MemoryObjective)
+        else []
+    )
+    if objective.scalings is not None and given["scaling"] != defaults["scaling"]:
+        unused.append("scaling")
+    if unused:
+        raise InputError(
+            f"{', '.join(unused)}: only for objectives that train a network; {objective.name!r} remembers rows, scaled "
+            "in ways of its own. Leave it out, or choose a network, such as objective='ntl'."
+        )
 
 
 def check_labels(labels: Any, n_rows: int) -> NDArray[np.int8] | None:

@@ -19,17 +19,27 @@ from expose.estimators.checks import (
     check_labels,
     check_parameters,
     check_threshold,
+    check_used,
     is_frame,
     keep_types,
     warn_if_few,
 )
-from expose.estimators.fitting import Prepared, prepare_sample, settle_contamination, share_of_all, train
+from expose.estimators.fitting import (
+    Prepared,
+    exposure_name,
+    exposure_of,
+    final_estimate,
+    prepare_sample,
+    settle_contamination,
+    share_of_all,
+    train,
+)
 from expose.estimators.folder import load_detector, save_detector
 from expose.estimators.scoring import member_scores, ready_to_score
-from expose.exposure import EXPOSURES, BatchRanking
-from expose.inputs import DEFAULT_SCALING, Table, TableEncoder, as_table
-from expose.objectives import Objective, make_objective
-from expose.training import Ensemble, Loop, TrainingSet, mix, survey
+from expose.exposure import BatchRanking
+from expose.inputs import DEFAULT_SCALING, Table, TableEncoder, ViewEncoder, as_table
+from expose.objectives import MemoryObjective, Objective, make_objective
+from expose.training import Ensemble, TrainingSet, mix, survey
 
 SUSPECT = [("rank", "i8"), ("row", "i8"), ("latent_label", "f8"), ("anomaly_score", "f8")]
 Scores = NDArray[np.float64]
@@ -44,11 +54,11 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     Parameters
     ----------
-    objective : str or Objective, default="ntl"
-        The two losses: "ntl", "icl", "svdd", "autoencoder", or an instance of your own.
-    exposure : {"blind", "refine", "hard", "soft"}, default="soft"
+    objective : str or Objective, default="neighbours"
+        The two losses: "neighbours", "ntl", "icl", "svdd", "autoencoder", or an instance of your own.
+    exposure : {"auto", "blind", "refine", "hard", "soft"}, default="auto"
         How unlabelled rows are weighted: all as normal; the suspects left out; the suspects as anomalies (LOE_H);
-        the suspects half and half (LOE_S).
+        the suspects half and half (LOE_S). "auto" is "refine" for "neighbours" and "soft" for networks.
     contamination : float or "auto", default="auto"
         Assumed share of anomalies in the training data, in [0, 0.5). It changes the training. 0 means clean data and
         equals "blind"; "auto" estimates it, biased low (see `contamination_estimate_`).
@@ -114,7 +124,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     >>> from expose import AnomalyDetector
     >>> X = np.random.default_rng(0).normal(size=(300, 4))
     >>> X[:15] += 6
-    >>> detector = AnomalyDetector(contamination=0.05, epochs=20, random_state=0).fit(X)
+    >>> detector = AnomalyDetector(contamination=0.05, random_state=0).fit(X)
     >>> int(detector.is_anomaly(X)[:15].sum())
     15
     """
@@ -123,9 +133,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def __init__(
         self,
-        objective: str | Objective = "ntl",
+        objective: str | Objective = "neighbours",
         *,
-        exposure: str = "soft",
+        exposure: str = "auto",
         contamination: float | str = "auto",
         threshold: float | None = None,
         members: int = 1,
@@ -246,6 +256,12 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         return -self.threshold_score()
 
     @property
+    def exposure_(self) -> str:
+        """The name of the exposure that was used."""
+        check_is_fitted(self)
+        return exposure_name(self, self._objective)
+
+    @property
     def objective_(self) -> Objective:
         """The first trained member, as a plain torch module on the CPU."""
         check_is_fitted(self)
@@ -294,17 +310,20 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """Check and encode everything; touches nothing that was fitted but the names of the columns."""
         check_parameters(self.get_params(deep=False))
         objective = make_objective(self.objective)
+        check_used(self.get_params(deep=False), type(self)().get_params(deep=False), objective)
         table = self._table(X, reset=True)
         known = check_labels(labels, table.n_rows)
-        encoder = TableEncoder(scaling=self.scaling).fit(table)
+        views = objective.scalings
+        encoder = TableEncoder(self.scaling).fit(table) if views is None else ViewEncoder(views).fit(table)
         rows = encoder.transform(table)
         extra = None if outliers is None else self._encode_outliers(encoder, outliers)
-        warn_if_few(table.n_rows)
+        if not isinstance(objective, MemoryObjective):
+            warn_if_few(table.n_rows)
         root = int(check_random_state(self.random_state).randint(2**31 - 1))
-        estimate = settle_contamination(self.contamination, rows, known, root)
+        estimate = settle_contamination(self.contamination, objective, rows, known, root)
         return Prepared(self, objective, encoder, rows, known, extra, root, estimate)
 
-    def _encode_outliers(self, encoder: TableEncoder, outliers: Any) -> NDArray[np.float32]:
+    def _encode_outliers(self, encoder: TableEncoder | ViewEncoder, outliers: Any) -> NDArray[np.float32]:
         try:
             rows = encoder.transform(self._table(outliers, reset=False))
         except ValueError as error:
@@ -313,17 +332,24 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             raise InputError("outliers holds no row; leave it out, or give at least one.")
         return rows
 
-    def _finish(self, prepared: Prepared, ensemble: Ensemble, loop: Loop, history: list[dict[str, Any]]) -> None:
+    def _finish(
+        self,
+        prepared: Prepared,
+        ensemble: Ensemble,
+        device: torch.device,
+        history: list[dict[str, Any]],
+        interrupted: bool,
+    ) -> None:
         """Take over a training that has succeeded: scores, latent labels and diagnoses of the training rows."""
         rows, known, root = prepared.rows, prepared.known, prepared.root
-        self.history_, self._interrupted, self._objective = history, loop.interrupted, prepared.objective
-        self.ensemble_ = ready_to_score(ensemble, loop.fabric.device, rows.shape[1])
-        self.contamination_estimate_ = prepared.estimate
-        self.contamination_ = share_of_all(prepared.estimate.value, known)
+        self.history_, self._interrupted, self._objective = history, interrupted, prepared.objective
+        self.ensemble_ = ready_to_score(ensemble, device, rows.shape[1])
         self.encoder_, self.notes_ = prepared.encoder, list(prepared.encoder.notes)
         scores = member_scores(self.ensemble_, rows)  # (M, n)
         self._combination = Combination.of(scores)
         self.training_scores_ = self._combination.combine(scores)
+        self.contamination_estimate_ = final_estimate(prepared, self.training_scores_)
+        self.contamination_ = share_of_all(self.contamination_estimate_.value, known)
         self.latent_labels_ = self._latent_labels(rows, known, root)
         self._unlabelled = np.ones(len(rows), dtype=bool) if known is None else known == -1
         self.metadata_ = {}
@@ -335,7 +361,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         labels = None if known is None else torch.from_numpy(known).to(weight.device).expand(self.members, -1)
         generator = torch.Generator().manual_seed(mix(root, 0, stream=4))
         ranking = BatchRanking(self.contamination_estimate_.value, generator)
-        keep_normal = EXPOSURES[self.exposure](*losses, labels, ranking).keep_normal  # (M, n)
+        keep_normal = exposure_of(self, self._objective)(*losses, labels, ranking).keep_normal  # (M, n)
         latent: Scores = 1.0 - keep_normal.double().mean(0).cpu().numpy()
         return latent
 

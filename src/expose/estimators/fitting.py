@@ -5,13 +5,14 @@ Several detectors of the same settings may be trained in one batched computation
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -22,21 +23,26 @@ from expose.exposure import (
     EXPOSURES,
     HIGHEST_SHARE,
     ContaminationEstimate,
+    Exposure,
     estimate_contamination,
     given_contamination,
+    select_contamination,
 )
-from expose.inputs import TableEncoder
-from expose.objectives import Objective
+from expose.inputs import TableEncoder, ViewEncoder
+from expose.objectives import MemoryObjective, Objective
 from expose.training import (
     Ensemble,
     Loop,
     Settings,
     TrainingSet,
+    alternate,
     build_members,
+    choose,
     default_batch_size,
     default_epochs,
     make_fabric,
     mix,
+    torch_device,
 )
 
 if TYPE_CHECKING:
@@ -54,7 +60,7 @@ class Prepared:
 
     detector: AnomalyDetector
     objective: Objective
-    encoder: TableEncoder
+    encoder: TableEncoder | ViewEncoder
     rows: NDArray[np.float32]
     known: NDArray[np.int8] | None
     outliers: NDArray[np.float32] | None
@@ -70,6 +76,10 @@ class Prepared:
 def train(group: Sequence[Prepared]) -> None:
     """Train one detector, or several alike that are unlabelled and have equally many rows and columns, at once."""
     first, detector = group[0], group[0].detector
+    if isinstance(first.objective, MemoryObjective):
+        for prepared in group:
+            remember(prepared)
+        return
     settings = settings_for(detector, first.objective, first.root, first.arrays)
     seeds = [mix(prepared.root, member) for prepared in group for member in range(detector.members)]
     settings = replace(settings, seeds=tuple(seeds))
@@ -80,10 +90,31 @@ def train(group: Sequence[Prepared]) -> None:
     )
     rows = per_member([torch.from_numpy(p.rows) for p in group], detector.members)
     data = TrainingSet(rows, as_tensor(first.known), as_tensor(first.outliers))
-    loop = Loop(fabric, EXPOSURES[detector.exposure], shares(group), settings)
+    loop = Loop(fabric, exposure_of(detector, first.objective), shares(group), settings)
     history = loop.run(ensemble, data)
     for number, prepared in enumerate(group):
-        prepared.detector._finish(prepared, own_members(ensemble, number, len(group)), loop, history)
+        own = own_members(ensemble, number, len(group))
+        prepared.detector._finish(prepared, own, loop.fabric.device, history, loop.interrupted)
+
+
+def remember(prepared: Prepared) -> None:
+    """Fit one detector whose objective remembers rows instead of training weights."""
+    detector, seeds = prepared.detector, [mix(prepared.root, member) for member in range(prepared.detector.members)]
+    data = TrainingSet(torch.from_numpy(prepared.rows), as_tensor(prepared.known), as_tensor(prepared.outliers))
+    objective = cast(MemoryObjective, prepared.objective)
+    exposure = exposure_of(detector, objective)
+    ensemble, history = alternate(objective, data, exposure, prepared.estimate.value, seeds)
+    detector._finish(prepared, ensemble, torch_device(detector.device), history, interrupted=False)
+
+
+def exposure_name(detector: AnomalyDetector, objective: Objective) -> str:
+    """The name of the exposure that is used: the objective's own choice for "auto"."""
+    return objective.preferred_exposure if detector.exposure == "auto" else detector.exposure
+
+
+def exposure_of(detector: AnomalyDetector, objective: Objective) -> Exposure:
+    """The rule that is used."""
+    return EXPOSURES[exposure_name(detector, objective)]
 
 
 def per_member(rows: list[torch.Tensor], members: int) -> torch.Tensor:
@@ -113,11 +144,17 @@ def as_tensor(array: NDArray[Any] | None) -> torch.Tensor | None:
 
 
 def settle_contamination(
-    contamination: float | str, rows: NDArray[np.float32], known: NDArray[np.int8] | None, seed: int
+    contamination: float | str,
+    objective: Objective,
+    rows: NDArray[np.float32],
+    known: NDArray[np.int8] | None,
+    seed: int,
 ) -> ContaminationEstimate:
     """The share of anomalies to assume among the unlabelled rows: given for all rows, or estimated."""
     unlabelled = rows if known is None else rows[known == -1]
     if contamination == "auto" and len(unlabelled) > 1:
+        if isinstance(objective, MemoryObjective):
+            return select_contamination(remembered_evidence(objective, unlabelled, seed))
         return estimate_contamination(isolation_scores(unlabelled, seed))
     share = 0.0 if contamination == "auto" else float(contamination)
     if known is None:
@@ -126,6 +163,22 @@ def settle_contamination(
         return ContaminationEstimate(0.0, 0.0, 0.0, "every row has a known label")
     rest = (share * len(rows) - int((known == 1).sum())) / len(unlabelled)
     return given_contamination(min(HIGHEST_SHARE, max(0.0, rest)))
+
+
+def final_estimate(prepared: Prepared, scores: NDArray[np.float64]) -> ContaminationEstimate:
+    """The share to report: that assumed in training; of an objective that remembers rows, also what its scores show.
+
+    Such an objective assumes only what is beyond doubt, so that clean rows are kept; its scores show more.
+    """
+    assumed = prepared.estimate
+    if not isinstance(prepared.objective, MemoryObjective) or prepared.detector.contamination != "auto":
+        return assumed
+    unlabelled = scores if prepared.known is None else scores[prepared.known == -1]
+    if len(unlabelled) < 2:
+        return assumed
+    shown = estimate_contamination(unlabelled, "its score")
+    value = max(assumed.value, shown.value)
+    return replace(shown, value=value, low=min(assumed.low, value), high=max(shown.high, value))
 
 
 def share_of_all(share_of_unlabelled: float, known: NDArray[np.int8] | None) -> float:
@@ -141,6 +194,14 @@ def isolation_scores(rows: NDArray[np.float32], seed: int) -> NDArray[np.float64
         rows = rows[np.random.default_rng(seed).choice(len(rows), ESTIMATE_ROWS, replace=False)]
     forest = IsolationForest(n_estimators=FOREST_TREES, random_state=seed % 2**32).fit(rows)
     return -np.asarray(forest.score_samples(rows), dtype=np.float64)
+
+
+def remembered_evidence(objective: MemoryObjective, rows: NDArray[np.float32], seed: int) -> NDArray[np.float64]:
+    """How far from all others an objective that remembers rows finds some of these, (n,)."""
+    member = copy.deepcopy(objective)
+    member.build(rows.shape[1])
+    chosen, _ = choose(TrainingSet(torch.from_numpy(rows)), member.references, torch.Generator().manual_seed(seed))
+    return np.asarray(member.remember(chosen, torch.ones(len(chosen))), dtype=np.float64)
 
 
 def prepare_sample(known: NDArray[np.int8] | None, n_rows: int, seed: int) -> NDArray[np.intp]:

@@ -13,7 +13,7 @@ from expose.decide import Combination
 from expose.errors import ModelFolderError
 from expose.estimators.scoring import ready_to_score
 from expose.exposure import ContaminationEstimate
-from expose.inputs import TableEncoder
+from expose.inputs import encoder_from_json
 from expose.objectives import OBJECTIVES, Objective
 from expose.persistence import load_folder, save_folder
 from expose.training import blank_members, torch_device
@@ -80,7 +80,7 @@ def load_detector(cls: type[Detector], folder: Path, objective: Objective | None
     template = restore_objective(stored, objective, folder)
     choice: str | Objective = template if objective is not None or stored["hyperparameters"] else stored["name"]
     detector = cls(choice, device=device, **meta["parameters"])
-    detector.encoder_ = TableEncoder.from_json(meta["encoder"])
+    detector.encoder_ = encoder_from_json(meta["encoder"])
     detector.n_features_in_ = meta["n_features_in"]
     if meta["feature_names_in"]:
         detector.feature_names_in_ = np.asarray(meta["feature_names_in"], dtype=object)

@@ -43,7 +43,7 @@ def fit_together(detectors: Sequence[AnomalyDetector], tables: Sequence[Any]) ->
     >>> import numpy as np
     >>> from expose import AnomalyDetector
     >>> days = np.random.default_rng(0).normal(size=(2, 300, 4))
-    >>> monday, tuesday = fit_together([AnomalyDetector(epochs=2, random_state=seed) for seed in (0, 1)], days)
+    >>> monday, tuesday = fit_together([AnomalyDetector("ntl", epochs=2, random_state=seed) for seed in (0, 1)], days)
     >>> monday.anomaly_score(days[0]).shape
     (300,)
     """

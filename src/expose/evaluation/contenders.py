@@ -23,7 +23,7 @@ from sklearn.base import clone
 from expose.errors import InputError
 from expose.estimators import AnomalyDetector
 from expose.evaluation.baselines import BASELINES, Baseline
-from expose.objectives import NTL
+from expose.objectives import NTL, OBJECTIVES, MemoryObjective
 
 EXPOSURES = ("blind", "refine", "hard", "soft")
 TRIMMED = (1, 2)  # multiples of the assumed ratio that a trimmed baseline drops before it is fitted again
@@ -157,7 +157,9 @@ def default(objective: str, dataset: str, n_rows: int, n_features: int) -> dict[
 
 
 def brief(objective: str, dataset: str, n_rows: int, n_features: int) -> dict[str, Any]:
-    """All defaults, but about 500 optimiser steps in batches of 128, in 10 to 100 epochs."""
+    """All defaults, but about 500 optimiser steps in batches of 128, in 10 to 100 epochs, where there are any."""
+    if remembers(objective):
+        return {}
     return {"batch_size": PUBLISHED_BATCH, "epochs": epochs_for(n_rows, PUBLISHED_BATCH, BRIEF_STEPS, BRIEF_EPOCHS)}
 
 
@@ -170,6 +172,8 @@ def published(objective: str, dataset: str, n_rows: int, n_features: int) -> dic
     about 500 steps and at most 100 epochs. At least 10 epochs in any case, in batches of 128, or larger ones where that
     would be more steps.
     """
+    if remembers(objective):
+        return {}
     parameters: dict[str, Any] = {"scaling": "none", "weight_decay": 1e-5, "patience": 100, "warmup": 2}
     if objective == "ntl" and dataset in PUBLISHED_NTL:
         known = {"objective": NTL(**PUBLISHED_NTL[dataset], constant=0.0), "batch_size": PUBLISHED_BATCH}
@@ -179,6 +183,11 @@ def published(objective: str, dataset: str, n_rows: int, n_features: int) -> dic
     steps, epochs = (NTL_STEPS, NTL_STEPS) if objective == "ntl" else (ICL_STEPS, ICL_EPOCHS)
     batch_size = max(PUBLISHED_BATCH, -(-FEWEST_EPOCHS * n_rows // steps))
     return parameters | {"batch_size": batch_size, "epochs": epochs_for(n_rows, batch_size, steps, epochs)}
+
+
+def remembers(objective: str) -> bool:
+    """Whether an objective remembers rows instead of training a network."""
+    return issubclass(OBJECTIVES[objective], MemoryObjective)
 
 
 PUBLISHED_NTL: dict[str, dict[str, int]] = {

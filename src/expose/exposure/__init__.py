@@ -5,6 +5,7 @@ from expose.exposure.contamination import (
     ContaminationEstimate,
     estimate_contamination,
     given_contamination,
+    select_contamination,
 )
 from expose.exposure.ranking import RANKINGS, BatchRanking, Ranking, RunningRanking
 from expose.exposure.rules import EXPOSURES, Exposure, Weights, blind, hard, refine, soft
@@ -24,5 +25,6 @@ __all__ = [
     "given_contamination",
     "hard",
     "refine",
+    "select_contamination",
     "soft",
 ]

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 MIDDLE = (0.4, 0.6)
 LARGEST_TIE = 0.05  # share of rows with one and the same score beyond which no tail can be read
 HIGHEST_SHARE = 0.49
+TAIL_MIDDLE = (0.3, 0.6)
+SELECTION_RATE, CERTAIN_RATE = 0.3, 0.05  # false-discovery rates
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,17 @@ def given_contamination(value: float) -> ContaminationEstimate:
     return ContaminationEstimate(value, value, value, "given by the user")
 
 
-def estimate_contamination(scores: NDArray[np.float64]) -> ContaminationEstimate:
+def estimate_contamination(
+    scores: NDArray[np.float64], source: str = "the isolation-forest score"
+) -> ContaminationEstimate:
     """Estimate the share of anomalies among rows with these scores.
 
     Parameters
     ----------
     scores : array of shape (n,)
         Anomaly scores, higher = more anomalous, of any detector that was fitted on these rows.
+    source : str
+        What the scores are, for the sentence on where the estimate comes from.
 
     Returns
     -------
@@ -63,10 +69,52 @@ def estimate_contamination(scores: NDArray[np.float64]) -> ContaminationEstimate
     high = min(HIGHEST_SHARE, max(value + band, mirrored_tail_excess(scores)))
     value = min(HIGHEST_SHARE, max(value, 1 / n))
     method = (
-        "estimated, biased low: share of rows whose isolation-forest score lies beyond an exponential tail fitted to "
-        "the middle of the scores"
+        f"estimated, biased low: share of rows of which {source} lies beyond an exponential tail fitted to the middle "
+        "of the scores"
     )
     return ContaminationEstimate(value, low, max(high, value), method)
+
+
+def select_contamination(evidence: NDArray[np.float64]) -> ContaminationEstimate:
+    """Estimate the share of anomalies by selecting rows at a false-discovery rate.
+
+    The p-value of a row is that of an exponential tail fitted to the quantiles from 30 % to 60 %; the rows that the
+    step-up rule of Benjamini and Hochberg (1995) selects at a rate of 0.3 are the estimate. The interval reaches from
+    the share selected at 0.05 to the excess over the mirrored lower tail.
+
+    Parameters
+    ----------
+    evidence : array of shape (n,)
+        How far from all others each row lies, higher = further.
+
+    Examples
+    --------
+    >>> evidence = np.concatenate([np.random.default_rng(0).exponential(size=900), np.full(100, 20.0)])
+    >>> round(select_contamination(evidence).value, 2)
+    0.1
+    """
+    n = len(evidence)
+    low, value = selected_share(evidence, CERTAIN_RATE), selected_share(evidence, SELECTION_RATE)
+    value = min(HIGHEST_SHARE, max(value, 1 / n))
+    high = min(HIGHEST_SHARE, max(value, mirrored_tail_excess(evidence)))
+    method = (
+        "estimated: rows so far from all others that a step-up rule with a false-discovery rate of 0.3 selects them, "
+        "against an exponential tail fitted to the middle of the distances"
+    )
+    return ContaminationEstimate(value, min(low, value), high, method)
+
+
+def selected_share(evidence: NDArray[np.float64], rate: float) -> float:
+    """Share of rows that the step-up rule selects at a false-discovery rate, against a tail fitted to the middle."""
+    n = len(evidence)
+    (a, b), (quantile_a, quantile_b) = TAIL_MIDDLE, np.quantile(evidence, TAIL_MIDDLE)
+    if quantile_a == quantile_b:
+        return 0.0
+    slope = math.log((1 - a) / (1 - b)) / (quantile_b - quantile_a)
+    falling = np.sort(evidence)[::-1]
+    p_values = (1 - b) * np.exp(-slope * np.maximum(falling - quantile_b, 0))
+    passed = np.flatnonzero(p_values * n <= rate * np.arange(1, n + 1))
+    return float((passed[-1] + 1) / n) if len(passed) else 0.0
 
 
 def exponential_tail_excess(scores: NDArray[np.float64]) -> float:

@@ -4,6 +4,7 @@ from expose.inputs.encoder import TableEncoder
 from expose.inputs.files import Roles, read, scan, split, writer
 from expose.inputs.frames import Table, as_table
 from expose.inputs.scaling import DEFAULT_SCALING, SCALINGS
+from expose.inputs.views import ViewEncoder, encoder_from_json
 
 __all__ = [
     "DEFAULT_SCALING",
@@ -11,7 +12,9 @@ __all__ = [
     "Roles",
     "Table",
     "TableEncoder",
+    "ViewEncoder",
     "as_table",
+    "encoder_from_json",
     "read",
     "scan",
     "split",

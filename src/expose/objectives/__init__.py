@@ -1,8 +1,9 @@
 """HOW: one file per method, each a network and two losses per row."""
 
 from expose.objectives.autoencoder import Autoencoder
-from expose.objectives.base import OBJECTIVES, Losses, Objective, make_objective, register
+from expose.objectives.base import OBJECTIVES, Losses, MemoryObjective, Objective, make_objective, register
 from expose.objectives.icl import ICL
+from expose.objectives.neighbours import Neighbours
 from expose.objectives.ntl import NTL
 from expose.objectives.svdd import SVDD
 
@@ -13,6 +14,8 @@ __all__ = [
     "SVDD",
     "Autoencoder",
     "Losses",
+    "MemoryObjective",
+    "Neighbours",
     "Objective",
     "make_objective",
     "register",

@@ -37,6 +37,8 @@ class Objective(nn.Module):
     """
 
     name: str = ""
+    scalings: tuple[str, ...] | None = None  # how rows are scaled, side by side; None: as the estimator is told
+    preferred_exposure: str = "soft"
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,6 +74,26 @@ class Objective(nn.Module):
         """Return the constructor's arguments, as stored; what a model folder keeps of an objective."""
         names = [name for name in inspect.signature(type(self).__init__).parameters if name != "self"]
         return {name: getattr(self, name) for name in names}
+
+
+class MemoryObjective(Objective):
+    """Base class of objectives that remember rows instead of training weights.
+
+    `remember` takes the place of `prepare`, and one `refit` that of all optimiser steps; neither uses a gradient.
+    """
+
+    references: int  # most rows it can remember
+
+    def remember(self, rows: Tensor, present: Tensor) -> Tensor:
+        """Remember exactly these rows ``(R, D)``; ``present`` ``(R,)`` is 0 for known anomalies, else 1.
+
+        Returns how far from all others each lies, ``(R,)``, higher = further: evidence for the contamination.
+        """
+        raise TypeError(f"{type(self).__name__} must define remember(rows, present).")
+
+    def refit(self, keep_normal: Tensor, keep_abnormal: Tensor) -> None:
+        """Take over the weights that the exposure gave the remembered rows, ``(R,)`` each."""
+        raise TypeError(f"{type(self).__name__} must define refit(keep_normal, keep_abnormal).")
 
 
 def full_precision(batch: Tensor) -> torch.autocast:

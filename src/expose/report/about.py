@@ -51,7 +51,7 @@ def objective_name(detector: AnomalyDetector) -> str:
 
 def exposure_name(detector: AnomalyDetector) -> tuple[str, str]:
     """Name of the exposure and what it does with suspicious rows."""
-    name = str(detector.exposure)
+    name = detector.exposure_
     return name, EXPOSURES.get(name, "")
 
 

@@ -69,7 +69,7 @@ def build_report(
     >>> import numpy as np
     >>> from expose import AnomalyDetector
     >>> X = np.random.default_rng(0).normal(size=(60, 3))
-    >>> page = build_report(AnomalyDetector(epochs=2, random_state=0).fit(X), X)
+    >>> page = build_report(AnomalyDetector(random_state=0).fit(X), X)
     >>> page.startswith("<!doctype html>"), len(page) < 6_000_000
     (True, True)
     """

@@ -1,5 +1,6 @@
 """The one loop: assign weights with the network fixed, step the network with the weights fixed."""
 
+from expose.training.alternate import alternate, choose
 from expose.training.devices import PRECISIONS, make_fabric, parse_device, torch_device
 from expose.training.ensemble import Ensemble, blank_members, build_members
 from expose.training.loop import Loop, Settings, TrainingSet, mix, survey
@@ -11,8 +12,10 @@ __all__ = [
     "Loop",
     "Settings",
     "TrainingSet",
+    "alternate",
     "blank_members",
     "build_members",
+    "choose",
     "default_batch_size",
     "default_epochs",
     "make_fabric",

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from expose.objectives import Losses, Objective
+from expose.objectives import Losses, MemoryObjective, Objective
 
 
 class Ensemble(nn.Module):
@@ -29,6 +29,9 @@ class Ensemble(nn.Module):
         self._template: list[Objective] = []  # in a list: not a submodule, it holds no weights
         if self.n_members == 1:
             self.only = members[0]
+            return
+        if isinstance(members[0], MemoryObjective):  # what they remember may differ in size
+            self.each = nn.ModuleList(members)
             return
         self._template = [copy.deepcopy(members[0]).to("meta")]
         parameters, buffers = stack_module_state(list(members))
@@ -60,6 +63,12 @@ class Ensemble(nn.Module):
         if self.n_members == 1:
             result = self.only(batch[0] if batch.ndim == 3 else batch, method)
             return Losses(*(loss[None] for loss in result)) if isinstance(result, tuple) else result[None]
+        if not self._template:
+            own = batch if batch.ndim == 3 else batch.expand(self.n_members, *batch.shape)
+            results = [member(rows, method) for member, rows in zip(self.each, own, strict=True)]
+            if method == "losses":
+                return Losses(*(torch.stack(losses) for losses in zip(*results, strict=True)))
+            return torch.stack(results)
         parameters = {unflat(name): value for name, value in self.stacked.items()}
         buffers = {name: self.get_buffer(flat(name)) for name in self._buffer_names}
         rows_axis = 0 if batch.ndim == 3 else None
@@ -84,6 +93,9 @@ class Ensemble(nn.Module):
         """A copy of one member as a plain objective, on the CPU."""
         if self.n_members == 1:
             return copy.deepcopy(self.only).cpu()
+        if not self._template:
+            own: Objective = copy.deepcopy(self.each[index]).cpu()  # type: ignore[assignment]
+            return own
         state = {unflat(name): value[index] for name, value in self.stacked.items()}
         state |= {name: self.get_buffer(flat(name))[index] for name in self._buffer_names}
         single = copy.deepcopy(self._template[0]).to_empty(device="cpu")

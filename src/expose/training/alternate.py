@@ -1,0 +1,92 @@
+"""The one idea without gradients: assign weights, refit the objective's memory to them, once.
+
+For objectives that remember rows instead of training weights (`MemoryObjective`), such as `Neighbours`.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from expose.exposure import BatchRanking, Exposure, Weights
+from expose.objectives import Losses, MemoryObjective
+from expose.training.ensemble import Ensemble, torch_seed
+from expose.training.loop import TrainingSet, mean_where, mix
+
+MOST_KNOWN, MOST_OUTLIERS = 0.5, 0.25  # of an objective's memory, for rows with a known label and auxiliary outliers
+
+
+@torch.no_grad()
+def alternate(
+    objective: MemoryObjective, data: TrainingSet, exposure: Exposure, contamination: float, seeds: Sequence[int]
+) -> tuple[Ensemble, list[dict[str, Any]]]:
+    """Build one member per seed and fit each; return them with a history of one record.
+
+    Parameters
+    ----------
+    objective : MemoryObjective
+        Unbuilt.
+    data : TrainingSet
+        Rows ``(N, D)``.
+    exposure : Exposure
+    contamination : float
+        Assumed share of anomalies among the unlabelled rows.
+    seeds : sequence of int
+        One per member: which rows it remembers, of more than it can.
+    """
+    started = time.perf_counter()
+    members, fitted = [], []
+    for seed in seeds:
+        member = copy.deepcopy(objective)
+        generator = torch.Generator().manual_seed(mix(seed, 0))
+        with torch_seed(seed):
+            member.build(data.rows.shape[-1])
+        rows, known = choose(data, member.references, generator)
+        member.remember(rows, (known != 1).to(rows.dtype))
+        losses = member.losses(rows)
+        ranking = BatchRanking(contamination, generator)
+        weights = exposure(losses.normal[None], losses.abnormal[None], known[None], ranking)
+        member.refit(weights.keep_normal[0], weights.keep_abnormal[0])
+        members.append(member)
+        fitted.append((losses, Weights(*(weight[0] for weight in weights))))
+    record = summary([losses for losses, _ in fitted], [weights for _, weights in fitted], contamination)
+    return Ensemble(members), [record | {"seconds": time.perf_counter() - started}]
+
+
+def choose(data: TrainingSet, most: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Rows to remember ``(n, D)`` and what is known of them ``(n,)``: known rows and outliers first, then others."""
+    known = torch.full((len(data.rows),), -1) if data.known is None else data.known.long()
+    outliers = data.rows[:0] if data.outliers is None else data.outliers
+    outliers = outliers[draw(torch.arange(len(outliers)), int(MOST_OUTLIERS * most), generator)]
+    labelled = draw(torch.nonzero(known >= 0).flatten(), int(MOST_KNOWN * most), generator)
+    others = draw(torch.nonzero(known < 0).flatten(), most - len(labelled) - len(outliers), generator)
+    place = torch.cat([labelled, others]).sort().values
+    rows = torch.cat([data.rows[place], outliers])
+    return rows, torch.cat([known[place], torch.ones(len(outliers), dtype=torch.long)])
+
+
+def draw(places: Tensor, most: int, generator: torch.Generator) -> Tensor:
+    """At most so many of these row numbers, at random."""
+    return places if len(places) <= most else places[torch.randperm(len(places), generator=generator)[:most]]
+
+
+def summary(losses: Sequence[Losses], weights: Sequence[Weights], contamination: float) -> dict[str, Any]:
+    """The history's only record, like those of the loop, from the losses by which suspects were chosen."""
+    normal, abnormal = (torch.cat(parts) for parts in zip(*losses, strict=True))
+    keep_normal, keep_abnormal = (torch.cat(parts) for parts in zip(*weights, strict=True))
+    return {
+        "epoch": 1,
+        "loss": mean_where(normal, keep_normal),
+        "normal": mean_where(normal, keep_normal),
+        "abnormal": mean_where(abnormal, keep_abnormal),
+        "contamination": float(contamination),
+        "flipped": float((keep_normal < 1).double().mean()),
+        "overlap": None,
+        "member_overlap": None,
+        "outliers": None,
+    }

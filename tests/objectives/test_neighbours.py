@@ -1,0 +1,115 @@
+"""Distances to near and wide neighbours, by hand and by law."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import roc_auc_score
+
+from expose import AnomalyDetector
+from expose.objectives import Neighbours
+from expose.objectives.neighbours import enclosing, knots, nearest, tail
+
+
+def test_nearest_sums_weights_and_leaves_the_row_itself_out():
+    distance = torch.tensor([[[0.0, 1.0, 2.0, 3.0]]])
+    for weight, expected in (([1, 1, 1, 1], 2.0), ([1, 0, 1, 1], 3.0), ([1, 0.5, 1, 1], 3.0), ([0, 1, 1, 1], 2.0)):
+        found = nearest(distance, torch.tensor(weight, dtype=torch.float32), 2)
+        assert found.shape == (1, 1, 1)
+        assert float(found.exp()) == pytest.approx(expected)
+
+
+def test_nearest_takes_the_furthest_row_where_weights_do_not_suffice():
+    assert float(nearest(torch.tensor([[[3.0, 1.0, 2.0]]]), torch.tensor([0.0, 1.0, 1.0]), 5).exp()) == pytest.approx(2)
+
+
+def test_enclosing_is_a_quantile_of_the_distances_to_other_rows():
+    distance = torch.arange(1.0, 11.0).flip(0)[None, None]  # 1 to 10
+    assert enclosing(distance, (0.1, 0.5)).exp().flatten().tolist() == pytest.approx([1.0, 5.0])
+    of_itself = torch.arange(0.0, 10.0)[None, None]  # the row itself, then 1 to 9
+    assert enclosing(of_itself, (0.1, 0.5)).exp().flatten().tolist() == pytest.approx([1.0, 5.0])
+
+
+def test_a_tail_is_minus_the_log_of_the_share_beyond():
+    measured = torch.linspace(0, 10, 1001)[None, :, None]  # uniform, so P(D > d) = 1 - d / 10
+    found = tail(torch.tensor([[[0.0], [5.0], [7.0]]]), knots(measured, torch.ones(1001))).flatten()
+    assert found.tolist() == pytest.approx([0.0, -math.log(0.5), -math.log(0.3)], abs=1e-3)
+    rate = math.log(7 / 3) / 4  # from 0.7 at 3 to 0.3 at 7
+    further = tail(torch.tensor([[[17.0]]]), knots(measured, torch.ones(1001)))
+    assert float(further) == pytest.approx(-math.log(0.3) + 10 * rate, rel=1e-3)
+
+
+def dirty(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Two clouds and, in the training rows, a small dense cluster of anomalies; fresh rows of all three to test."""
+    rng = np.random.default_rng(seed)
+    clouds = rng.normal(size=(1000, 4)) + np.repeat([[0, 0, 0, 0], [6, 0, 6, 0]], 500, axis=0)
+    clusters = 0.1 * rng.normal(size=(120, 4)) + [3, 5, 3, -5]
+    train = np.concatenate([clouds[::2], clusters[:60]])
+    test = np.concatenate([clouds[1::2], clusters[60:]])
+    return train, np.arange(560) >= 500, test, np.arange(560) >= 500
+
+
+def test_refine_finds_a_dense_cluster_that_blind_neighbours_take_for_normal():
+    train, _, test, truth = dirty()
+    near_only = Neighbours(wide=(0.01,))
+    blind = AnomalyDetector(near_only, exposure="blind", random_state=0).fit(train).anomaly_score(test)
+    found = AnomalyDetector("neighbours", random_state=0).fit(train)
+    assert found.exposure_ == "refine"
+    assert roc_auc_score(truth, blind) < 0.2
+    assert roc_auc_score(truth, found.anomaly_score(test)) > 0.99
+
+
+def test_the_estimated_share_is_that_of_the_cluster_and_next_to_nothing_on_clean_rows():
+    train, truth, _, _ = dirty()
+    found = AnomalyDetector("neighbours", random_state=0).fit(train)
+    assert found.contamination_ == pytest.approx(truth.mean(), abs=0.02)
+    assert truth[found.suspects_["row"]].mean() > 0.9
+    clean = AnomalyDetector("neighbours", random_state=0).fit(train[~truth])
+    assert clean.contamination_ < 0.01
+
+
+def test_a_training_row_scores_the_same_as_an_equal_new_row():
+    train, _, _, _ = dirty()
+    found = AnomalyDetector("neighbours", random_state=0).fit(train)
+    np.testing.assert_array_equal(found.training_scores_, found.anomaly_score(train))
+
+
+def test_known_anomalies_draw_the_score_of_rows_like_them_up():
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(400, 3))
+    rows[:8] = 0.1 * rng.normal(size=(8, 3)) + [2.0, 2.0, 0.0]
+    labels = np.where(np.arange(400) < 8, 1, -1)
+    new = 0.1 * rng.normal(size=(50, 3)) + [2.0, 2.0, 0.0]
+    blind = AnomalyDetector("neighbours", contamination=0.0, random_state=0).fit(rows)
+    told = AnomalyDetector("neighbours", contamination=0.02, random_state=0).fit(rows, labels=labels)
+    others = rng.normal(size=(400, 3))
+    rank = [(d.anomaly_score(others)[:, None] < d.anomaly_score(new)).mean() for d in (blind, told)]
+    assert rank[1] > max(0.98, rank[0])
+
+
+def test_of_more_rows_than_it_may_remember_each_member_draws_its_own():
+    train, _, test, truth = dirty()
+    found = AnomalyDetector(Neighbours(references=200), members=3, random_state=0).fit(train)
+    scores = found.member_scores(test)
+    assert scores.shape == (3, 560)
+    assert not np.array_equal(scores[0], scores[1])
+    assert roc_auc_score(truth, found.anomaly_score(test)) > 0.99
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_a_saved_model_scores_to_the_bit(tmp_path, members):
+    train, _, test, _ = dirty()
+    found = AnomalyDetector("neighbours", members=members, random_state=0).fit(train)
+    found.save(tmp_path / "model")
+    np.testing.assert_array_equal(
+        AnomalyDetector.load(tmp_path / "model").anomaly_score(test), found.anomaly_score(test)
+    )
+
+
+def test_equal_rows_and_constant_columns_stay_finite():
+    rows = np.zeros((100, 3))
+    rows[:10, 0] = 1.0
+    found = AnomalyDetector("neighbours", random_state=0).fit(rows)
+    assert np.isfinite(found.training_scores_).all()
+    assert np.isfinite(found.anomaly_score([[5.0, 0.0, 0.0]])).all()
