@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from expose.evaluation import read_results
 from expose.evaluation.summary import latest
+from study_auto import auto_page
 from study_disjoint import disjoint_page
 from study_paper import paper_page
 from study_small import embeddings_page, large_page, sensitivity_page
@@ -42,11 +43,17 @@ def paper(page: Page, rows: pa.Table) -> None:
     paper_page(page, rows, json.loads(PUBLISHED.read_text(encoding="utf-8")))
 
 
+def auto(page: Page, rows: pa.Table) -> None:
+    """Compare with the baselines of the study before."""
+    auto_page(page, rows, latest(read_results(ROOT / "benchmarks" / "results" / "disjoint.parquet")))
+
+
 STUDIES = (
     Study("paper", "paper_tables", "The tables of the paper", paper),
     Study("disjoint", "disjoint", "Contamination that is not tested", disjoint_page),
     Study("sensitivity", "sensitivity", "A wrong assumption", sensitivity_page),
     Study("embeddings", "embeddings", "Image embeddings", embeddings_page),
+    Study("auto", "auto", "The default, told nothing", auto),
     Study("large", "large", "Large sets", large_page),
 )
 

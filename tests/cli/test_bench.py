@@ -106,18 +106,8 @@ def test_our_own_detectors_are_trained(run: Run, out: Path, monkeypatch: pytest.
     from expose.evaluation import contenders
 
     monkeypatch.setitem(contenders.SETTINGS, "brief", lambda *_: {"epochs": 1})
-    given = [
-        "--objective",
-        "ntl",
-        "--settings",
-        "brief",
-        "--exposure",
-        "soft,blind",
-        "--baseline",
-        "none",
-        "--seeds",
-        "3",
-    ]
+    given = ["--objective", "ntl", "--settings", "brief", "--exposure", "soft,blind"]
+    given += ["--baseline", "none", "--seeds", "3"]
     said = facts(run("bench", "far", *given, "--train-rows", "40", "--out", out, "--json"))
     assert {(one["detector"], one["exposure"]) for one in said["contenders"]} == {("ntl", "soft"), ("ntl", "blind")}
     row = read_results(out).to_pylist()[0]

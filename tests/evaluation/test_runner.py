@@ -63,7 +63,7 @@ def test_any_outlier_estimator_and_a_pipeline_take_part(toy, make_toy):
     assert min(table["auroc"].to_pylist()) > 0.5
     rows = table.to_pylist()
     assert {row["dataset"] for row in rows} == {"toy", "other"}
-    assert {row["exposure"] for row in rows} == {"as is", "soft"}
+    assert {row["exposure"] for row in rows} == {"as is", "auto"}
     assert {row["seeds_together"] for row in rows if row["detector"] == "ours"} == {2}
 
 

@@ -1,0 +1,88 @@
+"""The page about the default detector: told nothing, beside baselines that are told the true share."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import pyarrow as pa
+
+from study_text import COMMON, Page, count, percent, table
+
+SHOWN = {"auroc": "AUROC", "f1_oracle": "F1 at the true share of the test set (oracle)"}
+OURS = ("default", "auto")
+Means = dict[tuple[str, str], dict[tuple[str, float], float]]  # contender: set and true ratio: mean over seeds
+
+
+def auto_page(page: Page, rows: pa.Table, disjoint: pa.Table) -> None:
+    """Add everything below the introduction; ``disjoint`` holds the results of the baselines."""
+    ratios = sorted(set(rows["true_ratio"].to_pylist()))
+    seeds = set(rows["seed"].to_pylist())
+    page.add(
+        "`AnomalyDetector()` with nothing set is told no share of anomalies, here or anywhere on this page. The "
+        "baselines and `ntl` (brief settings) stand on [the page before](disjoint.md) and are told the true share: it "
+        "decides how much trimmed baselines drop, and how many suspects `ntl` has. On clean data nothing is trimmed."
+    )
+    for metric, name in SHOWN.items():
+        found = means(rows, metric, seeds) | means(disjoint, metric, seeds)
+        found = {who: values for who, values in found.items() if complete(values, found[OURS], ratios)}
+        sets = [s for s in sorted({s for s, _ in found[OURS]}) if all(has(v, s, ratios) for v in found.values())]
+        page.add(f"## {name}", f"Means in percent over {count(len(sets), 'data set')} that all of these have.")
+        page.add(means_table(found, sets, ratios))
+    page.add(
+        "## Set by set", "AUROC in percent, and the share of anomalies in the training rows as estimated / reached."
+    )
+    page.add(sets_table(rows, seeds, ratios))
+
+
+def means(rows: pa.Table, metric: str, seeds: set[int]) -> Means:
+    """Mean over the seeds of each contender, set and ratio."""
+    values = defaultdict(lambda: defaultdict(list))
+    names = ("detector", "exposure", "dataset", "true_ratio", "seed", metric)
+    for detector, exposure, dataset, ratio, seed, value in zip(*(rows[n].to_pylist() for n in names), strict=True):
+        if seed in seeds and exposure != "trimmed 2x":
+            values[detector, exposure][dataset, ratio].append(100 * value)
+    return {who: {place: float(np.mean(v)) for place, v in places.items()} for who, places in values.items()}
+
+
+def has(values: dict[tuple[str, float], float], dataset: str, ratios: list[float]) -> bool:
+    """Whether there is a result at each ratio; on clean data a trimmed or exposed contender needs none."""
+    return all((dataset, ratio) in values for ratio in ratios if ratio > 0)
+
+
+def complete(values: dict[tuple[str, float], float], ours: dict[tuple[str, float], float], ratios: list[float]) -> bool:
+    """Whether a contender has results on nearly all of our sets."""
+    sets = {dataset for dataset, _ in ours}
+    return sum(has(values, dataset, ratios) for dataset in sets) >= COMMON * len(sets)
+
+
+def means_table(found: Means, sets: list[str], ratios: list[float]) -> str:
+    """Contenders by ratios, best at the second ratio first; the best of each column is bold."""
+    columns = {
+        who: [np.mean([values[s, r] for s in sets]) if all((s, r) in values for s in sets) else np.nan for r in ratios]
+        for who, values in found.items()
+    }
+    best = np.nanmax(list(columns.values()), axis=0)
+    order = sorted(columns, key=lambda who: -columns[who][min(1, len(ratios) - 1)])
+    lines = []
+    for who in order:
+        cells = [
+            "" if np.isnan(v) else f"**{v:.1f}**" if v == b else f"{v:.1f}"
+            for v, b in zip(columns[who], best, strict=True)
+        ]
+        lines.append(["**default, told nothing**" if who == OURS else " ".join(who), *cells])
+    return table(["contender", *map(percent, ratios)], lines)
+
+
+def sets_table(rows: pa.Table, seeds: set[int], ratios: list[float]) -> str:
+    """AUROC of the default, and what it took the share of anomalies for."""
+    found = {name: means(rows, name, seeds)[OURS] for name in ("auroc", "assumed_ratio", "reached_ratio")}
+    lines = []
+    for dataset in sorted({name for name, _ in found["auroc"]}):
+        cells = []
+        for ratio in ratios:
+            place = (dataset, ratio)
+            numbers = [found[name][place] for name in found] if place in found["auroc"] else None
+            cells.append("" if numbers is None else f"{numbers[0]:.1f} ({numbers[1]:.1f} / {numbers[2]:.1f})")
+        lines.append([dataset, *cells])
+    return table(["data set", *map(percent, ratios)], lines)
