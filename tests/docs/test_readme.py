@@ -29,8 +29,8 @@ def test_the_five_lines_suspect_what_was_planted_in_a_file(tmp_path, monkeypatch
     names = {"__name__": "readme"}
     exec(compile(code("README.md"), "README.md", "exec"), names)
     found = set(names["detector"].suspects_.row)
-    assert len(found & set(range(9))) >= 5  # the estimated share is meant to be low
-    assert len(found - set(range(9))) <= 1
+    assert set(range(9)) <= found
+    assert len(found) <= 10
     assert capsys.readouterr().out.replace(" ", "").startswith("[(1,")
 
 

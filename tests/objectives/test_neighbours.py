@@ -8,6 +8,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from expose import AnomalyDetector
+from expose.errors import InputError
 from expose.objectives import Neighbours
 from expose.objectives.neighbours import enclosing, knots, nearest, tail
 
@@ -113,3 +114,9 @@ def test_equal_rows_and_constant_columns_stay_finite():
     found = AnomalyDetector("neighbours", random_state=0).fit(rows)
     assert np.isfinite(found.training_scores_).all()
     assert np.isfinite(found.anomaly_score([[5.0, 0.0, 0.0]])).all()
+
+
+@pytest.mark.parametrize("unused", [{"epochs": 5}, {"scaling": "robust"}, {"learning_rate": 0.1}])
+def test_what_only_networks_have_is_refused(unused):
+    with pytest.raises(InputError, match=f"{next(iter(unused))}: only for objectives that train a network"):
+        AnomalyDetector("neighbours", **unused).fit(np.zeros((10, 2)))
