@@ -28,7 +28,6 @@ from expose.estimators.fitting import (
     Prepared,
     exposure_name,
     exposure_of,
-    final_estimate,
     prepare_sample,
     settle_contamination,
     share_of_all,
@@ -348,7 +347,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         scores = member_scores(self.ensemble_, rows)  # (M, n)
         self._combination = Combination.of(scores)
         self.training_scores_ = self._combination.combine(scores)
-        self.contamination_estimate_ = final_estimate(prepared, self.training_scores_)
+        self.contamination_estimate_ = prepared.estimate
         self.contamination_ = share_of_all(self.contamination_estimate_.value, known)
         self.latent_labels_ = self._latent_labels(rows, known, root)
         self._unlabelled = np.ones(len(rows), dtype=bool) if known is None else known == -1

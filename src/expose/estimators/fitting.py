@@ -165,22 +165,6 @@ def settle_contamination(
     return given_contamination(min(HIGHEST_SHARE, max(0.0, rest)))
 
 
-def final_estimate(prepared: Prepared, scores: NDArray[np.float64]) -> ContaminationEstimate:
-    """The share to report: that assumed in training; of an objective that remembers rows, also what its scores show.
-
-    Such an objective assumes only what is beyond doubt, so that clean rows are kept; its scores show more.
-    """
-    assumed = prepared.estimate
-    if not isinstance(prepared.objective, MemoryObjective) or prepared.detector.contamination != "auto":
-        return assumed
-    unlabelled = scores if prepared.known is None else scores[prepared.known == -1]
-    if len(unlabelled) < 2:
-        return assumed
-    shown = estimate_contamination(unlabelled, "its score")
-    value = max(assumed.value, shown.value)
-    return replace(shown, value=value, low=min(assumed.low, value), high=max(shown.high, value))
-
-
 def share_of_all(share_of_unlabelled: float, known: NDArray[np.int8] | None) -> float:
     """The share of anomalies among all training rows, known anomalies included."""
     if known is None:

@@ -76,11 +76,12 @@ def estimate_contamination(
 
 
 def select_contamination(evidence: NDArray[np.float64]) -> ContaminationEstimate:
-    """Estimate the share of anomalies by selecting rows at a false-discovery rate.
+    """Estimate the share of anomalies as the larger of two counts of rows that lie too far out.
 
-    The p-value of a row is that of an exponential tail fitted to the quantiles from 30 % to 60 %; the rows that the
-    step-up rule of Benjamini and Hochberg (1995) selects at a rate of 0.3 are the estimate. The interval reaches from
-    the share selected at 0.05 to the excess over the mirrored lower tail.
+    One is of the rows that the step-up rule of Benjamini and Hochberg (1995) selects at a false-discovery rate of 0.3;
+    the p-value of a row is that of an exponential tail fitted to the quantiles from 30 % to 60 %. The other is the
+    excess over such a tail that `estimate_contamination` looks for. The interval reaches from the share selected at
+    0.05 to the excess over the mirrored lower tail.
 
     Parameters
     ----------
@@ -94,12 +95,13 @@ def select_contamination(evidence: NDArray[np.float64]) -> ContaminationEstimate
     0.1
     """
     n = len(evidence)
-    low, value = selected_share(evidence, CERTAIN_RATE), selected_share(evidence, SELECTION_RATE)
-    value = min(HIGHEST_SHARE, max(value, 1 / n))
+    low = selected_share(evidence, CERTAIN_RATE)
+    value = max(selected_share(evidence, SELECTION_RATE), exponential_tail_excess(evidence), 1 / n)
+    value = min(HIGHEST_SHARE, value)
     high = min(HIGHEST_SHARE, max(value, mirrored_tail_excess(evidence)))
     method = (
         "estimated: rows so far from all others that a step-up rule with a false-discovery rate of 0.3 selects them, "
-        "against an exponential tail fitted to the middle of the distances"
+        "or the excess, against an exponential tail fitted to the middle of the distances"
     )
     return ContaminationEstimate(value, min(low, value), high, method)
 

@@ -1,25 +1,28 @@
-"""Near and wide neighbours: distances to remembered training rows, at two scales, under the same exposure rules.
+"""Near, linked and wide neighbours: distances to remembered training rows, at three scales, under the exposure rules.
 
 Nearest neighbours are hard to beat on clean rows and the first to fail on dirty ones: anomalies that form a small
-cluster of their own are each other's neighbours. The distance to a far neighbour, the one that a tenth of all rows
-are nearer than, still finds that cluster, but it is blind to what is odd only locally. This objective has both:
+cluster of their own are each other's neighbours. Two larger scales still find that cluster: the distance at which it
+is linked to many other rows, across the gap around it, and the distance to a far neighbour, the one that a tenth of
+all rows are nearer than, where there is no gap. Both are blind to some of what is odd only locally. So it has all:
 
     near(x) = mean over the views of  tail(log distance at which the rows kept as normal number `near`)
+    linked(x) = mean over the views of  tail(log distance at which the cluster of x holds the share `linked` of rows)
     wide(x) = log mean exp over the views and shares of  tail(log distance within which that share of all rows lies)
-    normal(x) = max(near(x), wide(x)),    abnormal(x) = - normal(x)
+    normal(x) = max(near(x), linked(x), wide(x)),    abnormal(x) = - normal(x)
 
 A view is one scaling of the columns. tail(d) = -log P(D > d) for D the same distance of the remembered rows, by their
 deciles, and exponential beyond the 70 % quantile, which 30 % of anomalies leave nearly in place. So all scales speak
-of the same thing, how rare a distance is, and are combined as p-values are: near by their product (Fisher, 1932), wide
-by their harmonic mean (Wilson, PNAS 2019), which one small p-value suffices for. Suspects are first chosen by wide
-alone, over all rows; then the exposure's weights say who counts as a neighbour in near. No gradient is involved: one
-assignment, one refit.
+of the same thing, how rare a distance is, and are combined as p-values are: near and linked by their product (Fisher,
+1932), wide by their harmonic mean (Wilson, PNAS 2019), which one small p-value suffices for. Suspects are first chosen
+by linked and wide, over all rows; then the exposure's weights say who counts as a neighbour in near. No gradient is
+involved: one assignment, one refit.
 
 Rows that are known or taken as anomalies (weight as abnormal) pull the other way: near then measures
 ``log d_normal - log d_abnormal / 2``, the two-sided score of which docs/notes.md tells.
 
 Sources: k-th neighbour distances, Ramaswamy et al., "Efficient Algorithms for Mining Outliers from Large Data Sets",
-SIGMOD 2000; refinement, Yoon et al., "Self-supervise, Refine, Repeat", TMLR 2022; the combination is ours.
+SIGMOD 2000; linkage by mutual reachability, see `linking`; refinement, Yoon et al., "Self-supervise, Refine, Repeat",
+TMLR 2022; the combination is ours.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ import torch
 from torch import Tensor
 
 from expose.objectives.base import Losses, MemoryObjective, register
+from expose.objectives.linking import joining_heights
 
 SURVIVAL = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # shares of rows beyond the knots of a tail
 FIRST, LAST = 3, 7  # places of 0.7 and 0.3 among them, between which the slope of the exponential is measured
@@ -45,7 +49,7 @@ WEIGHTS = ("present", "keep_normal", "keep_abnormal")
 
 @register("neighbours")
 class Neighbours(MemoryObjective):
-    """Distances to near and to wide neighbours among remembered training rows.
+    """Distances to near, to linked and to wide neighbours among remembered training rows.
 
     Parameters
     ----------
@@ -56,6 +60,8 @@ class Neighbours(MemoryObjective):
     wide : sequence of float, default=(0.1, 0.2, 0.3)
         Shares of all remembered rows that wide neighbours enclose. A cluster of anomalies that is larger than the
         largest is not found.
+    linked : float, default=0.4
+        A cluster of at least this share of all remembered rows is taken as normal, whatever gap is around it.
     """
 
     scalings = ("quantile", "standard", "none")
@@ -66,14 +72,19 @@ class Neighbours(MemoryObjective):
     keep_normal: Tensor
     keep_abnormal: Tensor
     refined: Tensor
+    height: Tensor
     near_tail: Tensor
+    linked_tail: Tensor
     wide_tail: Tensor
 
-    def __init__(self, references: int = 2048, near: int = 5, wide: Sequence[float] = (0.1, 0.2, 0.3)) -> None:
+    def __init__(
+        self, references: int = 2048, near: int = 5, wide: Sequence[float] = (0.1, 0.2, 0.3), linked: float = 0.4
+    ) -> None:
         super().__init__()
         self.references = references
         self.near = near
         self.wide = wide
+        self.linked = linked
 
     def build(self, n_features: int) -> None:
         """Note the width; ``n_features`` counts every column once per view, side by side."""
@@ -84,28 +95,33 @@ class Neighbours(MemoryObjective):
         for name in WEIGHTS:
             self.register_buffer(name, torch.zeros(0))  # (R,)
         self.register_buffer("refined", torch.zeros(()))
+        self.register_buffer("height", torch.zeros(views, 0))  # (V, R)
         self.register_buffer("near_tail", torch.zeros(views, 1, len(SURVIVAL)))
+        self.register_buffer("linked_tail", torch.zeros(views, 1, len(SURVIVAL)))
         self.register_buffer("wide_tail", torch.zeros(views, len(self.wide), len(SURVIVAL)))
 
     @torch.no_grad()
     def prepare(self, rows: Tensor) -> None:
-        """Remember rows ``(n, D * V)``, drawn at random where they are too many, and measure their wide distances."""
+        """Remember rows ``(n, D * V)``, drawn at random where they are too many, and measure their distances."""
         if len(rows) > self.references:
             rows = rows[torch.randperm(len(rows))[: self.references].sort().values]
         self.remember(rows, torch.ones(len(rows)))
 
     @torch.no_grad()
     def remember(self, rows: Tensor, present: Tensor) -> Tensor:
-        """Remember rows, measure their wide distances, and return the largest of each row's, in robust units."""
+        """Remember rows, measure their linked and wide distances, and return how rare the wide ones are.
+
+        They tell how many are anomalous: a gap, which linked distances see, is no proof (docs/notes.md).
+        """
         self.rows = torch.nn.Parameter(rows.clone(), requires_grad=False)
         self.present = present.to(rows.dtype)
         self.keep_normal, self.keep_abnormal = self.present.clone(), torch.zeros_like(self.present)
         self.refined.zero_()
-        wide = self.measure(rows)[1]  # (V, R, S)
+        self.height = self.heights()
+        _, linked, wide = self.measure(rows)  # (V, R, 1), (V, R, S)
+        self.linked_tail.copy_(knots(linked, present))
         self.wide_tail.copy_(knots(wide, present))
-        centred = wide - wide.median(dim=1, keepdim=True).values
-        unit = centred.abs().median(dim=1, keepdim=True).values.clamp(min=TINY)
-        return (centred / unit).amax(dim=(0, 2))
+        return self.rarest(wide)
 
     @torch.no_grad()
     def refit(self, keep_normal: Tensor, keep_abnormal: Tensor) -> None:
@@ -117,26 +133,52 @@ class Neighbours(MemoryObjective):
 
     def losses(self, batch: Tensor) -> Losses:
         """How rare the distances of each row are, and the negative of it."""
-        near, wide = self.measure(batch)  # (V, B, 1), (V, B, S)
+        near, linked, wide = self.measure(batch)  # (V, B, 1), (V, B, 1), (V, B, S)
         near = tail(near, self.near_tail).mean(dim=(0, 2)) * self.refined  # (B,)
-        rare = tail(wide, self.wide_tail)  # (V, B, S)
-        wide = torch.logsumexp(rare, dim=(0, 2)) - math.log(rare.shape[0] * rare.shape[2])  # (B,)
-        normal = torch.maximum(near, wide)
+        linked = tail(linked, self.linked_tail).mean(dim=(0, 2))  # (B,)
+        normal = torch.maximum(near, torch.maximum(linked, self.rarest(wide)))
         return Losses(normal, -normal)
 
-    def measure(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """The near and wide log distances of rows in each view, ``(V, B, 1)`` and ``(V, B, S)``."""
-        parts = [self.measure_few(part) for part in torch.split(batch, ROWS_AT_ONCE)]
-        return torch.cat([near for near, _ in parts], dim=1), torch.cat([wide for _, wide in parts], dim=1)
+    def rarest(self, wide: Tensor) -> Tensor:
+        """Wide distances of all views and shares as one: ``(V, B, S) -> (B,)``."""
+        rare = tail(wide, self.wide_tail)  # (V, B, S)
+        return torch.logsumexp(rare, dim=(0, 2)) - math.log(rare.shape[0] * rare.shape[2])
 
-    def measure_few(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+    def measure(self, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Near, linked and wide log distances of rows in each view: ``(V, B, 1)``, ``(V, B, 1)``, ``(V, B, S)``."""
+        parts = [self.measure_few(part) for part in torch.split(batch, ROWS_AT_ONCE)]
+        near, linked, wide = (torch.cat(scale, dim=1) for scale in zip(*parts, strict=True))
+        return near, linked, wide
+
+    def measure_few(self, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The same of so few rows that their distances fit the memory."""
-        exact = "donot_use_mm_for_euclid_dist"  # a row is at distance 0 of itself, and of nothing else
-        distance = torch.cdist(self.views(batch.to(self.rows.dtype)), self.views(self.rows), compute_mode=exact)
+        distance = self.distances(batch)  # (V, B, R)
         near = nearest(distance, self.keep_normal, self.near)
         if bool(self.keep_abnormal.any()):
             near = near - PULL * nearest(distance, self.keep_abnormal, ABNORMAL_NEIGHBOURS)
-        return near, enclosing(distance[..., self.present > 0], self.wide)
+        core = nearest(distance, self.present, self.near)
+        linked = torch.maximum(distance, self.height[:, None]).amin(dim=-1, keepdim=True)  # (V, B, 1)
+        linked = torch.maximum(torch.log(linked + TINY), core)
+        return near, linked, enclosing(distance[..., self.present > 0], self.wide)
+
+    def heights(self) -> Tensor:
+        """At which distance the cluster of each remembered row holds enough others: ``(V, R)``, infinite where absent.
+
+        A row that is reached from a remembered one joins its cluster: no link of that one is shorter than its height.
+        """
+        there = torch.nonzero(self.present > 0).flatten()
+        height = self.rows.new_full((len(self.scalings), len(self.rows)), torch.inf)
+        distances = self.distances(self.rows[there])[..., there]
+        cores = nearest(distances, self.present[there], self.near)[..., 0].exp()
+        for view, (distance, core) in enumerate(zip(distances.double().cpu(), cores.double().cpu(), strict=True)):
+            found = joining_heights(distance.numpy(), core.numpy(), self.linked)
+            height[view, there] = torch.from_numpy(found).to(height)
+        return height
+
+    def distances(self, batch: Tensor) -> Tensor:
+        """Of rows to all remembered ones in each view: ``(V, B, R)``."""
+        exact = "donot_use_mm_for_euclid_dist"  # a row is at distance 0 of itself, and of nothing else
+        return torch.cdist(self.views(batch.to(self.rows.dtype)), self.views(self.rows), compute_mode=exact)
 
     def views(self, rows: Tensor) -> Tensor:
         """Take the scalings apart: ``(n, D * V) -> (V, n, D)``."""
@@ -147,6 +189,7 @@ class Neighbours(MemoryObjective):
         self.rows = torch.nn.Parameter(torch.empty_like(state_dict[f"{prefix}rows"]), requires_grad=False)
         for name in WEIGHTS:
             setattr(self, name, torch.empty_like(state_dict[f"{prefix}{name}"]))
+        self.height = torch.empty_like(state_dict[f"{prefix}height"])
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
