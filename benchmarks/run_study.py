@@ -74,7 +74,7 @@ def auto(common: dict[str, Any]) -> None:
     who = {"default": AnomalyDetector(device="cpu")}
     tables, settings = [*TABLES, *EXTRA_TABLES], HONEST | {"assumed_ratios": ["auto"]}
     bench(tables, who, true_ratios=[0.0, 0.1, 0.2, 0.3], **settings, **common)  # what the page compares comes first
-    bench(tables, who, true_ratios=RATIOS, **(settings | {"seeds": PAPER_SEEDS}), **common)
+    bench(tables, who, true_ratios=RATIOS, **(settings | {"seeds": range(5)}), **common)
 
 
 def ablation(common: dict[str, Any]) -> None:

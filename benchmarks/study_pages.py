@@ -21,7 +21,7 @@ from expose.evaluation.summary import latest
 from study_auto import auto_page
 from study_disjoint import disjoint_page
 from study_paper import paper_page
-from study_small import embeddings_page, large_page, sensitivity_page
+from study_small import ablation_page, embeddings_page, large_page, sensitivity_page
 from study_text import Page, intro
 
 ROOT = Path(__file__).parent.parent
@@ -55,6 +55,7 @@ STUDIES = (
     Study("embeddings", "embeddings", "Image embeddings", embeddings_page),
     Study("auto", "auto", "The default, told nothing", auto),
     Study("large", "large", "Large sets", large_page),
+    Study("ablation", "ablation", "One setting of NTL at a time", ablation_page),
 )
 
 

@@ -1,4 +1,4 @@
-"""The pages about a wrong assumption, about image embeddings and about large sets."""
+"""The pages about a wrong assumption, image embeddings, large sets and single settings of NTL."""
 
 from __future__ import annotations
 
@@ -113,8 +113,8 @@ def large_page(page: Page, rows: pa.Table) -> None:
     """Sets run whole: time and memory."""
     page.add(
         "Seconds are those of one seed: the time of all that were trained together, divided by their number. Memory is "
-        "the most that the process had held until then; each run had a process of its own, which read the whole set. The "
-        "default is told no share of anomalies, the others the true one."
+        "the most that the process had held until then; each run had a process of its own, which read the whole set. "
+        "The default is told no share of anomalies, the others the true one."
     )
     columns = ("dataset", "n_train", "n_test", "n_features")
     shapes = {name: shape for name, *shape in zip(*(rows[column].to_pylist() for column in columns), strict=True)}
@@ -163,3 +163,19 @@ def large_table(here: dict[str, dict[tuple[str, Who], CellMean]], name: str) -> 
         rows.append([text, *line, f"{got['peak_mib'].mean:,.0f}", str(got["auroc"].n_seeds)])
     header = ["contender", "AUROC", "average precision", "fit, s", "score, s", "memory, MiB", "seeds"]
     return table(header, rows)
+
+
+def ablation_page(page: Page, rows: pa.Table) -> None:
+    """One setting changed at a time."""
+    for metric in ("auroc", "f1_oracle"):
+        found = cells(rows, metric)
+        sets = sorted({cell.dataset for cell in found})
+        by_name: dict[str, dict[str, float]] = {}
+        for cell in found:
+            by_name.setdefault(cell.who.detector, {})[cell.dataset] = 100 * cell.mean
+        means = {name: np.mean([values[one] for one in sets]) for name, values in by_name.items()}
+        lines = [
+            [name, f"{means[name]:.1f}", *(f"{by_name[name][one]:.1f}" for one in sets)]
+            for name in sorted(means, key=lambda name: -means[name])
+        ]
+        page.add(f"## {METRICS[metric][0]}", table(["setting", "mean", *sets], lines))
