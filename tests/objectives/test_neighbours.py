@@ -1,4 +1,4 @@
-"""Distances to near and wide neighbours, by hand and by law."""
+"""Distances to near, linked and wide neighbours, by hand and by law."""
 
 import math
 
@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from expose import AnomalyDetector
 from expose.errors import InputError
 from expose.objectives import Neighbours
+from expose.objectives.linking import joining_heights
 from expose.objectives.neighbours import enclosing, knots, nearest, tail
 
 
@@ -41,6 +42,39 @@ def test_a_tail_is_minus_the_log_of_the_share_beyond():
     assert float(further) == pytest.approx(-math.log(0.3) + 10 * rate, rel=1e-3)
 
 
+def test_a_cluster_is_joined_at_the_distance_at_which_it_holds_enough():
+    line = np.array([0.0, 1.0, 2.0, 4.0, 10.0, 11.0])
+    distance = np.abs(line[:, None] - line)
+    assert joining_heights(distance, np.zeros(6), 1 / 3).tolist() == [1, 1, 1, 2, 1, 1]
+    assert joining_heights(distance, np.zeros(6), 0.5).tolist() == [1, 1, 1, 2, 6, 6]
+    assert joining_heights(distance, np.zeros(6), 1.0).tolist() == [6, 6, 6, 6, 6, 6]
+    assert joining_heights(distance, np.array([0, 0, 0, 0, 7.0, 0]), 0.5).tolist() == [1, 1, 1, 2, 7, 7]
+
+
+def test_lone_rows_across_the_gap_hardly_link_a_cluster():
+    rng = np.random.default_rng(0)
+    place = np.concatenate([rng.uniform(0, 10, 90), 20 + 0.1 * rng.normal(size=10), [12.0, 14.0, 16.0, 18.0]])
+    distance = np.abs(place[:, None] - place)
+    core = np.sort(distance, axis=1)[:, 5]
+    assert joining_heights(distance, np.zeros(104), 0.4)[95] < 2.5
+    assert joining_heights(distance, core, 0.4)[95] > 3.5
+
+
+def beside_a_line(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Rows on a diagonal, and a small dense cluster beside its middle, nearer to many of them than the ends are."""
+    rng = np.random.default_rng(seed)
+    line = rng.uniform(-50, 50, 950)[:, None] + 0.3 * rng.normal(size=(950, 2))
+    return np.concatenate([line, 0.1 * rng.normal(size=(50, 2)) + [4.0, -4.0]]), np.arange(1000) >= 950
+
+
+def test_a_cluster_beside_the_middle_is_found_by_the_gap_around_it():
+    rows, truth = beside_a_line()
+    unlinked = AnomalyDetector(Neighbours(linked=0.02), random_state=0).fit(rows)
+    found = AnomalyDetector("neighbours", random_state=0).fit(rows)
+    assert roc_auc_score(truth, unlinked.training_scores_) < 0.8
+    assert roc_auc_score(truth, found.training_scores_) > 0.95
+
+
 def dirty(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Two clouds and, in the training rows, a small dense cluster of anomalies; fresh rows of all three to test."""
     rng = np.random.default_rng(seed)
@@ -53,7 +87,7 @@ def dirty(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray
 
 def test_refine_finds_a_dense_cluster_that_blind_neighbours_take_for_normal():
     train, _, test, truth = dirty()
-    near_only = Neighbours(wide=(0.01,))
+    near_only = Neighbours(wide=(0.01,), linked=0.02)
     blind = AnomalyDetector(near_only, exposure="blind", random_state=0).fit(train).anomaly_score(test)
     found = AnomalyDetector("neighbours", random_state=0).fit(train)
     assert found.exposure_ == "refine"
