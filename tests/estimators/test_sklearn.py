@@ -24,6 +24,7 @@ def quick(objective: str, exposure: str) -> AnomalyDetector:
 
 
 DETECTORS = [quick(objective, exposure) for objective in sorted(OBJECTIVES) for exposure in sorted(EXPOSURES)]
+DETECTORS += [AnomalyDetector(threshold=rule, calibration=2) for rule in ("mixture", "tail", "conformal:0.2")]
 
 
 @parametrize_with_checks(DETECTORS)

@@ -31,7 +31,7 @@ class Tail:
     Examples
     --------
     >>> scores = np.random.default_rng(0).exponential(size=10_000)
-    >>> abs(Tail(rate=0.001).fit(scores).threshold_ - np.log(1000)) < 0.5
+    >>> bool(abs(Tail(rate=0.001).fit(scores).threshold_ - np.log(1000)) < 0.5)
     True
     """
 
