@@ -12,7 +12,7 @@ from expose.errors import InputError, InterruptedWarning
 from expose.estimators import calibration
 
 QUICK = {"neighbours": {}, "autoencoder": {"epochs": 4}}
-RULES = (None, 0.1, "mixture", "tail", "tail:0.002", "conformal", "conformal:0.02")
+RULES = (None, 0.1, "mixture", "tail", "tail:0.02", "conformal", "conformal:0.02")
 
 
 def rows(seed, n=400, anomalies=20):
