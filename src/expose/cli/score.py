@@ -103,7 +103,8 @@ def score_file(
         else:
             scored, cutoff = stack.enter_context(selected(scored, fdr))
             verdict |= {"fdr": fdr, "p_value_cutoff": cutoff}
-            rule = f"with p-values up to {cutoff:.4g}; Benjamini-Hochberg, false discoveries at most {percent(fdr)}"
+            reach = f"with p-values up to {cutoff:.4g}" if cutoff else "as no p-value is small enough"
+            rule = f"{reach}; Benjamini-Hochberg, false discoveries at most {percent(fdr)}"
         for table in scored:
             sink.write(table)
             tally.add(table)
