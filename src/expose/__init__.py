@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from expose.decide import select
     from expose.estimators import AnomalyDetector, fit_together
     from expose.objectives import Losses, Objective, register
 
@@ -20,9 +21,10 @@ _HOMES = {
     "Objective": "expose.objectives",
     "fit_together": "expose.estimators",
     "register": "expose.objectives",
+    "select": "expose.decide",
 }
 
-__all__ = ["AnomalyDetector", "Losses", "Objective", "__version__", "fit_together", "register"]
+__all__ = ["AnomalyDetector", "Losses", "Objective", "__version__", "fit_together", "register", "select"]
 
 
 def __getattr__(name: str) -> Any:

@@ -100,6 +100,7 @@ OPTIONS = {
     "--exposure": ("exposure", "hard", "hard"),
     "--contamination": ("contamination", "0.07", 0.07),
     "--threshold": ("threshold", "0.2", 0.2),
+    "--calibration": ("calibration", "4", 4),
     "--members": ("members", "3", 3),
     "--epochs": ("epochs", "7", 7),
     "--batch-size": ("batch_size", "32", 32),

@@ -24,10 +24,20 @@ def quick(objective: str, exposure: str) -> AnomalyDetector:
 
 
 DETECTORS = [quick(objective, exposure) for objective in sorted(OBJECTIVES) for exposure in sorted(EXPOSURES)]
+DETECTORS += [AnomalyDetector(calibration=2)]
+RULES = [AnomalyDetector(threshold=rule, calibration=2) for rule in ("mixture", "tail", "conformal:0.2")]
+OTHER_SHARE = dict.fromkeys(
+    ("check_outliers_train", "check_outliers_fit_predict"), "asks for the share of contamination, which the rule is not"
+)
 
 
 @parametrize_with_checks(DETECTORS)
 def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(RULES, expected_failed_checks=lambda _: OTHER_SHARE)
+def test_scikit_learn_checks_of_named_thresholds(estimator, check):
     check(estimator)
 
 

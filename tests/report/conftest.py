@@ -79,6 +79,9 @@ class FakeDetector:
     def threshold_score(self) -> float:
         return float(np.quantile(self.training_scores_, 0.98))
 
+    calibration_scores_ = None
+    threshold_rule_ = "share: 0.02 of the training rows"
+
     def disagreement(self, X: Any) -> np.ndarray:
         return np.full(as_table(X).n_rows, 0.125)
 

@@ -44,10 +44,11 @@ SCORE_EXAMPLES = """\b
 Examples:
   expose score model/ new.csv --out scores.parquet
   expose score model/ 'logs/*.parquet' --threshold 0.001 --out scores.csv.gz
+  expose score model/ new.csv --fdr 0.1 --out scores.csv
   cat new.csv | expose score model/ - --out - | head
 
 The scores file keeps the order of the rows: id columns, then anomaly_score (higher = more anomalous)
-and is_anomaly.
+and is_anomaly; p_value too, if the model was fitted with --calibration.
 """
 
 REPORT_EXAMPLES = """\b

@@ -13,6 +13,7 @@ import typer
 from expose.cli import options as opt
 from expose.cli.session import Session
 from expose.cli.text import aligned, count, indented, percent
+from expose.errors import InputError
 
 if TYPE_CHECKING:
     from expose.estimators.detector import AnomalyDetector
@@ -32,6 +33,7 @@ def fit(
     exposure: opt.Exposure = "auto",
     contamination: opt.Contamination = "auto",
     threshold: opt.Threshold = None,
+    calibration: opt.Calibration = None,
     members: opt.Members = 1,
     scaling: opt.Scaling = "quantile",
     outliers: opt.Outliers = None,
@@ -67,7 +69,8 @@ def fit(
             objective,
             exposure=exposure,
             contamination="auto" if contamination == "auto" else float(contamination),
-            threshold=threshold,
+            threshold=opt.number_or_name(threshold),
+            calibration=calibration,
             members=members,
             epochs=epochs,
             batch_size=batch_size,
@@ -87,6 +90,7 @@ def fit(
             verbose=session.verbose,
         )
         check_parameters(detector.get_params(deep=False))
+        check_calibrated(detector)
         roles, names = read_training(data, id_columns, ignore, label, encoding)
         extra = outlier_features(outliers, roles.features, names, encoding) if outliers else None
         train(session, detector, roles, out, {**names, "encoding": encoding, "command": command_line()}, extra)
@@ -112,6 +116,13 @@ def train(
     session.say(f"                {shlex.join(['expose', 'report', str(out), 'DATA'])}")
 
 
+def check_calibrated(detector: AnomalyDetector) -> None:
+    """Refuse a threshold on p-values without calibration before training, not after."""
+    name = str(detector.threshold).partition(":")[0]
+    if name == "conformal" and detector.calibration is None:
+        raise InputError("--threshold conformal compares with rows that were not trained on; add --calibration 5.")
+
+
 def checkpoint_beside(model: Path) -> Path:
     """Return the file that keeps unfinished training: beside the model folder, removed when it is done."""
     place = model.resolve()
@@ -134,6 +145,8 @@ def summary(detector: AnomalyDetector, roles: Roles) -> dict[str, Any]:
         "contamination_high": estimate.high,
         "contamination_method": estimate.method,
         "threshold": detector.threshold_score(),
+        "threshold_rule": detector.threshold_rule_,
+        "calibration_rows": 0 if detector.calibration_scores_ is None else len(detector.calibration_scores_),
         "flagged": int((detector.training_scores_ > detector.threshold_score()).sum()),
         "suspects": suspects(detector, roles, SHOWN),
     }
@@ -162,6 +175,8 @@ def _describe(detector: AnomalyDetector, facts: dict[str, Any], seconds: float) 
         f"Contamination   {percent(facts['contamination'])} ({span})",
         *indented(facts["contamination_method"], 16),
         f"Threshold       {facts['threshold']:.4g}: {facts['flagged']:,} of {rows} score above it",
+        *indented(facts["threshold_rule"], 16),
+        *([f"P-values        by {count(facts['calibration_rows'], 'row')}"] if facts["calibration_rows"] else []),
         *(["Top suspects    (row 0 is the first row of data)"] if facts["suspects"] else ["Top suspects    none"]),
         *aligned(facts["suspects"]),
     ]

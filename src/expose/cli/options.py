@@ -49,6 +49,31 @@ def _share_or_auto(value: str) -> str:
     return value
 
 
+def _share_or_rule(value: str | None) -> str | None:
+    if value is not None:
+        from expose.decide import check_threshold
+
+        try:
+            check_threshold(number_or_name(value))
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+    return value
+
+
+def number_or_name(value: str | None) -> float | str | None:
+    """Return a threshold as the detector takes it.
+
+    Examples
+    --------
+    >>> number_or_name("0.01"), number_or_name("tail:0.001"), number_or_name(None)
+    (0.01, 'tail:0.001', None)
+    """
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return value
+
+
 def column_names(values: Sequence[str] | None, known: Sequence[str]) -> list[str]:
     """Return column names from repeated options and comma lists.
 
@@ -134,11 +159,29 @@ Contamination = Annotated[
     ),
 ]
 Threshold = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE|RULE",
+        help="Flag what scores above this share of the training rows; or mixture, tail:RATE, conformal:LEVEL. "
+        "(default: the contamination)",
+        callback=_share_or_rule,
+    ),
+]
+Calibration = Annotated[
+    int | None,
+    typer.Option(
+        metavar="FOLDS",
+        min=2,
+        help="Train so many further models, each without one fold of the rows, for p-values. (default: none)",
+    ),
+]
+Fdr = Annotated[
     float | None,
     typer.Option(
-        min=0,
-        max=0.999999,
-        help="Flag what scores above this share of the training rows. (default: the contamination)",
+        "--fdr",
+        metavar="RATE",
+        help="Flag by p-values instead of a threshold: of the flagged rows, at most this share are false on average "
+        "(Benjamini-Hochberg). Needs a calibrated model.",
     ),
 ]
 Members = Annotated[

@@ -27,6 +27,7 @@ def report(
     top: Annotated[int, typer.Option(min=1, help="How many suspects to show.")] = 20,
     title: Annotated[str | None, typer.Option(help="Heading of the page. (default: the data's name)")] = None,
     threshold: opt.Threshold = None,
+    fdr: opt.Fdr = None,
     id_columns: opt.Id = None,
     encoding: opt.NewEncoding = None,
     device: opt.Device = "auto",
@@ -40,6 +41,7 @@ def report(
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
         from expose.cli.fit import command_line
+        from expose.cli.score import choose_rule
         from expose.cli.tables import check_output, roles_of, sources
         from expose.estimators.detector import AnomalyDetector
         from expose.inputs.files import read
@@ -48,12 +50,11 @@ def report(
         if out.exists() and not out.is_file():
             raise InputError(f"--out {out} is a device or a pipe; a page needs a file of its own.")
         detector = AnomalyDetector.load(model, device=device)
-        if threshold is not None:
-            detector.set_params(threshold=threshold)
+        choose_rule(detector, threshold, fdr)
         names = roles_of(detector, id_columns)
         encoding = encoding or names.get("encoding", "utf-8")
         table = read(sources(data), encoding=encoding, text=detector.encoder_.text_columns)
-        write_page(out, detector, table, names, command_line(), title or f"Suspects in {Path(data[0]).name}", top)
+        write_page(out, detector, table, names, command_line(), title or f"Suspects in {Path(data[0]).name}", top, fdr)
         session.result(report=str(out), rows=table.num_rows)
         session.say(f"Report          {out} ({count(table.num_rows, 'row')}); open it in a browser")
 
@@ -66,6 +67,7 @@ def write_page(
     command: str,
     title: str,
     top: int = 20,
+    fdr: float | None = None,
 ) -> None:
     """Write the page about the rows of a table."""
     from expose.cli.tables import read_again
@@ -81,4 +83,5 @@ def write_page(
         title=title,
         command=command,
         top=top,
+        fdr=fdr,
     )

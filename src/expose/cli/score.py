@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,13 +17,20 @@ import typer
 from expose.cli import options as opt
 from expose.cli.session import Session
 from expose.cli.text import aligned, count, percent
+from expose.errors import DataWarning, InputError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from expose.estimators.detector import AnomalyDetector
 
 SHOWN = 5
+TRAINED_ON = (
+    "These look like the rows that the model was trained on. Their p-values are no evidence: they compare rows with "
+    "themselves. Use p-values for rows that the model has not seen."
+)
 
 
 def score(
@@ -28,6 +41,7 @@ def score(
         typer.Option("--out", "-o", metavar="FILE", help="Scores file: .parquet, .csv, .csv.gz, or - for stdout."),
     ],
     threshold: opt.Threshold = None,
+    fdr: opt.Fdr = None,
     id_columns: opt.Id = None,
     encoding: opt.NewEncoding = None,
     device: opt.Device = "auto",
@@ -46,10 +60,24 @@ def score(
         if out != "-":
             check_output(Path(out), data)
         detector = AnomalyDetector.load(model, device=device)
-        if threshold is not None:
-            detector.set_params(threshold=threshold)
+        choose_rule(detector, threshold, fdr)
         names = roles_of(detector, id_columns)
-        score_file(session, detector, data, out, names, encoding or names.get("encoding", "utf-8"))
+        score_file(session, detector, data, out, names, encoding or names.get("encoding", "utf-8"), fdr)
+
+
+def choose_rule(detector: AnomalyDetector, threshold: str | None, fdr: float | None) -> None:
+    """Let the one rule that was asked for decide, or refuse it before any work is done."""
+    if fdr is not None and threshold is not None:
+        raise InputError("--fdr and --threshold are two ways to decide; give one of them.")
+    if fdr is not None:
+        from expose.decide import check_rate, needs_calibration
+
+        check_rate("--fdr", fdr)
+        needs_calibration(detector.calibration_scores_)
+        return
+    if threshold is not None:
+        detector.set_params(threshold=opt.number_or_name(threshold))
+    detector.threshold_score()
 
 
 def score_file(
@@ -59,44 +87,92 @@ def score_file(
     out: str,
     names: dict[str, Any],
     encoding: str,
+    fdr: float | None = None,
 ) -> None:
     """Score, write and tell."""
     from expose.cli.tables import batches
     from expose.inputs.files import writer
 
     start, tally = time.perf_counter(), Tally(SHOWN)
-    with writer(out) as sink:
-        for table in batches(data, encoding, detector.encoder_.text_columns):
-            scored = score_table(detector, table, names)
-            sink.write(scored)
-            tally.add(scored)
+    tables = batches(data, encoding, detector.encoder_.text_columns)
+    scored: Iterator[pa.Table] = (score_table(detector, table, names) for table in tables)
+    with writer(out) as sink, ExitStack() as stack:
+        verdict: dict[str, Any] = {"threshold": None if fdr else detector.threshold_score()}
+        if fdr is None:
+            rule = f"above {verdict['threshold']:.4g}; {detector.threshold_rule_}"
+        else:
+            scored, cutoff = stack.enter_context(selected(scored, fdr))
+            verdict |= {"fdr": fdr, "p_value_cutoff": cutoff}
+            reach = f"with p-values up to {cutoff:.4g}" if cutoff else "as no p-value is small enough"
+            rule = f"{reach}; Benjamini-Hochberg, false discoveries at most {percent(fdr)}"
+        for table in scored:
+            sink.write(table)
+            tally.add(table)
     seconds = time.perf_counter() - start
     session.result(
         rows=tally.rows,
         flagged=tally.flagged,
-        threshold=detector.threshold_score(),
+        **verdict,
+        threshold_rule=detector.threshold_rule_ if fdr is None else "Benjamini-Hochberg",
         top=tally.top,
         out=out,
         seconds=round(seconds, 3),
     )
     share = percent(tally.flagged / tally.rows) if tally.rows else "0 %"
     session.say(f"Scored          {count(tally.rows, 'row')} in {seconds:.1f} s")
-    session.say(f"Flagged         {tally.flagged:,} ({share}) above {detector.threshold_score():.4g}")
+    session.say(f"Flagged         {tally.flagged:,} ({share}) {rule}")
+    if detector.calibration_scores_ is not None and tally.is_of(detector.training_scores_):
+        warnings.warn(TRAINED_ON, DataWarning, stacklevel=2)
     session.say("\n".join(["Highest         (row 0 is the first row of data)", *aligned(tally.top)]))
     if out != "-":
         session.say(f"Scores          {out}")
 
 
 def score_table(detector: AnomalyDetector, table: pa.Table, names: dict[str, Any]) -> pa.Table:
-    """Return the id columns of a table, then ``anomaly_score`` and ``is_anomaly``."""
+    """Return the id columns of a table, then ``anomaly_score``, ``is_anomaly`` and, if calibrated, ``p_value``."""
     import pyarrow as pa
 
     from expose.cli.tables import read_again
+    from expose.decide import conformal_p_values
 
     roles = read_again(table, names)
     scores = detector.anomaly_score(roles.features)  # (n,)
     ids = {} if roles.ids is None else dict(zip(roles.ids.column_names, roles.ids.columns, strict=True))
-    return pa.table(ids | {"anomaly_score": scores, "is_anomaly": scores > detector.threshold_score()})
+    flagged = scores > detector.threshold_score()
+    found = ids | {"anomaly_score": scores, "is_anomaly": flagged}
+    if detector.calibration_scores_ is not None:
+        found["p_value"] = conformal_p_values(scores, detector.calibration_scores_)  # (n,)
+    return pa.table(found)
+
+
+@contextmanager
+def selected(scored: Iterator[pa.Table], rate: float) -> Iterator[tuple[Iterator[pa.Table], float]]:
+    """Flag by p-values over all rows together: again the tables, flagged anew, and the largest p-value selected.
+
+    The tables wait in a temporary file, since the first cannot be flagged before the last p-value is known.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from expose.decide import StepUp
+
+    tally = StepUp()
+    with TemporaryFile() as file:
+        first = next(scored)  # there is one: a source without rows is refused
+        with pa.ipc.new_stream(file, first.schema) as stream:
+            for table in chain([first], scored):
+                tally.add(table["p_value"].to_numpy())
+                stream.write_table(table)
+        file.seek(0)
+        cutoff = tally.cutoff(rate)
+
+        def again() -> Iterator[pa.Table]:
+            for batch in pa.ipc.open_stream(file):
+                table = pa.Table.from_batches([batch])
+                place = table.column_names.index("is_anomaly")
+                yield table.set_column(place, "is_anomaly", pc.less_equal(table["p_value"], cutoff))
+
+        yield again(), cutoff
 
 
 class Tally:
@@ -105,6 +181,7 @@ class Tally:
     def __init__(self, most: int) -> None:
         self.most = most
         self.rows = self.flagged = 0
+        self.total = 0.0
         self.top: list[dict[str, Any]] = []
 
     def add(self, scored: pa.Table) -> None:
@@ -117,5 +194,10 @@ class Tally:
             for place, facts in zip(best, scored.take(best).drop_columns("is_anomaly").to_pylist(), strict=True)
         ]
         self.top = sorted(self.top + found, key=lambda facts: -facts["anomaly_score"])[: self.most]
+        self.total += pc.sum(scored["anomaly_score"]).as_py()
         self.flagged += pc.sum(scored["is_anomaly"]).as_py() or 0
         self.rows += scored.num_rows
+
+    def is_of(self, scores: NDArray[np.float64]) -> bool:
+        """Whether these were, to all appearance, the rows that have these scores."""
+        return self.rows == len(scores) and math.isclose(self.total, float(scores.sum()), rel_tol=1e-6)

@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from expose.decide import check_threshold
 from expose.errors import InputError, TooFewRowsWarning
 from expose.exposure import EXPOSURES, RANKINGS
 from expose.inputs import SCALINGS, Table
@@ -65,16 +66,6 @@ def check_contamination(value: Any) -> None:
         raise ValueError(f"{expected}; got {value}. Use 0 for clean data.")
 
 
-def check_threshold(value: Any) -> None:
-    """Raise ValueError unless ``value`` is None or in [0, 1)."""
-    is_share = is_number(value) and 0 <= value < 1
-    if value is not None and not is_share:
-        raise ValueError(
-            f"threshold must be None or the share of training rows to flag, in [0, 1); got {value!r}. "
-            "To use a score of your own as threshold, compare it with anomaly_score(X)."
-        )
-
-
 def check_choice(name: str, value: Any, choices: Any) -> None:
     """Raise ValueError unless ``value`` is one of ``choices``."""
     if not isinstance(value, str) or value not in choices:
@@ -102,6 +93,7 @@ def check_parameters(parameters: dict[str, Any]) -> None:
     check_choice("precision", parameters["precision"], PRECISIONS)
     parse_device(parameters["device"])
     check_number("members", parameters["members"], 1, whole=True)
+    check_number("calibration", parameters["calibration"], 2, whole=True, optional=True)
     check_number("warmup", parameters["warmup"], 0, whole=True)
     for name in ("epochs", "batch_size", "patience", "halve_every"):
         check_number(name, parameters[name], 1, whole=True, optional=True)

@@ -13,12 +13,12 @@ from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from expose.decide import Combination, score_threshold
+from expose.decide import Combination, ScoreRule, conformal_p_values, describe, draw_line, needs_calibration
 from expose.errors import CollapseWarning, ConstantScoresWarning, InputError
+from expose.estimators.calibration import calibrate_by_folds, needs_rows
 from expose.estimators.checks import (
     check_labels,
     check_parameters,
-    check_threshold,
     check_used,
     is_frame,
     keep_types,
@@ -61,9 +61,15 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     contamination : float or "auto", default="auto"
         Assumed share of anomalies in the training data, in [0, 0.5). It changes the training. 0 means clean data and
         equals "blind"; "auto" estimates it, biased low (see `contamination_estimate_`).
-    threshold : float or None, default=None
-        Share of the training rows that lie above the decision threshold, in [0, 1). None takes `contamination_`.
-        It may be changed after `fit` without a refit.
+    threshold : None, float, str or object, default=None
+        What is flagged. A float is the share of the training rows that lie above the decision threshold, in [0, 1);
+        None takes `contamination_`. "mixture" parts two groups of training scores; "tail" or "tail:0.001" reads a rate
+        of false alarms off their extreme values; "conformal" or "conformal:0.01" flags p-values of at most that, 0.05
+        by default. An object with ``fit(scores)`` and ``predict(scores)`` learns from the training scores, and must
+        flag (True or 1) what lies above some score. It may be changed after `fit` without a refit.
+    calibration : int or None, default=None
+        Folds of the training rows for p-values: so many further detectors are trained, each without one fold, and
+        score it. See `p_value`; `calibrate` does it with other rows instead.
     members : int, default=1
         Number of differently seeded networks, trained together. Their robustly scaled scores are combined by median.
     epochs, batch_size : int or None
@@ -105,7 +111,11 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         The same for the unlabelled rows, with interval and method.
     offset_ : float
         ``decision_function = score_samples - offset_``; follows `threshold`.
+    threshold_rule_ : str
+        The rule of `threshold` in words.
     training_scores_ : ndarray of shape (n_train,)
+    calibration_scores_ : ndarray of shape (m,) or None
+        Scores of rows not trained on, ascending, in units of `anomaly_score`; None without calibration.
     latent_labels_ : ndarray of shape (n_train,)
         The weight y of each training row as an anomaly at the end of training, mean over members.
     suspects_ : recarray
@@ -129,6 +139,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     """
 
     metadata_: dict[str, Any]
+    calibration_scores_: Scores | None
+    _lines: dict[str, float]  # of named rules
 
     def __init__(
         self,
@@ -136,7 +148,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         *,
         exposure: str = "auto",
         contamination: float | str = "auto",
-        threshold: float | None = None,
+        threshold: float | str | ScoreRule | None = None,
+        calibration: int | None = None,
         members: int = 1,
         epochs: int | None = None,
         batch_size: int | None = None,
@@ -159,6 +172,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self.exposure = exposure
         self.contamination = contamination
         self.threshold = threshold
+        self.calibration = calibration
         self.members = members
         self.epochs = epochs
         self.batch_size = batch_size
@@ -206,7 +220,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         NonFiniteLossError
             If a loss became NaN or infinite.
         """
-        train([self._prepare(X, labels, outliers)])
+        prepared = self._prepare(X, labels, outliers)
+        train([prepared])
+        calibrate_by_folds(prepared, outliers)
         return self
 
     def anomaly_score(self, X: Any) -> Scores:
@@ -245,9 +261,56 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     def threshold_score(self) -> float:
         """The anomaly score above which rows are flagged; follows the parameter `threshold` at once."""
         check_is_fitted(self)
-        check_threshold(self.threshold)
-        share = self.contamination_ if self.threshold is None else float(self.threshold)
-        return score_threshold(self.training_scores_, share)
+        if not isinstance(self.threshold, str):
+            return self._draw_line()
+        if self.threshold not in self._lines:  # a named rule takes a while, and always ends at the same score
+            self._lines[self.threshold] = self._draw_line()
+        return self._lines[self.threshold]
+
+    def _draw_line(self) -> float:
+        scores = self.training_scores_
+        return draw_line(self.threshold, scores, self.contamination_, self.calibration_scores_)
+
+    @property
+    def threshold_rule_(self) -> str:
+        """The rule of `threshold` in words."""
+        check_is_fitted(self)
+        return describe(self.threshold, self.contamination_, self.calibration_scores_)
+
+    def p_value(self, X: Any) -> Scores:
+        """Conformal p-value of each row, shape (n,): how rarely a calibration row has so high an anomaly score.
+
+        For rows that were not trained on. With `calibrate` on normal rows it is exact: a normal row has a p-value of at
+        most t with a probability of at most t. By folds (parameter `calibration`) it is approximate, because the
+        calibration rows were scored by other detectors than X is. Where calibration rows are contaminated p-values are
+        too large, and less is found. Of rows that were trained on they say nothing. `expose.select` chooses rows by
+        them.
+
+        Raises
+        ------
+        InputError
+            If the detector is not calibrated.
+        """
+        check_is_fitted(self)
+        return conformal_p_values(self.anomaly_score(X), needs_calibration(self.calibration_scores_))
+
+    def calibrate(self, X: Any, labels: Any = None) -> Self:
+        """Take rows that were not trained on as the ones p-values compare with, instead of any before.
+
+        Parameters
+        ----------
+        X : table of shape (m, columns)
+            Normal rows, or such as come in daily use, anomalies included.
+        labels : array of shape (m,), optional
+            1 known anomaly, which is left out; 0 and -1, normal and unlabelled rows, stay. It is enough to look at the
+            rows that score highest, and honest so long as only confirmed anomalies are marked (Label-Trim of Bashari,
+            Sesia and Romano, 2025). Leaving out rows *because* they score high would make false discoveries.
+        """
+        scores = self.anomaly_score(X)
+        known = check_labels(labels, len(scores))
+        kept = scores if known is None else scores[known != 1]
+        self.calibration_scores_, self._lines = np.sort(needs_rows(kept)), {}
+        return self
 
     @property
     def offset_(self) -> float:
@@ -320,7 +383,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             warn_if_few(table.n_rows)
         root = int(check_random_state(self.random_state).randint(2**31 - 1))
         estimate = settle_contamination(self.contamination, objective, rows, known, root)
-        return Prepared(self, objective, encoder, rows, known, extra, root, estimate)
+        return Prepared(self, objective, encoder, rows, known, extra, root, estimate, table)
 
     def _encode_outliers(self, encoder: TableEncoder | ViewEncoder, outliers: Any) -> NDArray[np.float32]:
         try:
@@ -352,6 +415,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self.latent_labels_ = self._latent_labels(rows, known, root)
         self._unlabelled = np.ones(len(rows), dtype=bool) if known is None else known == -1
         self.metadata_ = {}
+        self.calibration_scores_, self._lines = None, {}
         self._diagnose(rows[prepare_sample(known, len(rows), root)])
 
     def _latent_labels(self, rows: NDArray[np.float32], known: NDArray[np.int8] | None, root: int) -> Scores:

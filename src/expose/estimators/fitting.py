@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -28,7 +29,7 @@ from expose.exposure import (
     given_contamination,
     select_contamination,
 )
-from expose.inputs import TableEncoder, ViewEncoder
+from expose.inputs import Table, TableEncoder, ViewEncoder
 from expose.objectives import MemoryObjective, Objective
 from expose.training import (
     Ensemble,
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
 ESTIMATE_ROWS = 20_000  # rows from which "auto" estimates the contamination
 FOREST_TREES = 300  # with 100 the estimate depends more on the seed (docs/notes.md)
 PREPARE_ROWS = 4096
-UNDETERMINING = {"objective", "threshold", "verbose", "checkpoint", "checkpoint_every", "random_state"}
+UNDETERMINING = {"objective", "threshold", "calibration", "verbose", "checkpoint", "checkpoint_every", "random_state"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Prepared:
     outliers: NDArray[np.float32] | None
     root: int
     estimate: ContaminationEstimate
+    table: Table
 
     @property
     def arrays(self) -> tuple[NDArray[Any] | None, ...]:
@@ -95,6 +97,16 @@ def train(group: Sequence[Prepared]) -> None:
     for number, prepared in enumerate(group):
         own = own_members(ensemble, number, len(group))
         prepared.detector._finish(prepared, own, loop.fabric.device, history, loop.interrupted)
+
+
+def train_alike(several: Sequence[Prepared]) -> None:
+    """Train several unlabelled detectors of the same settings, those on tables of the same shape at once."""
+    groups: dict[Any, list[Prepared]] = defaultdict(list)
+    for prepared in several:
+        own_share = prepared.estimate.value if prepared.detector.ranking == "running" else None
+        groups[prepared.rows.shape, own_share].append(prepared)
+    for group in groups.values():
+        train(group)
 
 
 def remember(prepared: Prepared) -> None:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from expose.decide import Combination
-from expose.errors import ModelFolderError
+from expose.errors import InputError, ModelFolderError
 from expose.estimators.scoring import ready_to_score
 from expose.exposure import ContaminationEstimate
 from expose.inputs import encoder_from_json
@@ -34,6 +34,12 @@ NOT_KEPT = {
 
 def save_detector(detector: AnomalyDetector, folder: Path, metadata: dict[str, Any]) -> None:
     """Write a fitted detector."""
+    if not (detector.threshold is None or isinstance(detector.threshold, str | float | int | np.number)):
+        raise InputError(
+            f"threshold is an object of your own, {type(detector.threshold).__name__}, and a model folder holds no "
+            "code. Before saving call set_params(threshold=None), or give a share or the name of a rule; once loaded, "
+            "set_params(threshold=...) takes your object again: it learns from the training scores, which are kept."
+        )
     objective = detector._objective
     parameters = {k: plain(v) for k, v in detector.get_params(deep=False).items() if k not in NOT_KEPT}
     parameters["members"] = detector.ensemble_.n_members
@@ -62,13 +68,17 @@ def tensors_of(detector: AnomalyDetector) -> dict[str, NDArray[Any]]:
     """All arrays of a fitted detector, by name."""
     state = detector.ensemble_.state_dict()
     weights = {name: value.detach().cpu() for name, value in state.items()}
-    return {f"weights/{k}": (v.float() if v.is_floating_point() else v).numpy() for k, v in weights.items()} | {
-        "training_scores": detector.training_scores_,
-        "latent_labels": detector.latent_labels_,
-        "unlabelled": detector._unlabelled,
-        "centre": detector._combination.centre,
-        "scale": detector._combination.scale,
-    }
+    return (
+        {f"weights/{k}": (v.float() if v.is_floating_point() else v).numpy() for k, v in weights.items()}
+        | {
+            "training_scores": detector.training_scores_,
+            "latent_labels": detector.latent_labels_,
+            "unlabelled": detector._unlabelled,
+            "centre": detector._combination.centre,
+            "scale": detector._combination.scale,
+        }
+        | ({} if detector.calibration_scores_ is None else {"calibration_scores": detector.calibration_scores_})
+    )
 
 
 def load_detector(cls: type[Detector], folder: Path, objective: Objective | None, device: str) -> Detector:
@@ -89,6 +99,7 @@ def load_detector(cls: type[Detector], folder: Path, objective: Objective | None
     detector.history_, detector.notes_, detector.metadata_ = meta["history"], meta["notes"], meta["metadata"]
     detector.training_scores_, detector.latent_labels_ = tensors["training_scores"], tensors["latent_labels"]
     detector._unlabelled = tensors["unlabelled"]
+    detector.calibration_scores_, detector._lines = tensors.get("calibration_scores"), {}
     detector._combination = Combination(tensors["centre"], tensors["scale"])
     detector._objective = template
     detector.ensemble_ = blank_members(template, detector.encoder_.n_features_out, detector.members)

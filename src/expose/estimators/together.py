@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
 from expose.errors import InputError
+from expose.estimators.calibration import calibrate_by_folds
 from expose.estimators.detector import AnomalyDetector
-from expose.estimators.fitting import Prepared, train
+from expose.estimators.fitting import train_alike
 from expose.objectives import Objective
 
 OWN = {"random_state", "contamination", "threshold"}  # parameters in which the detectors may differ
@@ -50,13 +50,10 @@ def fit_together(detectors: Sequence[AnomalyDetector], tables: Sequence[Any]) ->
     if len(detectors) != len(tables) or not detectors:
         raise InputError(f"Expected one table per detector; got {len(detectors)} detectors and {len(tables)} tables.")
     check_alike(detectors)
-    groups: dict[Any, list[Prepared]] = defaultdict(list)
-    for detector, table in zip(detectors, tables, strict=True):
-        prepared = detector._prepare(table)
-        own_share = prepared.estimate.value if detector.ranking == "running" else None
-        groups[prepared.rows.shape, own_share].append(prepared)
-    for group in groups.values():
-        train(group)
+    several = [detector._prepare(table) for detector, table in zip(detectors, tables, strict=True)]
+    train_alike(several)
+    for prepared in several:
+        calibrate_by_folds(prepared)
     return list(detectors)
 
 

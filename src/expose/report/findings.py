@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from expose.decide import conformal_p_values, needs_calibration, select
 from expose.errors import DataWarning, InputError
 from expose.inputs.frames import Table, as_table
 from expose.report.attribution import Attribution, attribute
-from expose.report.typical import describe_typical, show_text, show_value
+from expose.report.typical import describe_typical, show_share, show_text, show_value
 
 if TYPE_CHECKING:
     from expose.estimators.detector import AnomalyDetector
@@ -42,12 +43,17 @@ class Reason:
 
 @dataclass(frozen=True)
 class Suspect:
-    """One of the most anomalous rows. ``weight`` is its latent label, None for a row not trained on."""
+    """One of the most anomalous rows.
+
+    ``weight`` is its latent label, None for a row not trained on; ``p_value`` is None for a row trained on, and without
+    calibration.
+    """
 
     rank: int
     row: int
     ids: tuple[tuple[str, str], ...]
     score: float
+    p_value: float | None
     flagged: bool
     label: int | None
     weight: float | None
@@ -66,6 +72,7 @@ class Findings:
 
     scores: Floats
     threshold: float
+    rule: str  # what drew the line, in words
     labels: npt.NDArray[np.int_] | None
     trained_on: bool
     suspects: tuple[Suspect, ...]
@@ -79,7 +86,9 @@ class Findings:
         return self.scores > self.threshold
 
 
-def examine(detector: AnomalyDetector, X: Any, *, ids: Any = None, labels: Any = None, top: int = 20) -> Findings:
+def examine(
+    detector: AnomalyDetector, X: Any, *, ids: Any = None, labels: Any = None, top: int = 20, fdr: float | None = None
+) -> Findings:
     """Score the rows of ``X`` and find out what makes the top ones unusual.
 
     Parameters
@@ -94,6 +103,8 @@ def examine(detector: AnomalyDetector, X: Any, *, ids: Any = None, labels: Any =
         Known labels (1 anomaly, 0 normal, -1 unknown); shown, never used for scoring.
     top : int
         How many suspects, 1 to 200.
+    fdr : float, optional
+        Flag by p-values at this false-discovery rate, over all rows of ``X``, instead of by the detector's threshold.
 
     Raises
     ------
@@ -105,6 +116,7 @@ def examine(detector: AnomalyDetector, X: Any, *, ids: Any = None, labels: Any =
     table = as_table(X)
     id_columns, known = _id_columns(ids, table.n_rows), _known_labels(labels, table.n_rows)
     scores = np.asarray(detector.anomaly_score(X), dtype=np.float64)
+    threshold, rule = _line(detector, scores, fdr)
     trained_on = _is_training_data(detector, scores)
     rows = _ranked_rows(detector, scores, trained_on)[:top]
     sample = _sample(scores, rows, detector.encoder_.n_features_out)
@@ -113,13 +125,14 @@ def examine(detector: AnomalyDetector, X: Any, *, ids: Any = None, labels: Any =
     found = attribute(detector._score_encoded, encoded[: len(rows)], encoded[typical], detector.encoder_.groups)
     reasons = _reasons(detector, table, rows, sample[typical], found)
     apart = _disagreements(detector, table, rows)
-    threshold = float(detector.threshold_score())
+    p_values = _p_values(detector, scores[rows], trained_on)
     suspects = tuple(
         Suspect(
             rank=place + 1,
             row=row,
             ids=_ids_of(id_columns, row),
             score=float(scores[row]),
+            p_value=None if p_values is None else float(p_values[place]),
             flagged=bool(scores[row] > threshold),
             label=None if known is None else int(known[row]),
             weight=float(detector.latent_labels_[row]) if trained_on else None,
@@ -128,7 +141,23 @@ def examine(detector: AnomalyDetector, X: Any, *, ids: Any = None, labels: Any =
         )
         for place, row in enumerate(rows.tolist())
     )
-    return Findings(scores, threshold, known, trained_on, suspects, sample, encoded, int(typical.size))
+    return Findings(scores, threshold, rule, known, trained_on, suspects, sample, encoded, int(typical.size))
+
+
+def _line(detector: AnomalyDetector, scores: Floats, fdr: float | None) -> tuple[float, str]:
+    """The score above which rows are flagged, and the rule in words."""
+    if fdr is None:
+        return float(detector.threshold_score()), detector.threshold_rule_
+    p_values = conformal_p_values(scores, needs_calibration(detector.calibration_scores_))
+    kept = scores[~select(p_values, fdr)]  # p-values fall as scores rise, so these are the lower ones
+    line = float(kept.max()) if len(kept) else float(np.nextafter(scores.min(), -np.inf))
+    return line, f"Benjamini-Hochberg: of the flagged rows at most {show_share(fdr)} false on average"
+
+
+def _p_values(detector: AnomalyDetector, scores: Floats, trained_on: bool) -> Floats | None:
+    if trained_on or detector.calibration_scores_ is None:
+        return None
+    return conformal_p_values(scores, detector.calibration_scores_)
 
 
 def _known_labels(labels: Any, n_rows: int) -> npt.NDArray[np.int_] | None:

@@ -31,6 +31,7 @@ def build_report(
     title: str = "Anomaly report",
     command: str | None = None,
     top: int = 20,
+    fdr: float | None = None,
 ) -> str:
     """Write the report on the rows of ``X`` as one HTML document.
 
@@ -51,6 +52,8 @@ def build_report(
         call.
     top : int
         How many suspects to explain, 1 to 200.
+    fdr : float, optional
+        Flag by p-values at this false-discovery rate instead of by the detector's threshold.
 
     Returns
     -------
@@ -74,7 +77,7 @@ def build_report(
     (True, True)
     """
     require_plotly()
-    findings = examine(detector, X, ids=ids, labels=labels, top=top)
+    findings = examine(detector, X, ids=ids, labels=labels, top=top, fdr=fdr)
     exposure, rule = about.exposure_name(detector)
     return _render(
         title=show_text(title, 200),
