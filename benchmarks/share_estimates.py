@@ -136,7 +136,7 @@ def main() -> None:
     found = measure(options.data_dir, options.seeds)
     print(table(found))
     about = {"date": datetime.date.today().isoformat(), "train_rows": TRAIN_ROWS, "seeds": options.seeds}
-    RESULTS.write_text(json.dumps(about | {"table": table(found), "results": found}) + "\n", encoding="utf-8")
+    RESULTS.write_text(json.dumps(about | {"results": found}) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

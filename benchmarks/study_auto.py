@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+import fit_cost
+import share_estimates
 from study_text import COMMON, Page, count, percent, table
 
 SHOWN = {"auroc": "AUROC", "f1_oracle": "F1 at the true share of the test set (oracle)"}
@@ -86,3 +89,26 @@ def sets_table(rows: pa.Table, seeds: set[int], ratios: list[float]) -> str:
             cells.append("" if numbers is None else f"{numbers[0]:.1f} ({numbers[1]:.1f} / {numbers[2]:.1f})")
         lines.append([dataset, *cells])
     return table(["data set", *map(percent, ratios)], lines)
+
+
+def estimates_section(page: Page, about: dict[str, Any]) -> None:
+    """How far estimates of the share are from the truth."""
+    page.add(
+        "## The share of anomalies, estimated",
+        f"Mean absolute errors in points by true share, seeds 0 to {about['seeds'] - 1}, at most "
+        f"{about['train_rows']:,} normal training rows, {about['date']}, by `python benchmarks/share_estimates.py`, "
+        "which says what the others are. Bias is the mean error; the last columns say how often an estimate was more "
+        "than two points too high, and how often the interval held the truth.",
+        share_estimates.table(about["results"]),
+    )
+
+
+def cost_section(page: Page, about: dict[str, Any]) -> None:
+    """What fitting costs."""
+    page.add(
+        "## What fitting costs",
+        f"Seconds, and how many times an isolation forest's, {about['threads']} CPU thread, on rows of "
+        f"{about['columns']} columns with default parameters, {about['date']}, by `python benchmarks/fit_cost.py`. What "
+        f"took longer than {about['limit']:g} s was not tried on more rows.",
+        fit_cost.table(about["results"]),
+    )

@@ -16,9 +16,11 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+import fit_cost
+import share_estimates
 from expose.evaluation import read_results
 from expose.evaluation.summary import latest
-from study_auto import auto_page
+from study_auto import auto_page, cost_section, estimates_section
 from study_disjoint import disjoint_page
 from study_paper import paper_page
 from study_small import ablation_page, embeddings_page, large_page, sensitivity_page
@@ -44,8 +46,11 @@ def paper(page: Page, rows: pa.Table) -> None:
 
 
 def auto(page: Page, rows: pa.Table) -> None:
-    """Compare with the baselines of the study before."""
-    auto_page(page, rows, latest(read_results(ROOT / "benchmarks" / "results" / "disjoint.parquet")))
+    """Compare with the baselines of the study before, and add what was measured beside it."""
+    committed = ROOT / "benchmarks" / "results"
+    auto_page(page, rows, latest(read_results(committed / "disjoint.parquet")))
+    for script, add in ((share_estimates, estimates_section), (fit_cost, cost_section)):
+        add(page, json.loads(script.RESULTS.read_text(encoding="utf-8")))
 
 
 STUDIES = (
