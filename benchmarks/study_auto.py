@@ -108,7 +108,7 @@ def cost_section(page: Page, about: dict[str, Any]) -> None:
     page.add(
         "## What fitting costs",
         f"Seconds, and how many times an isolation forest's, {about['threads']} CPU thread, on rows of "
-        f"{about['columns']} columns with default parameters, {about['date']}, by `python benchmarks/fit_cost.py`. What "
-        f"took longer than {about['limit']:g} s was not tried on more rows.",
+        f"{about['columns']} columns with default parameters, {about['date']}, by `python benchmarks/fit_cost.py`. "
+        f"What took longer than {about['limit']:g} s was not tried on more rows.",
         fit_cost.table(about["results"]),
     )
