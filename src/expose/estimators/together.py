@@ -24,7 +24,8 @@ def fit_together(detectors: Sequence[AnomalyDetector], tables: Sequence[Any]) ->
     Parameters
     ----------
     detectors : sequence of AnomalyDetector
-        Alike in all parameters but ``random_state``, ``contamination`` and ``threshold``, and without ``checkpoint``.
+        Alike in all parameters but ``random_state``, ``contamination`` and ``threshold``, and without ``checkpoint`` and
+        ``warm_start``.
     tables : sequence of tables
         As many, each as `AnomalyDetector.fit` takes them.
 
@@ -70,8 +71,9 @@ def check_alike(detectors: Sequence[AnomalyDetector]) -> None:
             raise InputError(
                 f"Detectors that are fitted together must be alike but for {sorted(OWN)}; these differ in {differing}."
             )
-    if first["checkpoint"] is not None:
-        raise InputError("Detectors that are fitted together cannot have a checkpoint; leave it out.")
+    for name, idle in (("checkpoint", None), ("warm_start", False)):
+        if first[name] is not idle:
+            raise InputError(f"Detectors that are fitted together cannot have {name}; leave it out.")
 
 
 def described(detector: AnomalyDetector) -> dict[str, Any]:

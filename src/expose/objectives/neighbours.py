@@ -138,6 +138,12 @@ class Neighbours(MemoryObjective):
             near = near - PULL * nearest(distance, self.keep_abnormal, ABNORMAL_NEIGHBOURS)
         return near, enclosing(distance[..., self.present > 0], self.wide)
 
+    def apart(self, rows: Tensor) -> Tensor:
+        """Mean over the views of the distances, each in its view's median."""
+        views = self.views(rows)
+        distance = torch.cdist(views, views, compute_mode="donot_use_mm_for_euclid_dist")  # (V, n, n)
+        return (distance / distance.flatten(1).median(dim=1).values.clamp(min=TINY)[:, None, None]).mean(dim=0)
+
     def views(self, rows: Tensor) -> Tensor:
         """Take the scalings apart: ``(n, D * V) -> (V, n, D)``."""
         return rows.reshape(len(rows), -1, len(self.scalings)).movedim(-1, 0)
