@@ -19,7 +19,7 @@ from expose.estimators import AnomalyDetector
 from expose.exposure import EXPOSURES
 from expose.objectives import OBJECTIVES
 
-COMMANDS = ["fit", "score", "report", "demo", "bench"]
+COMMANDS = ["fit", "score", "query", "report", "demo", "bench"]
 
 
 @pytest.mark.parametrize("command", [[], *[[name] for name in COMMANDS]])
@@ -122,6 +122,7 @@ def test_every_option_is_tried() -> None:
     assert {name for name, _, _ in OPTIONS.values()} == parameters(AnomalyDetector).keys() - {
         "checkpoint",
         "verbose",
+        "warm_start",
     }
 
 

@@ -222,9 +222,11 @@ def told_contamination(
 def of_unlabelled(estimate: ContaminationEstimate, known: NDArray[np.int8]) -> ContaminationEstimate:
     """The share among the unlabelled rows, from that among all rows, which counts known anomalies."""
     found, left = int((known == 1).sum()), int((known == -1).sum())
-    shares = (estimate.value, estimate.low, estimate.high)
-    rest = (min(HIGHEST_SHARE, max(0.0, (share * len(known) - found) / left)) for share in shares)
-    return ContaminationEstimate(*rest, estimate.method)
+    value, low, high = (
+        min(HIGHEST_SHARE, max(0.0, (share * len(known) - found) / left))
+        for share in (estimate.value, estimate.low, estimate.high)
+    )
+    return ContaminationEstimate(value, low, high, estimate.method)
 
 
 def final_estimate(prepared: Prepared, scores: NDArray[np.float64]) -> ContaminationEstimate:

@@ -24,8 +24,8 @@ def fit_together(detectors: Sequence[AnomalyDetector], tables: Sequence[Any]) ->
     Parameters
     ----------
     detectors : sequence of AnomalyDetector
-        Alike in all parameters but ``random_state``, ``contamination`` and ``threshold``, and without ``checkpoint`` and
-        ``warm_start``.
+        Alike in all parameters but ``random_state``, ``contamination`` and ``threshold``, and without ``checkpoint``
+        and ``warm_start``.
     tables : sequence of tables
         As many, each as `AnomalyDetector.fit` takes them.
 

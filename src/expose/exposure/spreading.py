@@ -4,11 +4,11 @@ Twenty labels among two thousand rows say little by themselves. But anomalies th
 groups: a group without a label hides in its density, and one label settles all of it. So labels walk along the graph
 of nearest neighbours: from each unlabelled row a random walker starts, stops at the first labelled row it meets, and
 gives up at a fixed rate before each step. A row is taken as an anomaly where the walkers that end at known anomalies
-outnumber those that end at known normal rows by a tenth of all, and as normal where it is the other way round; the
+outnumber those that end at known normal rows by a twentieth of all, and as normal where it is the other way round; the
 others stay unlabelled.
 
-Source: Zhu, Ghahramani and Lafferty, "Semi-Supervised Learning Using Gaussian Fields and Harmonic Functions", ICML 2003;
-giving up, which keeps labels from reaching the whole table, and the margin are ours (docs/few-labels.md).
+Source: Zhu, Ghahramani and Lafferty, "Semi-Supervised Learning Using Gaussian Fields and Harmonic Functions", ICML
+2003; giving up, which keeps labels from reaching the whole table, and the margin are ours (docs/few-labels.md).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from expose.exposure.rules import ANOMALY, NORMAL, UNLABELLED
 
 RELATIVES = 10  # nearest rows that a label walks to
 GIVE_UP = 0.1  # odds of giving up before each step
-MARGIN = 0.1  # of all walkers
+MARGIN = 0.05  # of all walkers
 MOST_SPREAD = 0.3  # share of the rows that may be taken as anomalies
 STEPS = 100  # after which less than 1 in 10,000 walkers is still on its way
 

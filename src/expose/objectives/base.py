@@ -101,7 +101,7 @@ class MemoryObjective(Objective):
 
 
 def nearest_rows(objective: Objective, rows: Tensor, count: int) -> Tensor:
-    """Numbers of the ``count`` nearest other rows of each row, ``(n, D) -> (n, count)``, fewer where there are fewer."""
+    """Numbers of the ``count`` nearest other rows of each row, or of all others: ``(n, D) -> (n, count)``."""
     apart = objective.apart(rows).fill_diagonal_(torch.inf)
     return apart.topk(min(count, len(rows) - 1), dim=-1, largest=False).indices
 
