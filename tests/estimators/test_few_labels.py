@@ -170,3 +170,18 @@ def test_a_warm_start_has_a_checkpoint_of_its_own(hidden, tmp_path):
         warnings.simplefilter("error")
         with pytest.raises(Warning, match="other data or parameters"):
             detector.fit(X)
+
+
+def test_a_list_of_known_anomalies_does_not_tell_the_share(hidden):
+    (X, y), _ = hidden
+    rows = np.concatenate([np.flatnonzero(y)[:60], np.arange(12)])
+    detector = AnomalyDetector(random_state=0).fit(X, labels=labels_of(y, rows))
+    assert "labels" not in detector.contamination_estimate_.method
+
+
+def test_auxiliary_outliers_do_not_spread(hidden):
+    (X, _), _ = hidden
+    labels = np.full(len(X), -1)
+    labels[:3] = 0
+    detector = AnomalyDetector(random_state=0).fit(X, labels=labels, outliers=X[5:50])
+    assert int((detector.objective_.keep_abnormal > 0).sum()) == 45

@@ -63,3 +63,11 @@ def test_nearest_rows_of_neighbours_are_those_of_all_views():
     torch.testing.assert_close(found, (apart / scale[:, None, None]).mean(0))
     assert nearest_rows(one, rows, 2)[0].tolist() == [1, 3]
     assert nearest_rows(one, rows, 10).shape == (4, 3)
+
+
+def test_many_known_anomalies_and_one_normal_row_do_not_take_the_table():
+    group, relatives = groups([80, 20])
+    scattered = torch.full((100,), -1)
+    scattered[:80:4], scattered[1] = 1, 0
+    told = spread_labels(scattered, relatives)
+    assert not ((told == 1) & (scattered == -1)).any()

@@ -203,8 +203,9 @@ def settle_contamination(
 
 
 def is_told_enough(known: NDArray[np.int8]) -> bool:
-    """Whether labels can tell the share: there are enough, known normal rows among them, and rows without."""
-    return bool((known >= 0).sum() >= FEWEST_LABELS and (known == 0).any() and (known == -1).any())
+    """Whether labels can tell the share: enough of them, and not mostly anomalies, as a list of known frauds is."""
+    normal, anomalies = int((known == 0).sum()), int((known == 1).sum())
+    return normal + anomalies >= FEWEST_LABELS and normal >= anomalies and bool((known == -1).any())
 
 
 def told_contamination(

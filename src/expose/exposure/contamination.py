@@ -139,7 +139,7 @@ def labelled_contamination(scores: NDArray[np.float64], known: NDArray[np.int8])
     queried, label = scores[labelled], known[labelled] == 1
     weight = density(queried, scores, width) / density(queried, queried, width)
     value = min(HIGHEST_SHARE, float((weight * label).mean()))
-    low, high = wilson(value, weight.sum() ** 2 / (weight**2).sum())
+    low, high = wilson(value, float(weight.sum() ** 2 / (weight**2).sum()))
     method = f"estimated from {count} labels, each weighted by how rarely rows with such a score were looked at"
     return ContaminationEstimate(value, min(low, value), min(HIGHEST_SHARE, max(high, value)), method)
 

@@ -47,7 +47,8 @@ def alternate(
         with torch_seed(seed):
             member.build(data.rows.shape[-1])
         rows, known = choose(data, member.references, generator)
-        told = spread_known(member, rows, known)
+        own = len(rows) - (0 if data.outliers is None else min(len(data.outliers), most_outliers(member.references)))
+        told = torch.cat([spread_known(member, rows[:own], known[:own]), known[own:]])
         member.remember(rows, (told != 1).to(rows.dtype))
         losses = member.losses(rows)
         ranking = BatchRanking(share_left(contamination, known, told), generator)
@@ -76,10 +77,15 @@ def choose(data: TrainingSet, most: int, generator: torch.Generator) -> tuple[Te
     """Rows to remember ``(n, D)`` and what is known of them ``(n,)``: known rows and outliers first, then others."""
     known = torch.full((len(data.rows),), -1) if data.known is None else data.known.long()
     outliers = data.rows[:0] if data.outliers is None else data.outliers
-    outliers = outliers[draw(torch.arange(len(outliers)), int(MOST_OUTLIERS * most), generator)]
+    outliers = outliers[draw(torch.arange(len(outliers)), most_outliers(most), generator)]
     place = choose_places(known, most - len(outliers), int(MOST_KNOWN * most), generator)
     rows = torch.cat([data.rows[place], outliers])
     return rows, torch.cat([known[place], torch.ones(len(outliers), dtype=torch.long)])
+
+
+def most_outliers(most: int) -> int:
+    """How many of so many remembered rows may be auxiliary outliers; no part of the data, they do not spread."""
+    return int(MOST_OUTLIERS * most)
 
 
 def choose_places(known: Tensor, most: int, most_known: int, generator: torch.Generator) -> Tensor:
