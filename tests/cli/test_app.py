@@ -88,7 +88,12 @@ def parameters(function: Any) -> dict[str, Any]:
 def test_fit_offers_every_parameter_with_the_estimators_default() -> None:
     offered, there = parameters(fit), parameters(AnomalyDetector)
     offered["random_state"] = offered.pop("seed")
-    decided = {"checkpoint", "verbose", "random_state"}  # the command's own: beside the model, not quiet, 0
+    decided = {
+        "checkpoint",
+        "verbose",
+        "warm_start",
+        "random_state",
+    }  # the command's own: beside the model, not quiet, 0
     assert there.keys() - offered.keys() == decided - {"random_state"}
     assert {name: offered[name] for name in there.keys() - decided} == {
         name: there[name] for name in there.keys() - decided

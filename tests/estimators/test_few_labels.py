@@ -158,7 +158,7 @@ def test_warm_starts_that_cannot_be(hidden):
         detector.set_params(objective="svdd").fit(X)
     with pytest.raises(InputError, match="2 member"):
         detector.set_params(objective="neighbours", members=2).fit(X)
-    with pytest.raises(InputError, match="cannot have warm_start"):
+    with pytest.raises(InputError, match="cannot have a warm start"):
         fit_together([AnomalyDetector(warm_start=True, random_state=0)], [X])
 
 

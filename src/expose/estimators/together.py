@@ -71,9 +71,10 @@ def check_alike(detectors: Sequence[AnomalyDetector]) -> None:
             raise InputError(
                 f"Detectors that are fitted together must be alike but for {sorted(OWN)}; these differ in {differing}."
             )
-    for name, idle in (("checkpoint", None), ("warm_start", False)):
-        if first[name] is not idle:
-            raise InputError(f"Detectors that are fitted together cannot have {name}; leave it out.")
+    if first["checkpoint"] is not None:
+        raise InputError("Detectors that are fitted together cannot have a checkpoint; leave it out.")
+    if first["warm_start"]:
+        raise InputError("Detectors that are fitted together cannot have a warm start; leave it out.")
 
 
 def described(detector: AnomalyDetector) -> dict[str, Any]:
