@@ -19,7 +19,7 @@ from expose.estimators import AnomalyDetector
 from expose.exposure import EXPOSURES
 from expose.objectives import OBJECTIVES
 
-COMMANDS = ["fit", "score", "report", "demo", "bench"]
+COMMANDS = ["fit", "score", "query", "report", "demo", "bench"]
 
 
 @pytest.mark.parametrize("command", [[], *[[name] for name in COMMANDS]])
@@ -88,7 +88,12 @@ def parameters(function: Any) -> dict[str, Any]:
 def test_fit_offers_every_parameter_with_the_estimators_default() -> None:
     offered, there = parameters(fit), parameters(AnomalyDetector)
     offered["random_state"] = offered.pop("seed")
-    decided = {"checkpoint", "verbose", "random_state"}  # the command's own: beside the model, not quiet, 0
+    decided = {
+        "checkpoint",
+        "verbose",
+        "warm_start",
+        "random_state",
+    }  # the command's own: beside the model, not quiet, 0
     assert there.keys() - offered.keys() == decided - {"random_state"}
     assert {name: offered[name] for name in there.keys() - decided} == {
         name: there[name] for name in there.keys() - decided
@@ -123,6 +128,7 @@ def test_every_option_is_tried() -> None:
     assert {name for name, _, _ in OPTIONS.values()} == parameters(AnomalyDetector).keys() - {
         "checkpoint",
         "verbose",
+        "warm_start",
     }
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from expose.exposure import estimate_contamination
+from expose.exposure import estimate_contamination, labelled_contamination
 
 
 def mixture(share: float, n: int = 4000, seed: int = 0) -> np.ndarray:
@@ -54,3 +54,38 @@ def test_scores_with_few_distinct_values_are_not_taken_for_anomalies(distinct):
     estimate = estimate_contamination(scores)
     assert estimate.value == 1 / 2000
     assert estimate.low == 0
+
+
+def test_labels_are_weighted_by_how_rarely_such_rows_were_looked_at():
+    scores = np.array([0.0, 0, 0, 0, 0, 0, 8, 8, 8, 8])  # far apart: kernels of width 8 / 4 hardly overlap
+    known = np.array([0, -1, -1, -1, -1, -1, 1, 1, 0, -1])
+    weight_low, weight_high = (6 / 10) / (1 / 4), (4 / 10) / (3 / 4)
+    expected = (weight_low * 0 + weight_high * 2) / 4  # two of three high rows are anomalies: 0.4 * 2 / 3
+    found = labelled_contamination(scores, known)
+    assert found.value == pytest.approx(expected, abs=2e-3)
+    assert found.low < found.value < found.high
+    assert "from 4 labels" in found.method
+
+
+def test_only_suspicious_rows_looked_at_does_not_mean_most_are_anomalies():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [900, 100])
+    scores = rng.normal(0, 1, 1000) + 3 * y
+    errors, naive = [], []
+    for seed in range(20):
+        p = np.exp(scores) / np.exp(scores).sum()
+        looked = np.random.default_rng(seed).choice(1000, 40, replace=False, p=p)
+        known = np.full(1000, -1)
+        known[looked] = y[looked]
+        errors.append(labelled_contamination(scores, known).value - 0.1)
+        naive.append(y[looked].mean() - 0.1)
+    assert abs(np.mean(errors)) < 0.05
+    assert np.mean(naive) > 0.3
+
+
+def test_labels_without_an_anomaly_leave_room_for_some():
+    known = np.full(100, -1)
+    known[:20] = 0
+    found = labelled_contamination(np.linspace(0, 1, 100), known)
+    assert found.value == found.low == 0
+    assert 0.05 < found.high < 0.5

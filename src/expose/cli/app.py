@@ -10,6 +10,7 @@ from expose.cli import data
 from expose.cli.bench import bench
 from expose.cli.demo import demo
 from expose.cli.fit import fit
+from expose.cli.query import query
 from expose.cli.report import report
 from expose.cli.score import score
 
@@ -51,6 +52,15 @@ The scores file keeps the order of the rows: id columns, then anomaly_score (hig
 and is_anomaly; p_value too, if the model was fitted with --calibration.
 """
 
+QUERY_EXAMPLES = """\b
+Examples:
+  expose query model/ transactions.parquet --out to_label.csv
+  expose query model/ data.csv -k 5 --id account --out to_label.csv
+
+Fill in the column 'label' (1 anomaly, 0 normal), then train again, and perhaps ask again:
+  expose fit transactions.parquet --answers to_label.csv --out better/
+"""
+
 REPORT_EXAMPLES = """\b
 Examples:
   expose report model/ new.csv
@@ -88,6 +98,7 @@ app = typer.Typer(
 )
 app.command(epilog=FIT_EXAMPLES)(fit)
 app.command(epilog=SCORE_EXAMPLES)(score)
+app.command(epilog=QUERY_EXAMPLES)(query)
 app.command(epilog=REPORT_EXAMPLES)(report)
 app.command(epilog=DEMO_EXAMPLES)(demo)
 app.command(epilog=BENCH_EXAMPLES)(bench)

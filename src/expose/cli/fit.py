@@ -28,6 +28,7 @@ def fit(
     id_columns: opt.Id = None,
     ignore: opt.Ignore = None,
     label: opt.Label = None,
+    answers: opt.Answers = None,
     encoding: opt.Encoding = "utf-8",
     objective: opt.Objective = "neighbours",
     exposure: opt.Exposure = "auto",
@@ -59,7 +60,7 @@ def fit(
     DATA is taken as it is, anomalies included. The model is written to a folder, MODEL.
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
-        from expose.cli.tables import outlier_features, read_training
+        from expose.cli.tables import outlier_features, read_training, with_answers
         from expose.estimators.checks import check_parameters
         from expose.estimators.detector import AnomalyDetector
         from expose.persistence import check_target
@@ -92,6 +93,9 @@ def fit(
         check_parameters(detector.get_params(deep=False))
         check_calibrated(detector)
         roles, names = read_training(data, id_columns, ignore, label, encoding)
+        if answers:
+            labels = with_answers(roles.labels, answers, roles.features.num_rows, encoding)
+            roles = roles._replace(labels=labels)
         extra = outlier_features(outliers, roles.features, names, encoding) if outliers else None
         train(session, detector, roles, out, {**names, "encoding": encoding, "command": command_line()}, extra)
 

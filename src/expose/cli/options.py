@@ -127,6 +127,10 @@ Label = Annotated[
         help="Column of what is known: 1 anomaly, 0 normal, empty or -1 not known.",
     ),
 ]
+Answers = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FILE", help="What was filled in to a table of 'expose query'. Repeat it for several rounds."),
+]
 Encoding = Annotated[str, typer.Option(help="Text encoding of CSV files, such as latin-1.")]
 NewEncoding = Annotated[
     str | None,

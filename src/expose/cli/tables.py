@@ -13,6 +13,7 @@ from expose.errors import DataWarning, InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from expose.estimators.detector import AnomalyDetector
     from expose.inputs.files import Roles
@@ -113,3 +114,30 @@ def check_output(out: Path, data: Sequence[str]) -> None:
             raise InputError(f"--out {out} is an input; give the result another name.")
         if source != "-" and place.is_dir() and target.is_relative_to(place):
             raise InputError(f"--out {out} lies in the input folder {source}; the next run would read it as data.")
+
+
+def with_answers(labels: NDArray[Any] | None, files: Sequence[str], n_rows: int, encoding: str) -> NDArray[Any] | None:
+    """Add what was filled in to files of ``expose query``; a later file has the last word.
+
+    Raises
+    ------
+    InputError
+        If a file lacks its columns, or names rows that the table does not have.
+    """
+    import numpy as np
+
+    from expose.inputs.files import read, split
+
+    known = np.full(n_rows, -1, dtype=np.int64) if labels is None else np.array(labels)
+    for file in files:
+        table = read(file, encoding=encoding)
+        lacking = {"row", "label"} - set(table.column_names)
+        if lacking:
+            raise InputError(f"{file} has no column {sorted(lacking)[0]!r}; --answers takes files of 'expose query'.")
+        told = split(table.select(["row", "label"]), label="label").labels
+        rows = np.asarray(table["row"].to_pylist())
+        if rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= n_rows:
+            raise InputError(f"{file}: column 'row' must hold row numbers from 0 to {n_rows - 1}, as queried.")
+        if told is not None:
+            known[rows[told >= 0]] = told[told >= 0]
+    return known if files else labels

@@ -1,8 +1,9 @@
-"""Scores to decisions: one score of several members, where to draw the line, p-values and false-discovery control."""
+"""Scores to decisions: one score of several members, thresholds, p-values, false discoveries, which rows to label."""
 
 from expose.decide.combination import Combination
 from expose.decide.conformal import StepUp, check_rate, conformal_p_values, conformal_threshold, select
 from expose.decide.mixture import Mixture
+from expose.decide.query import choose_queries
 from expose.decide.rules import ScoreRule, check_threshold, describe, draw_line, needs_calibration
 from expose.decide.tail import Tail
 from expose.decide.threshold import score_threshold
@@ -15,6 +16,7 @@ __all__ = [
     "Tail",
     "check_rate",
     "check_threshold",
+    "choose_queries",
     "conformal_p_values",
     "conformal_threshold",
     "describe",

@@ -18,6 +18,7 @@ from expose.errors import CollapseWarning, ConstantScoresWarning, InputError
 from expose.estimators.calibration import calibrate_by_folds, needs_rows
 from expose.estimators.checks import (
     check_labels,
+    check_number,
     check_parameters,
     check_used,
     is_frame,
@@ -26,6 +27,7 @@ from expose.estimators.checks import (
 )
 from expose.estimators.fitting import (
     Prepared,
+    earlier,
     exposure_name,
     exposure_of,
     prepare_sample,
@@ -34,6 +36,7 @@ from expose.estimators.fitting import (
     train,
 )
 from expose.estimators.folder import load_detector, save_detector
+from expose.estimators.querying import query_rows
 from expose.estimators.scoring import member_scores, ready_to_score
 from expose.exposure import BatchRanking
 from expose.inputs import DEFAULT_SCALING, Table, TableEncoder, ViewEncoder, as_table
@@ -100,6 +103,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         Seconds between two checkpoints.
     random_state : int, RandomState or None
         Same integer, same scores, to the bit on a CPU.
+    warm_start : bool, default=False
+        `fit` again goes on from what was fitted, for a table of the same columns: with its scaling and seed; networks
+        with their weights, without warm-up, and without ``epochs`` for a third of the usual passes.
     verbose : int, default=0
         1 shows progress on stderr.
 
@@ -141,6 +147,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     metadata_: dict[str, Any]
     calibration_scores_: Scores | None
     _lines: dict[str, float]  # of named rules
+    _rows: NDArray[np.float32] | None  # encoded training rows, for queries; not in a model folder
 
     def __init__(
         self,
@@ -166,6 +173,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         checkpoint: str | Path | None = None,
         checkpoint_every: float = 30.0,
         random_state: int | np.random.RandomState | None = None,
+        warm_start: bool = False,
         verbose: int = 0,
     ) -> None:
         self.objective = objective
@@ -189,6 +197,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
         self.random_state = random_state
+        self.warm_start = warm_start
         self.verbose = verbose
 
     def __sklearn_tags__(self) -> Any:
@@ -224,6 +233,56 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         train([prepared])
         calibrate_by_folds(prepared, outliers)
         return self
+
+    def query(self, k: int = 20, X: Any = None) -> NDArray[np.int64]:
+        """Propose ``k`` training rows to be labelled; `fit` again with what you found, in ``labels``.
+
+        The rows are suspicious, differ from each other, and each speaks for many: its label settles its neighbours too.
+        Rows with a known label, and those that the known labels settle already, are left out while others remain.
+
+        Parameters
+        ----------
+        k : int, default=20
+            At most 4,096 at a time. A few rounds of few rows tell more than one of many.
+        X : table, optional
+            The training table. Needed only by a detector that was loaded: a model folder does not hold the rows.
+
+        Returns
+        -------
+        array of shape (k,)
+            Row numbers of the training table, in the order in which to look at them.
+
+        Raises
+        ------
+        InputError
+            If there are fewer unlabelled rows, or the training rows are not at hand.
+
+        Notes
+        -----
+        Of more than 4,096 training rows, a random 4,096 are searched, known rows among them.
+
+        Source: after Li, Qiu, Kloft, Smyth, Mandt, Rudolph, "Deep Anomaly Detection under Labeling Budget
+        Constraints", ICML 2023; how rows are chosen differs, see `expose.decide.choose_queries`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> X = np.random.default_rng(0).normal(size=(300, 4))
+        >>> X[:15] += 6
+        >>> detector = AnomalyDetector(random_state=0).fit(X)
+        >>> labels = np.full(300, -1)
+        >>> rows = detector.query(5)
+        >>> labels[rows] = rows < 15  # the answers of somebody who knows
+        >>> detector = detector.fit(X, labels=labels)
+        """
+        check_is_fitted(self)
+        check_number("k", k, 1, whole=True)
+        rows = self._rows if X is None else self.encoder_.transform(self._table(X, reset=False))
+        if rows is None:
+            raise InputError("This detector was loaded, and a model folder does not hold the training rows: pass X.")
+        if len(rows) != len(self._known):
+            raise InputError(f"X must be the training table of {len(self._known)} rows; got {len(rows)} rows.")
+        return query_rows(self, rows, self.training_scores_, k)
 
     def anomaly_score(self, X: Any) -> Scores:
         """Anomaly score of each row, shape (n,), higher = more anomalous."""
@@ -373,17 +432,23 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         check_parameters(self.get_params(deep=False))
         objective = make_objective(self.objective)
         check_used(self.get_params(deep=False), type(self)().get_params(deep=False), objective)
-        table = self._table(X, reset=True)
+        before = earlier(self, objective) if self.warm_start and hasattr(self, "ensemble_") else None
+        table = self._table(X, reset=before is None)
         known = check_labels(labels, table.n_rows)
         views = objective.scalings
-        encoder = TableEncoder(self.scaling).fit(table) if views is None else ViewEncoder(views).fit(table)
+        encoder: TableEncoder | ViewEncoder
+        if before is not None:
+            encoder = before.encoder
+        else:
+            encoder = TableEncoder(self.scaling).fit(table) if views is None else ViewEncoder(views).fit(table)
         rows = encoder.transform(table)
         extra = None if outliers is None else self._encode_outliers(encoder, outliers)
         if not isinstance(objective, MemoryObjective):
             warn_if_few(table.n_rows)
-        root = int(check_random_state(self.random_state).randint(2**31 - 1))
+        root = int(check_random_state(self.random_state).randint(2**31 - 1)) if before is None else before.root
         estimate = settle_contamination(self.contamination, objective, rows, known, root)
-        return Prepared(self, objective, encoder, rows, known, extra, root, estimate, table)
+        start = None if before is None else before.weights
+        return Prepared(self, objective, encoder, rows, known, extra, root, estimate, table, start)
 
     def _encode_outliers(self, encoder: TableEncoder | ViewEncoder, outliers: Any) -> NDArray[np.float32]:
         try:
@@ -413,7 +478,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self.contamination_estimate_ = prepared.estimate
         self.contamination_ = share_of_all(self.contamination_estimate_.value, known)
         self.latent_labels_ = self._latent_labels(rows, known, root)
-        self._unlabelled = np.ones(len(rows), dtype=bool) if known is None else known == -1
+        self._known = np.full(len(rows), -1, dtype=np.int8) if known is None else known
+        self._rows, self._root = rows, root
         self.metadata_ = {}
         self.calibration_scores_, self._lines = None, {}
         self._diagnose(rows[prepare_sample(known, len(rows), root)])
@@ -444,7 +510,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     def suspects_(self) -> np.recarray[Any, Any]:
         """The suspects among the unlabelled training rows, most suspicious first: by latent label, then by score."""
         check_is_fitted(self)
-        unlabelled = np.flatnonzero(self._unlabelled)
+        unlabelled = np.flatnonzero(self._known == -1)
         latent, scores = self.latent_labels_[unlabelled], self.training_scores_[unlabelled]
         count = round(self.contamination_estimate_.value * len(unlabelled))
         chosen = np.lexsort((-scores, -latent))[:count]

@@ -13,13 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.ensemble import IsolationForest
 
+from expose.errors import InputError
 from expose.exposure import (
     EXPOSURES,
     HIGHEST_SHARE,
@@ -27,6 +28,7 @@ from expose.exposure import (
     Exposure,
     estimate_contamination,
     given_contamination,
+    labelled_contamination,
     select_contamination,
 )
 from expose.inputs import Table, TableEncoder, ViewEncoder
@@ -39,6 +41,7 @@ from expose.training import (
     alternate,
     build_members,
     choose,
+    choose_places,
     default_batch_size,
     default_epochs,
     make_fabric,
@@ -52,6 +55,8 @@ if TYPE_CHECKING:
 ESTIMATE_ROWS = 20_000  # rows from which "auto" estimates the contamination
 FOREST_TREES = 300  # with 100 the estimate depends more on the seed (docs/notes.md)
 PREPARE_ROWS = 4096
+FEWEST_LABELS = 10  # from which "auto" estimates the contamination
+WARM_SHORTER = 3  # how many times fewer epochs a warm start makes
 UNDETERMINING = {"objective", "threshold", "calibration", "verbose", "checkpoint", "checkpoint_every", "random_state"}
 
 
@@ -68,11 +73,38 @@ class Prepared:
     root: int
     estimate: ContaminationEstimate
     table: Table
+    start: dict[str, torch.Tensor] | None = None  # weights to go on from
 
     @property
     def arrays(self) -> tuple[NDArray[Any] | None, ...]:
         """What the training depends on."""
-        return self.rows, self.known, self.outliers
+        weights = () if self.start is None else tuple(value.numpy() for value in self.start.values())
+        return self.rows, self.known, self.outliers, *weights
+
+
+class Earlier(NamedTuple):
+    """What a warm start takes over of the fit before; weights only of objectives that train them."""
+
+    encoder: TableEncoder | ViewEncoder
+    root: int
+    weights: dict[str, torch.Tensor] | None
+
+
+def earlier(detector: AnomalyDetector, objective: Objective) -> Earlier:
+    """The fit before, if training can go on from it; else InputError."""
+    old = detector._objective
+    before = (old.name, type(old), old.hyperparameters(), detector.ensemble_.n_members)
+    now = (objective.name, type(objective), objective.hyperparameters(), detector.members)
+    if before != now:
+        raise InputError(
+            f"warm_start goes on from what was fitted: objective {old.name!r}, {before[2]}, {before[3]} member(s); now "
+            f"it is {objective.name!r}, {now[2]}, {now[3]} member(s). Set warm_start=False to begin anew."
+        )
+    if isinstance(objective, MemoryObjective):
+        return Earlier(detector.encoder_, detector._root, None)
+    state = detector.ensemble_.state_dict()
+    weights = {name: (v.float() if v.is_floating_point() else v).detach().cpu().clone() for name, v in state.items()}
+    return Earlier(detector.encoder_, detector._root, weights)
 
 
 def train(group: Sequence[Prepared]) -> None:
@@ -85,8 +117,12 @@ def train(group: Sequence[Prepared]) -> None:
     settings = settings_for(detector, first.objective, first.root, first.arrays)
     seeds = [mix(prepared.root, member) for prepared in group for member in range(detector.members)]
     settings = replace(settings, seeds=tuple(seeds))
+    if first.start is not None:
+        settings = replace(settings, warmup=0, epochs=detector.epochs or -(-settings.epochs // WARM_SHORTER))
     samples = [torch.from_numpy(p.rows[prepare_sample(p.known, len(p.rows), p.root)]) for p in group]
     ensemble = build_members(first.objective, per_member(samples, detector.members), settings.seeds)
+    if first.start is not None:
+        ensemble.load_state_dict(first.start)
     fabric = make_fabric(
         detector.device, detector.precision, sum(p.numel() for p in ensemble.parameters()) // len(seeds)
     )
@@ -164,6 +200,8 @@ def settle_contamination(
 ) -> ContaminationEstimate:
     """The share of anomalies to assume among the unlabelled rows: given for all rows, or estimated."""
     unlabelled = rows if known is None else rows[known == -1]
+    if contamination == "auto" and known is not None and is_told_enough(known):
+        return of_unlabelled(told_contamination(objective, rows, known, seed), known)
     if contamination == "auto" and len(unlabelled) > 1:
         if isinstance(objective, MemoryObjective):
             return select_contamination(remembered_evidence(objective, unlabelled, seed))
@@ -173,8 +211,35 @@ def settle_contamination(
         return given_contamination(share)
     if len(unlabelled) == 0:
         return ContaminationEstimate(0.0, 0.0, 0.0, "every row has a known label")
-    rest = (share * len(rows) - int((known == 1).sum())) / len(unlabelled)
-    return given_contamination(min(HIGHEST_SHARE, max(0.0, rest)))
+    return of_unlabelled(given_contamination(share), known)
+
+
+def is_told_enough(known: NDArray[np.int8]) -> bool:
+    """Whether labels can tell the share: enough of them, and not mostly anomalies, as a list of known frauds is."""
+    normal, anomalies = int((known == 0).sum()), int((known == 1).sum())
+    return normal + anomalies >= FEWEST_LABELS and normal >= anomalies and bool((known == -1).any())
+
+
+def told_contamination(
+    objective: Objective, rows: NDArray[np.float32], known: NDArray[np.int8], seed: int
+) -> ContaminationEstimate:
+    """The share of anomalies among all rows, from the labels and from scores that know of none."""
+    memory = objective if isinstance(objective, MemoryObjective) else None
+    most = ESTIMATE_ROWS if memory is None else memory.references
+    place = choose_places(torch.from_numpy(known), most, most // 2, torch.Generator().manual_seed(seed)).numpy()
+    chosen = rows[place]
+    scores = isolation_scores(chosen, seed) if memory is None else remembered_evidence(memory, chosen, seed)
+    return labelled_contamination(scores, known[place])
+
+
+def of_unlabelled(estimate: ContaminationEstimate, known: NDArray[np.int8]) -> ContaminationEstimate:
+    """The share among the unlabelled rows, from that among all rows, which counts known anomalies."""
+    found, left = int((known == 1).sum()), int((known == -1).sum())
+    value, low, high = (
+        min(HIGHEST_SHARE, max(0.0, (share * len(known) - found) / left))
+        for share in (estimate.value, estimate.low, estimate.high)
+    )
+    return ContaminationEstimate(value, low, high, estimate.method)
 
 
 def share_of_all(share_of_unlabelled: float, known: NDArray[np.int8] | None) -> float:

@@ -59,6 +59,7 @@ def save_detector(detector: AnomalyDetector, folder: Path, metadata: dict[str, A
         "contamination_estimate": vars(detector.contamination_estimate_),
         "history": detector.history_,
         "notes": detector.notes_,
+        "root": detector._root,
         "metadata": metadata,
     }
     save_folder(folder, meta, tensors_of(detector))
@@ -73,7 +74,7 @@ def tensors_of(detector: AnomalyDetector) -> dict[str, NDArray[Any]]:
         | {
             "training_scores": detector.training_scores_,
             "latent_labels": detector.latent_labels_,
-            "unlabelled": detector._unlabelled,
+            "known": detector._known,
             "centre": detector._combination.centre,
             "scale": detector._combination.scale,
         }
@@ -98,7 +99,8 @@ def load_detector(cls: type[Detector], folder: Path, objective: Objective | None
     detector.contamination_estimate_ = ContaminationEstimate(**meta["contamination_estimate"])
     detector.history_, detector.notes_, detector.metadata_ = meta["history"], meta["notes"], meta["metadata"]
     detector.training_scores_, detector.latent_labels_ = tensors["training_scores"], tensors["latent_labels"]
-    detector._unlabelled = tensors["unlabelled"]
+    detector._known = tensors["known"] if "known" in tensors else -tensors["unlabelled"].astype(np.int8)
+    detector._rows, detector._root = None, meta.get("root", 0)  # folders of before have neither known nor root
     detector.calibration_scores_, detector._lines = tensors.get("calibration_scores"), {}
     detector._combination = Combination(tensors["centre"], tensors["scale"])
     detector._objective = template

@@ -24,7 +24,8 @@ def fit_together(detectors: Sequence[AnomalyDetector], tables: Sequence[Any]) ->
     Parameters
     ----------
     detectors : sequence of AnomalyDetector
-        Alike in all parameters but ``random_state``, ``contamination`` and ``threshold``, and without ``checkpoint``.
+        Alike in all parameters but ``random_state``, ``contamination`` and ``threshold``, and without ``checkpoint``
+        and ``warm_start``.
     tables : sequence of tables
         As many, each as `AnomalyDetector.fit` takes them.
 
@@ -69,6 +70,8 @@ def check_alike(detectors: Sequence[AnomalyDetector]) -> None:
             )
     if first["checkpoint"] is not None:
         raise InputError("Detectors that are fitted together cannot have a checkpoint; leave it out.")
+    if first["warm_start"]:
+        raise InputError("Detectors that are fitted together cannot have a warm start; leave it out.")
 
 
 def described(detector: AnomalyDetector) -> dict[str, Any]:

@@ -5,15 +5,18 @@ from expose.exposure.contamination import (
     ContaminationEstimate,
     estimate_contamination,
     given_contamination,
+    labelled_contamination,
     select_contamination,
 )
 from expose.exposure.ranking import RANKINGS, BatchRanking, Ranking, RunningRanking
 from expose.exposure.rules import EXPOSURES, Exposure, Weights, blind, hard, refine, soft
+from expose.exposure.spreading import RELATIVES, spread_labels, spreads
 
 __all__ = [
     "EXPOSURES",
     "HIGHEST_SHARE",
     "RANKINGS",
+    "RELATIVES",
     "BatchRanking",
     "ContaminationEstimate",
     "Exposure",
@@ -24,7 +27,10 @@ __all__ = [
     "estimate_contamination",
     "given_contamination",
     "hard",
+    "labelled_contamination",
     "refine",
     "select_contamination",
     "soft",
+    "spread_labels",
+    "spreads",
 ]

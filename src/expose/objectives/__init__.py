@@ -1,7 +1,15 @@
 """HOW: one file per method, each a network and two losses per row."""
 
 from expose.objectives.autoencoder import Autoencoder
-from expose.objectives.base import OBJECTIVES, Losses, MemoryObjective, Objective, make_objective, register
+from expose.objectives.base import (
+    OBJECTIVES,
+    Losses,
+    MemoryObjective,
+    Objective,
+    make_objective,
+    nearest_rows,
+    register,
+)
 from expose.objectives.icl import ICL
 from expose.objectives.neighbours import Neighbours
 from expose.objectives.ntl import NTL
@@ -18,5 +26,6 @@ __all__ = [
     "Neighbours",
     "Objective",
     "make_objective",
+    "nearest_rows",
     "register",
 ]

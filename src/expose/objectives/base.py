@@ -62,6 +62,10 @@ class Objective(nn.Module):
         """Anomaly score ``(B,)``, higher = more anomalous. By default the normal loss (Qiu et al., 2022, sec. 3.3)."""
         return self.losses(batch).normal
 
+    def apart(self, rows: Tensor) -> Tensor:
+        """How far rows ``(n, D)`` lie apart, ``(n, n)``: over which labels spread and queries are made diverse."""
+        return torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
+
     def diagnose(self, rows: Tensor) -> str | None:
         """Say in one sentence what went wrong in training, judged on training rows ``(n, D)``; None if nothing."""
         return None
@@ -94,6 +98,12 @@ class MemoryObjective(Objective):
     def refit(self, keep_normal: Tensor, keep_abnormal: Tensor) -> None:
         """Take over the weights that the exposure gave the remembered rows, ``(R,)`` each."""
         raise TypeError(f"{type(self).__name__} must define refit(keep_normal, keep_abnormal).")
+
+
+def nearest_rows(objective: Objective, rows: Tensor, count: int) -> Tensor:
+    """Numbers of the ``count`` nearest other rows of each row, or of all others: ``(n, D) -> (n, count)``."""
+    apart = objective.apart(rows).fill_diagonal_(torch.inf)
+    return apart.topk(min(count, len(rows) - 1), dim=-1, largest=False).indices
 
 
 def full_precision(batch: Tensor) -> torch.autocast:

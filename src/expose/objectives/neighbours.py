@@ -180,6 +180,12 @@ class Neighbours(MemoryObjective):
         exact = "donot_use_mm_for_euclid_dist"  # a row is at distance 0 of itself, and of nothing else
         return torch.cdist(self.views(batch.to(self.rows.dtype)), self.views(self.rows), compute_mode=exact)
 
+    def apart(self, rows: Tensor) -> Tensor:
+        """Mean over the views of the distances, each in its view's median."""
+        views = self.views(rows)
+        distance = torch.cdist(views, views, compute_mode="donot_use_mm_for_euclid_dist")  # (V, n, n)
+        return (distance / distance.flatten(1).median(dim=1).values.clamp(min=TINY)[:, None, None]).mean(dim=0)
+
     def views(self, rows: Tensor) -> Tensor:
         """Take the scalings apart: ``(n, D * V) -> (V, n, D)``."""
         return rows.reshape(len(rows), -1, len(self.scalings)).movedim(-1, 0)

@@ -1,6 +1,6 @@
 """The one loop: assign weights with the network fixed, step the network with the weights fixed."""
 
-from expose.training.alternate import alternate, choose
+from expose.training.alternate import alternate, choose, choose_places
 from expose.training.devices import PRECISIONS, make_fabric, parse_device, torch_device
 from expose.training.ensemble import Ensemble, blank_members, build_members
 from expose.training.loop import Loop, Settings, TrainingSet, mix, survey
@@ -16,6 +16,7 @@ __all__ = [
     "blank_members",
     "build_members",
     "choose",
+    "choose_places",
     "default_batch_size",
     "default_epochs",
     "make_fabric",

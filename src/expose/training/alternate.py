@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from expose.exposure import BatchRanking, Exposure, Weights
-from expose.objectives import Losses, MemoryObjective
+from expose.exposure import RELATIVES, BatchRanking, Exposure, Weights, spread_labels, spreads
+from expose.objectives import Losses, MemoryObjective, nearest_rows
 from expose.training.ensemble import Ensemble, torch_seed
 from expose.training.loop import TrainingSet, mean_where, mix
 
@@ -47,10 +47,12 @@ def alternate(
         with torch_seed(seed):
             member.build(data.rows.shape[-1])
         rows, known = choose(data, member.references, generator)
-        member.remember(rows, (known != 1).to(rows.dtype))
+        own = len(rows) - (0 if data.outliers is None else min(len(data.outliers), most_outliers(member.references)))
+        told = torch.cat([spread_known(member, rows[:own], known[:own]), known[own:]])
+        member.remember(rows, (told != 1).to(rows.dtype))
         losses = member.losses(rows)
-        ranking = BatchRanking(contamination, generator)
-        weights = exposure(losses.normal[None], losses.abnormal[None], known[None], ranking)
+        ranking = BatchRanking(share_left(contamination, known, told), generator)
+        weights = exposure(losses.normal[None], losses.abnormal[None], told[None], ranking)
         member.refit(weights.keep_normal[0], weights.keep_abnormal[0])
         members.append(member)
         fitted.append((losses, Weights(*(weight[0] for weight in weights))))
@@ -58,16 +60,44 @@ def alternate(
     return Ensemble(members), [record | {"seconds": time.perf_counter() - started}]
 
 
+def spread_known(member: MemoryObjective, rows: Tensor, known: Tensor) -> Tensor:
+    """Known labels, and those of the rows whose nearest rows decide them, ``(n,)``."""
+    if not spreads(known):
+        return known
+    return spread_labels(known, nearest_rows(member, rows, RELATIVES))
+
+
+def share_left(contamination: float, known: Tensor, told: Tensor) -> float:
+    """The share of suspects among the rows that are still undecided, when labels have spread to some, ``(n,)``."""
+    due = contamination * int((known < 0).sum()) - int(((known < 0) & (told == 1)).sum())
+    return max(0.0, due) / max(1, int((told < 0).sum())) if bool((told != known).any()) else contamination
+
+
 def choose(data: TrainingSet, most: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Rows to remember ``(n, D)`` and what is known of them ``(n,)``: known rows and outliers first, then others."""
     known = torch.full((len(data.rows),), -1) if data.known is None else data.known.long()
     outliers = data.rows[:0] if data.outliers is None else data.outliers
-    outliers = outliers[draw(torch.arange(len(outliers)), int(MOST_OUTLIERS * most), generator)]
-    labelled = draw(torch.nonzero(known >= 0).flatten(), int(MOST_KNOWN * most), generator)
-    others = draw(torch.nonzero(known < 0).flatten(), most - len(labelled) - len(outliers), generator)
-    place = torch.cat([labelled, others]).sort().values
+    outliers = outliers[draw(torch.arange(len(outliers)), most_outliers(most), generator)]
+    place = choose_places(known, most - len(outliers), int(MOST_KNOWN * most), generator)
     rows = torch.cat([data.rows[place], outliers])
     return rows, torch.cat([known[place], torch.ones(len(outliers), dtype=torch.long)])
+
+
+def most_outliers(most: int) -> int:
+    """How many of so many remembered rows may be auxiliary outliers; no part of the data, they do not spread."""
+    return int(MOST_OUTLIERS * most)
+
+
+def choose_places(known: Tensor, most: int, most_known: int, generator: torch.Generator) -> Tensor:
+    """Numbers of at most so many rows, in their order: those with a label first, then others at random.
+
+    Which others does not depend on the labels, so that a row more with a label changes one row.
+    """
+    labelled = draw(torch.nonzero(known >= 0).flatten(), most_known, generator)
+    if len(known) <= most and len(labelled) == int((known >= 0).sum()):
+        return torch.arange(len(known))
+    order = torch.randperm(len(known), generator=generator)
+    return torch.cat([labelled, order[known[order] < 0][: most - len(labelled)]]).sort().values
 
 
 def draw(places: Tensor, most: int, generator: torch.Generator) -> Tensor:

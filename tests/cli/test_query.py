@@ -1,0 +1,63 @@
+"""``expose query``, and ``expose fit --answers``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from commands import Run, facts, transactions
+
+from expose.estimators import AnomalyDetector
+
+
+def test_a_round_of_labels(run: Run, model: Path, data: Path, tmp_path: Path) -> None:
+    result = run("query", model, data, "-k", "6", "--out", tmp_path / "ask.csv")
+    assert result.exit_code == 0, result.output
+    assert "6 rows of 240" in result.stdout
+    asked = pd.read_csv(tmp_path / "ask.csv")
+    truth = transactions()
+    assert list(asked.columns) == ["row", "anomaly_score", "label", *truth.columns]
+    assert asked["label"].isna().all()
+    assert asked["account"].tolist() == truth["account"][asked["row"]].tolist()
+    detector = AnomalyDetector.load(model)
+    np.testing.assert_allclose(asked["anomaly_score"], detector.training_scores_[asked["row"]])
+    assert asked["row"].tolist() == detector.query(6, truth[["amount", "hour", "shop"]]).tolist()
+
+    asked["label"] = ["normal", 1, 0, "", "anomaly", -1]
+    asked.to_csv(tmp_path / "ask.csv", index=False)
+    asked.iloc[:1].assign(label=1).to_csv(tmp_path / "second.csv", index=False)  # a second look
+    roles = ["--id", "account", "--ignore", "note,is_fraud"]
+    answers = ["--answers", tmp_path / "ask.csv", "--answers", tmp_path / "second.csv"]
+    result = run("fit", data, *roles, *answers, "--out", tmp_path / "better", "-q")
+    assert result.exit_code == 0, result.output
+    known = AnomalyDetector.load(tmp_path / "better")._known
+    assert known[asked["row"]].tolist() == [1, 1, 0, -1, 1, -1]
+    assert (known != -1).sum() == 4
+    again = facts(run("query", tmp_path / "better", data, "-k", "6", "--out", tmp_path / "next.csv", "--json"))
+    assert not set(again["rows"]) & set(np.flatnonzero(known >= 0).tolist())
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("row,note\n1,x\n", "has no column 'label'"),
+        ("row,label\n240,1\n", "row numbers from 0 to 239"),
+        ("row,label\nx,1\n", "row numbers from 0 to 239"),
+        ("row,label\n1,perhaps\n", "holds 'perhaps'"),
+    ],
+)
+def test_answers_that_cannot_be(run: Run, data: Path, tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "ask.csv").write_text(text)
+    result = run("fit", data, "--answers", tmp_path / "ask.csv", "--out", tmp_path / "model")
+    assert result.exit_code == 2
+    assert says in " ".join(result.stderr.split())
+
+
+def test_another_table(run: Run, model: Path, data: Path, tmp_path: Path) -> None:
+    transactions().iloc[:100].to_csv(tmp_path / "part.csv", index=False)
+    result = run("query", model, tmp_path / "part.csv", "--out", tmp_path / "ask.csv")
+    assert result.exit_code == 2
+    assert "training table of 240 rows; got 100 rows" in " ".join(result.stderr.split())
+    assert not (tmp_path / "ask.csv").exists()
