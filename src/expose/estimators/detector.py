@@ -40,7 +40,7 @@ from expose.estimators.querying import query_rows
 from expose.estimators.scoring import member_scores, ready_to_score
 from expose.exposure import BatchRanking
 from expose.inputs import DEFAULT_SCALING, Table, TableEncoder, ViewEncoder, as_table
-from expose.objectives import MemoryObjective, Objective, make_objective
+from expose.objectives import Losses, MemoryObjective, Objective, make_objective
 from expose.training import Ensemble, TrainingSet, mix, survey
 
 SUSPECT = [("rank", "i8"), ("row", "i8"), ("latent_label", "f8"), ("anomaly_score", "f8")]
@@ -477,16 +477,21 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self.training_scores_ = self._combination.combine(scores)
         self.contamination_estimate_ = prepared.estimate
         self.contamination_ = share_of_all(self.contamination_estimate_.value, known)
-        self.latent_labels_ = self._latent_labels(rows, known, root)
+        self.latent_labels_ = self._latent_labels(rows, scores, known, root)
         self._known = np.full(len(rows), -1, dtype=np.int8) if known is None else known
         self._rows, self._root = rows, root
         self.metadata_ = {}
         self.calibration_scores_, self._lines = None, {}
         self._diagnose(rows[prepare_sample(known, len(rows), root)])
 
-    def _latent_labels(self, rows: NDArray[np.float32], known: NDArray[np.int8] | None, root: int) -> Scores:
+    def _latent_labels(
+        self, rows: NDArray[np.float32], scores: Scores, known: NDArray[np.int8] | None, root: int
+    ) -> Scores:
         weight = next(self.ensemble_.parameters())
-        losses = survey(self.ensemble_, TrainingSet(torch.from_numpy(rows).to(weight)))
+        if isinstance(self._objective, MemoryObjective):  # to compute its scores again would take as long as the fit
+            losses = Losses(torch.from_numpy(scores).to(weight), torch.from_numpy(-scores).to(weight))
+        else:
+            losses = survey(self.ensemble_, TrainingSet(torch.from_numpy(rows).to(weight)))
         labels = None if known is None else torch.from_numpy(known).to(weight.device).expand(self.members, -1)
         generator = torch.Generator().manual_seed(mix(root, 0, stream=4))
         ranking = BatchRanking(self.contamination_estimate_.value, generator)

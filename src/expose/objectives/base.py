@@ -83,7 +83,8 @@ class Objective(nn.Module):
 class MemoryObjective(Objective):
     """Base class of objectives that remember rows instead of training weights.
 
-    `remember` takes the place of `prepare`, and one `refit` that of all optimiser steps; neither uses a gradient.
+    `remember` takes the place of `prepare`, and one `refit` that of all optimiser steps; neither uses a gradient. There
+    is nothing to descend, so its losses are one number: the score, and its negative.
     """
 
     references: int  # most rows it can remember
