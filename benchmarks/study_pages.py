@@ -20,7 +20,7 @@ import fit_cost
 import share_estimates
 from expose.evaluation import read_results
 from expose.evaluation.summary import latest
-from study_auto import auto_page, cost_section, estimates_section
+from study_auto import auto_page, cost_section, estimates_section, paper_section
 from study_disjoint import disjoint_page
 from study_paper import paper_page
 from study_small import ablation_page, embeddings_page, large_page, sensitivity_page
@@ -49,6 +49,9 @@ def auto(page: Page, rows: pa.Table) -> None:
     """Compare with the baselines of the study before, and add what was measured beside it."""
     committed = ROOT / "benchmarks" / "results"
     auto_page(page, rows, latest(read_results(committed / "disjoint.parquet")))
+    paper_section(
+        page, latest(read_results(committed / "auto_paper.parquet")), json.loads(PUBLISHED.read_text("utf-8"))
+    )
     for script, add in ((share_estimates, estimates_section), (fit_cost, cost_section)):
         add(page, json.loads(script.RESULTS.read_text(encoding="utf-8")))
 
