@@ -61,7 +61,8 @@ def cloud(seed: int = 1234) -> tuple[Rows, Truth]:
 
 def map_detector(objective: str, exposure: str) -> AnomalyDetector:
     """Settings of the pictures of the objectives."""
-    return AnomalyDetector(objective, exposure=exposure, contamination=0.05, members=3, epochs=100, random_state=0)
+    network = {} if objective == "neighbours" else {"epochs": 100}
+    return AnomalyDetector(objective, exposure=exposure, contamination=0.05, members=3, random_state=0, **network)
 
 
 def cloud_detector(exposure: str) -> AnomalyDetector:
