@@ -66,7 +66,7 @@ def test_nearest_rows_of_neighbours_are_those_of_all_views():
 
 
 def test_many_known_anomalies_and_one_normal_row_do_not_take_the_table():
-    group, relatives = groups([80, 20])
+    _, relatives = groups([80, 20])
     scattered = torch.full((100,), -1)
     scattered[:80:4], scattered[1] = 1, 0
     told = spread_labels(scattered, relatives)
