@@ -123,8 +123,8 @@ def verdict(study: Study) -> str:
         f"{first} {middle} labels gain {signed(ours[middle] - ours[0], 1)} points in the mean, and lose more than one "
         f"point on {below_text}{listed(below)}. The gain is uneven: {signed(share, 1)} points of it come from "
         f"{count(len(most), 'data set')}{listed(most)}. More than two points below the clean detector remain "
-        f"{missed_text}{listed(missed)}. The constants of the method were chosen on smaller samples of the same tables, "
-        "half against half ([notes](notes.md#a-few-labels))."
+        f"{missed_text}{listed(missed)}. The constants of the method were chosen on smaller samples of the same "
+        "tables, partly half against half ([notes](notes.md#a-few-labels))."
     )
 
 
