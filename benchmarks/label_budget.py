@@ -109,7 +109,13 @@ def main() -> None:
         "test_rows": TEST_ROWS,
         "runs": found,
     }
-    options.out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    options.out.write_text(as_lines(facts), encoding="utf-8")
+
+
+def as_lines(facts: dict[str, Any]) -> str:
+    """JSON with one run a line."""
+    runs = ",\n".join(json.dumps(run) for run in facts["runs"])
+    return json.dumps(facts | {"runs": []}).replace('"runs": []', f'"runs": [\n{runs}\n]') + "\n"
 
 
 if __name__ == "__main__":
