@@ -58,7 +58,8 @@ def estimate_contamination(
     Examples
     --------
     >>> import numpy as np
-    >>> scores = np.concatenate([np.random.default_rng(0).normal(size=900), np.full(100, 9.0)])
+    >>> rng = np.random.default_rng(0)
+    >>> scores = np.concatenate([rng.normal(size=900), 9 + rng.normal(size=100)])
     >>> round(estimate_contamination(scores).value, 2)
     0.1
     """
@@ -92,7 +93,7 @@ def select_contamination(evidence: NDArray[np.float64]) -> ContaminationEstimate
     --------
     >>> evidence = np.concatenate([np.random.default_rng(0).exponential(size=900), np.full(100, 20.0)])
     >>> round(select_contamination(evidence).value, 2)
-    0.1
+    0.11
     """
     n = len(evidence)
     low = selected_share(evidence, CERTAIN_RATE)
