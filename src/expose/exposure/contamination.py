@@ -61,7 +61,7 @@ def estimate_contamination(
     >>> rng = np.random.default_rng(0)
     >>> scores = np.concatenate([rng.normal(size=900), 9 + rng.normal(size=100)])
     >>> round(estimate_contamination(scores).value, 2)
-    0.1
+    0.09
     """
     n = len(scores)
     value = exponential_tail_excess(scores)
