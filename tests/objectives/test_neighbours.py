@@ -60,6 +60,12 @@ def test_lone_rows_across_the_gap_hardly_link_a_cluster():
     assert joining_heights(distance, core, 0.4)[95] > 3.5
 
 
+def test_nearly_equal_distances_make_no_row_extreme():
+    knots_of_equal = torch.full((1, 1, 8), 2.0)
+    found = tail(torch.tensor([[[2.2]]]), knots_of_equal, 0.1)  # a fifth further, in logarithms
+    assert float(found) == pytest.approx(-math.log(0.3) + 2 * math.log(7 / 3), rel=1e-4)
+
+
 def beside_a_line(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Rows on a diagonal, and a small dense cluster beside its middle, nearer to many of them than the ends are."""
     rng = np.random.default_rng(seed)

@@ -41,6 +41,7 @@ from expose.objectives.linking import joining_heights
 SURVIVAL = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # shares of rows beyond the knots of a tail
 FIRST, LAST = 3, 7  # places of 0.7 and 0.3 among them, between which the slope of the exponential is measured
 SMALLEST_STEP = 1e-2  # in log distance: one per cent
+SMALLEST_SPREAD = 0.1  # of linked distances beyond the middle: most rows may be joined at nearly the same one
 TINY = 1e-9  # a distance of 0 has no logarithm
 PULL, ABNORMAL_NEIGHBOURS = 0.5, 3  # of rows known or taken as anomalies
 ROWS_AT_ONCE = 256
@@ -135,7 +136,7 @@ class Neighbours(MemoryObjective):
         """How rare the distances of each row are, and the negative of it."""
         near, linked, wide = self.measure(batch)  # (V, B, 1), (V, B, 1), (V, B, S)
         near = tail(near, self.near_tail).mean(dim=(0, 2)) * self.refined  # (B,)
-        linked = tail(linked, self.linked_tail).mean(dim=(0, 2))  # (B,)
+        linked = tail(linked, self.linked_tail, SMALLEST_SPREAD).mean(dim=(0, 2))  # (B,)
         normal = torch.maximum(near, torch.maximum(linked, self.rarest(wide)))
         return Losses(normal, -normal)
 
@@ -237,11 +238,14 @@ def knots(measured: Tensor, present: Tensor) -> Tensor:
     return torch.quantile(measured[:, present > 0], levels, dim=1).permute(1, 2, 0)
 
 
-def tail(measured: Tensor, knots: Tensor) -> Tensor:
-    """``-log P(D > d)``, piecewise linear between the deciles, exponential beyond: ``(V, B, S)``, ``(V, S, 8)``."""
+def tail(measured: Tensor, knots: Tensor, smallest: float = SMALLEST_STEP) -> Tensor:
+    """``-log P(D > d)``, piecewise linear between the deciles, exponential beyond: ``(V, B, S)``, ``(V, S, 8)``.
+
+    The exponential is as wide as the upper deciles are apart, and at least ``smallest``.
+    """
     level = -torch.log(torch.tensor(SURVIVAL, dtype=measured.dtype, device=measured.device))  # (8,)
     at = knots[:, None]  # (V, 1, S, 8)
     step = (at[..., 1:] - at[..., :-1]).clamp(min=SMALLEST_STEP)
     inside = ((measured[..., None] - at[..., :-1]) / step).clamp(0, 1) * level.diff()  # (V, B, S, 7)
-    rate = (level[LAST] - level[FIRST]) / (at[..., LAST] - at[..., FIRST]).clamp(min=SMALLEST_STEP)
+    rate = (level[LAST] - level[FIRST]) / (at[..., LAST] - at[..., FIRST]).clamp(min=smallest)
     return inside.sum(dim=-1) + rate * (measured - at[..., LAST]).clamp(min=0)
