@@ -1,6 +1,5 @@
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,15 +8,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def study():
-    pytest.importorskip("matplotlib", reason="needs the extra bench")
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        import study_decisions
-
-        yield study_decisions
-    finally:
-        sys.path.remove(str(ROOT / "benchmarks"))
+def study(from_benchmarks):
+    return from_benchmarks("study_decisions")
 
 
 def test_the_page_is_that_of_the_committed_results(study):

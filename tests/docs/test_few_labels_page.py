@@ -1,5 +1,4 @@
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -8,15 +7,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def page():
-    pytest.importorskip("matplotlib", reason="needs the extra bench")
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    try:
-        import few_labels_page
-
-        yield few_labels_page
-    finally:
-        sys.path.remove(str(ROOT / "benchmarks"))
+def page(from_benchmarks):
+    return from_benchmarks("few_labels_page")
 
 
 def facts(gain, lost=0.0):

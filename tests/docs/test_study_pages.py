@@ -1,6 +1,5 @@
 import json
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +16,8 @@ SEEDS = (0, 1)
 
 
 @pytest.fixture(scope="module")
-def study_pages():
-    pytest.importorskip("matplotlib", reason="needs the extra bench")
-    sys.path.insert(0, str(BENCHMARKS))
-    try:
-        import study_pages
-
-        yield study_pages
-    finally:
-        sys.path.remove(str(BENCHMARKS))
+def study_pages(from_benchmarks):
+    return from_benchmarks("study_pages")
 
 
 def run(dataset, who, seed, value, **more):

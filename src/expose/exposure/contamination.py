@@ -38,17 +38,13 @@ def given_contamination(value: float) -> ContaminationEstimate:
     return ContaminationEstimate(value, value, value, "given by the user")
 
 
-def estimate_contamination(
-    scores: NDArray[np.float64], source: str = "the isolation-forest score"
-) -> ContaminationEstimate:
+def estimate_contamination(scores: NDArray[np.float64]) -> ContaminationEstimate:
     """Estimate the share of anomalies among rows with these scores.
 
     Parameters
     ----------
     scores : array of shape (n,)
-        Anomaly scores, higher = more anomalous, of any detector that was fitted on these rows.
-    source : str
-        What the scores are, for the sentence on where the estimate comes from.
+        Scores of an isolation forest that was fitted on these rows, higher = more anomalous.
 
     Returns
     -------
@@ -70,8 +66,8 @@ def estimate_contamination(
     high = min(HIGHEST_SHARE, max(value + band, mirrored_tail_excess(scores)))
     value = min(HIGHEST_SHARE, max(value, 1 / n))
     method = (
-        f"estimated, biased low: share of rows of which {source} lies beyond an exponential tail fitted to the middle "
-        "of the scores"
+        "estimated, biased low: share of rows of which the isolation-forest score lies beyond an exponential tail "
+        "fitted to the middle of the scores"
     )
     return ContaminationEstimate(value, low, max(high, value), method)
 
