@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from expose.exposure import estimate_contamination, labelled_contamination
+from expose.exposure import estimate_contamination, labelled_contamination, select_contamination
+from expose.exposure.contamination import selected_share
 
 
 def mixture(share: float, n: int = 4000, seed: int = 0) -> np.ndarray:
@@ -89,3 +90,10 @@ def test_labels_without_an_anomaly_leave_room_for_some():
     found = labelled_contamination(np.linspace(0, 1, 100), known)
     assert found.value == found.low == 0
     assert 0.05 < found.high < 0.5
+
+
+def test_the_excess_counts_where_the_step_up_rule_selects_next_to_nothing():
+    rng = np.random.default_rng(0)
+    evidence = np.concatenate([rng.exponential(size=1800), 2.7 + 0.05 * rng.normal(size=200)])
+    assert selected_share(evidence, 0.3) < 0.01
+    assert 0.03 < select_contamination(evidence).value < 0.1  # of a true tenth: low, not nothing
