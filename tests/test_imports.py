@@ -32,7 +32,7 @@ ALLOWED = {
     "decide": {"exposure", "objectives", "networks", "inputs"},
     "exposure": set(),
     "objectives": {"networks", "encoders", "inputs"},
-    "networks": set(),
+    "networks": {"inputs"},
     "encoders": {"networks"},
     "inputs": set(),
     "evaluation": {"estimators", "inputs", "objectives"},

@@ -441,6 +441,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             encoder = before.encoder
         else:
             encoder = TableEncoder(self.scaling).fit(table) if views is None else ViewEncoder(views).fit(table)
+        objective.layout = encoder.layout
         rows = encoder.transform(table)
         extra = None if outliers is None else self._encode_outliers(encoder, outliers)
         if not isinstance(objective, MemoryObjective):

@@ -103,6 +103,7 @@ def load_detector(cls: type[Detector], folder: Path, objective: Objective | None
     detector._rows, detector._root = None, meta.get("root", 0)  # folders of before have neither known nor root
     detector.calibration_scores_, detector._lines = tensors.get("calibration_scores"), {}
     detector._combination = Combination(tensors["centre"], tensors["scale"])
+    template.layout = detector.encoder_.layout
     detector._objective = template
     detector.ensemble_ = blank_members(template, detector.encoder_.n_features_out, detector.members)
     weights = {name.removeprefix("weights/"): a for name, a in tensors.items() if name.startswith("weights/")}

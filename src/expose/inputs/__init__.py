@@ -3,12 +3,15 @@
 from expose.inputs.encoder import TableEncoder
 from expose.inputs.files import Roles, read, scan, split, writer
 from expose.inputs.frames import Table, as_table
+from expose.inputs.layout import KINDS, Layout
 from expose.inputs.scaling import DEFAULT_SCALING, SCALINGS
 from expose.inputs.views import ViewEncoder, encoder_from_json
 
 __all__ = [
     "DEFAULT_SCALING",
+    "KINDS",
     "SCALINGS",
+    "Layout",
     "Roles",
     "Table",
     "TableEncoder",

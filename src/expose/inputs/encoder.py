@@ -15,6 +15,7 @@ from expose.errors import DataWarning, InputError
 from expose.inputs.categories import encode_categories, fit_categories
 from expose.inputs.columns import Times
 from expose.inputs.frames import as_table
+from expose.inputs.layout import Layout
 from expose.inputs.numbers import blocks, fit_numbers, missing_in, sample_rows
 from expose.inputs.quality import table_notes
 from expose.inputs.scaling import DEFAULT_SCALING, apply_scaling, check_scaling
@@ -145,6 +146,11 @@ class TableEncoder:
             indicators=target[gaps] + 1,
             factor=factor, center=center, spread=spread, fill=fill,
         )  # fmt: skip
+
+    @property
+    def layout(self) -> Layout:
+        """What an encoded row is."""
+        return Layout("table", (self.n_features_out,))
 
     @property
     def text_columns(self) -> tuple[str, ...]:

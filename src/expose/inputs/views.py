@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.inputs.encoder import TableEncoder
+from expose.inputs.layout import Layout
 from expose.inputs.table import Table
 
 
@@ -56,6 +57,11 @@ class ViewEncoder:
     def n_features_out(self) -> int:
         """Number of encoded columns, all views of them."""
         return self.encoders[0].n_features_out * len(self.encoders)
+
+    @property
+    def layout(self) -> Layout:
+        """What an encoded row is."""
+        return Layout("table", (self.n_features_out,))
 
     @property
     def groups(self) -> list[tuple[str, slice]]:

@@ -14,6 +14,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from expose.inputs import Layout
+
 OBJECTIVES: dict[str, type[Objective]] = {}
 
 
@@ -39,6 +41,8 @@ class Objective(nn.Module):
     name: str = ""
     scalings: tuple[str, ...] | None = None  # how rows are scaled, side by side; None: as the estimator is told
     preferred_exposure: str = "soft"
+    kinds: tuple[str, ...] = ("table",)  # of rows it can be trained on, see `expose.inputs.Layout`
+    layout: Layout | None = None  # what its rows are, set before `build`; None: a table
 
     def __init__(self) -> None:
         super().__init__()
