@@ -1,4 +1,4 @@
-"""What an encoded row is. Rows travel as vectors of D values through batches, scoring and files; a network unfolds them."""
+"""What an encoded row is: a vector of D values in batches, scoring and files, which a network unfolds."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ class Layout:
 
     def unfold(self, rows: Tensor) -> Tensor:
         """Rows ``(..., D)`` as ``(..., *shape)``; the tokens of texts as whole numbers."""
-        unfolded = rows.unflatten(-1, self.shape)
+        unfolded = rows.reshape(*rows.shape[:-1], *self.shape)
         return unfolded.long() if self.kind == "text" else unfolded
