@@ -30,7 +30,7 @@ class Ensemble(nn.Module):
         if self.n_members == 1:
             self.only = members[0]
             return
-        if isinstance(members[0], MemoryObjective):  # what they remember may differ in size
+        if not stackable(members[0]):
             self.each = nn.ModuleList(members)
             return
         self._template = [copy.deepcopy(members[0]).to("meta")]
@@ -90,7 +90,10 @@ class Ensemble(nn.Module):
         if any(which):
             chosen = torch.tensor(which, device=next(self.parameters()).device)
             for name, value in kept.items():
-                value[chosen] = present[name][chosen]
+                if self._template:
+                    value[chosen] = present[name][chosen]
+                elif which[int(name.split(".")[1])]:  # each.<member>.<parameter>
+                    value.copy_(present[name])
         return kept
 
     def member(self, index: int) -> Objective:
@@ -105,6 +108,15 @@ class Ensemble(nn.Module):
         single = copy.deepcopy(self._template[0]).to_empty(device="cpu")
         single.load_state_dict({name: value.detach().cpu() for name, value in state.items()})
         return single
+
+
+def stackable(member: Objective) -> bool:
+    """Whether members are evaluated in one batched computation: perceptrons on tables gain from it.
+
+    What others remember may differ in size; torch.func knows no packed recurrent layers, and its convolutions of
+    many members at once are not quicker than one after another.
+    """
+    return not isinstance(member, MemoryObjective) and (member.layout is None or member.layout.kind == "table")
 
 
 def build_members(objective: Objective, rows: Tensor, seeds: Sequence[int]) -> Ensemble:
