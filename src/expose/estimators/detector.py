@@ -471,7 +471,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """Take over a training that has succeeded: scores, latent labels and diagnoses of the training rows."""
         rows, known, root = prepared.rows, prepared.known, prepared.root
         self.history_, self._interrupted, self._objective = history, interrupted, prepared.objective
-        self.ensemble_ = ready_to_score(ensemble, device, rows.shape[1])
+        self.ensemble_ = ready_to_score(ensemble, device, prepared.encoder.layout)
         self.encoder_, self.notes_ = prepared.encoder, list(prepared.encoder.notes)
         scores = member_scores(self.ensemble_, rows)  # (M, n)
         self._combination = Combination.of(scores)
