@@ -74,7 +74,9 @@ def test_fnr_at_tnr_keeps_a_tie_together():
     assert fnr_at_tnr(y, scores, 0.75) == 0.5
     assert fnr_at_tnr(y, scores, 0.76) == 1.0
     assert fnr_at_tnr(y, np.zeros(8)) == 1.0
-    assert fnr_at_tnr([0] * 20 + [1], [*range(20), 18.5], 0.95) == 0.0  # 19 of 20, despite rounding
+    assert fnr_at_tnr([0] * 20 + [1], [*range(20), 18.5], 0.95) == 0.0  # up to the nineteenth
+    assert 0.55 * 100 > 55  # as floats
+    assert fnr_at_tnr([0] * 100 + [1], [*range(100), 54.5], 0.55) == 0.0  # up to the fifty-fifth, despite rounding
 
 
 def test_f1_equals_scikit_learn_at_the_percentile_of_the_true_share():

@@ -35,6 +35,12 @@ def test_a_sixth_of_the_rows_are_outliers_of_each_source():
     assert result.normal_only.mean == {}
 
 
+def test_the_number_of_outliers_is_not_lost_to_rounding():
+    assert 0.29 * 100 < 29  # as floats
+    assert outlier_detection(NORMAL[:100], {"far": FAR}, ratio=0.29).sources["far"].n_outliers == 29
+    assert outlier_detection(NORMAL[:99], {"far": FAR}).sources["far"].n_outliers == 19  # 19.8, rounded down
+
+
 @pytest.mark.parametrize("level", [0.9, 0.95])
 def test_a_source_of_just_enough_outliers_is_used_whole_and_has_no_spread(level):
     result = outlier_detection(NORMAL, {"all": NEAR[:100]}, level=level)
