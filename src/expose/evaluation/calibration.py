@@ -249,8 +249,8 @@ def fit_temperature(logits: ArrayLike, y: ArrayLike) -> float:
     n, k = values.shape
     if labels.shape != (n,) or not np.isin(labels, np.arange(k)).all():
         raise InputError(
-            f"y must hold one class in 0..{k - 1} for each of {n} rows; got {labels.dtype} of shape {labels.shape}. "
-            "Number the classes in the order of the columns of the logits."
+            f"y must hold one class in 0..{k - 1} for each of {n} rows; got shape {labels.shape} with values such as "
+            f"{np.unique(labels)[-3:].tolist()}. Number the classes in the order of the columns of the logits."
         )
     below = values - values.max(axis=1, keepdims=True)  # (n, k)
     of_truth = below[np.arange(n), labels.astype(np.int64)].mean()

@@ -435,9 +435,10 @@ def _mean(columns: Mapping[str, Sequence[float]]) -> Values:
 
 
 def _std(columns: Mapping[str, Sequence[float]]) -> Values:
-    """Of the sample; one number has none."""
+    """Of the sample; one number has none, and equal numbers exactly 0, despite rounding."""
     return {
-        metric: float(np.std(values, ddof=1)) if len(values) > 1 else float("nan") for metric, values in columns.items()
+        metric: float(np.std(values, ddof=1) * (np.ptp(values) > 0)) if len(values) > 1 else float("nan")
+        for metric, values in columns.items()
     }
 
 
