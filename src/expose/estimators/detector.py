@@ -39,7 +39,7 @@ from expose.estimators.folder import load_detector, save_detector
 from expose.estimators.querying import query_rows
 from expose.estimators.scoring import member_scores, ready_to_score
 from expose.exposure import BatchRanking
-from expose.inputs import DEFAULT_SCALING, Table, TableEncoder, ViewEncoder, as_table
+from expose.inputs import DEFAULT_SCALING, Encoder, Table, TableEncoder, ViewEncoder, as_table
 from expose.objectives import Losses, MemoryObjective, Objective, make_objective
 from expose.training import Ensemble, TrainingSet, mix, survey
 
@@ -436,7 +436,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         table = self._table(X, reset=before is None)
         known = check_labels(labels, table.n_rows)
         views = objective.scalings
-        encoder: TableEncoder | ViewEncoder
+        encoder: Encoder
         if before is not None:
             encoder = before.encoder
         else:
@@ -451,7 +451,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         start = None if before is None else before.weights
         return Prepared(self, objective, encoder, rows, known, extra, root, estimate, table, start)
 
-    def _encode_outliers(self, encoder: TableEncoder | ViewEncoder, outliers: Any) -> NDArray[np.float32]:
+    def _encode_outliers(self, encoder: Encoder, outliers: Any) -> NDArray[np.float32]:
         try:
             rows = encoder.transform(self._table(outliers, reset=False))
         except ValueError as error:
@@ -471,7 +471,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """Take over a training that has succeeded: scores, latent labels and diagnoses of the training rows."""
         rows, known, root = prepared.rows, prepared.known, prepared.root
         self.history_, self._interrupted, self._objective = history, interrupted, prepared.objective
-        self.ensemble_ = ready_to_score(ensemble, device, rows.shape[1])
+        self.ensemble_ = ready_to_score(ensemble, device, prepared.encoder.layout)
         self.encoder_, self.notes_ = prepared.encoder, list(prepared.encoder.notes)
         scores = member_scores(self.ensemble_, rows)  # (M, n)
         self._combination = Combination.of(scores)
