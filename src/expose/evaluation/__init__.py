@@ -25,12 +25,8 @@ from expose.evaluation.metrics import (
     fpr_flagged,
     precision_at_k,
 )
-from expose.evaluation.outlier_protocol import (
-    OutlierResults,
-    outlier_calibration,
-    outlier_detection,
-    over_seeds,
-)
+from expose.evaluation.outlier_protocol import outlier_calibration, outlier_detection
+from expose.evaluation.outlier_results import OutlierResults, over_seeds
 from expose.evaluation.protocols import PAPER_SEEDS, Split, clean, disjoint, paper
 from expose.evaluation.registry import EMBEDDINGS, EXTRA_TABLES, PAPER_TABLES
 from expose.evaluation.runner import bench
