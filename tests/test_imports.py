@@ -35,7 +35,7 @@ ALLOWED = {
     "networks": {"inputs"},
     "encoders": {"networks"},
     "inputs": set(),
-    "evaluation": {"estimators", "inputs", "objectives"},
+    "evaluation": {"decide", "estimators", "inputs", "objectives"},
     "persistence": set(),
     "errors": set(),
     "atomic": set(),

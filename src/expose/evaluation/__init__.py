@@ -1,9 +1,9 @@
 """Judge a detector against the truth: data sets, contamination protocols, metrics."""
 
+from expose.decide import fit_temperature
 from expose.errors import FailedRunsWarning
 from expose.evaluation.calibration import (
     Reliability,
-    fit_temperature,
     mad_calibration_error,
     reliability,
     rescaled,
