@@ -14,9 +14,6 @@ from expose.outliers import (
     pixelate,
     speckle,
 )
-from expose.outliers import (
-    images as room,
-)
 
 FROM_IMAGES = ["jigsaw", "speckle", "pixelate", "invert", "channel_ghosts", "arithmetic_mean", "geometric_mean"]
 
@@ -63,7 +60,7 @@ def test_no_image_comes_back_as_it_was(name):
 
 @pytest.mark.parametrize("name", IMAGE_MAKERS)
 def test_more_images_than_a_chunk(name, monkeypatch):
-    monkeypatch.setattr(room, "CHUNK", 7)
+    monkeypatch.setattr("expose.outliers.pixels.CHUNK", 7)
     made = IMAGE_MAKERS[name](pictures(), 20, random_state=0)
     assert len(made) == 20
     assert made.reshape(20, -1).std(1).min() > 0  # none left empty

@@ -12,17 +12,14 @@ if TYPE_CHECKING:
     from expose.outliers.gan import OutlierGAN
     from expose.outliers.images import (
         IMAGE_MAKERS,
-        bernoulli_noise,
-        blobs,
         channel_ghosts,
-        gaussian_noise,
         invert,
         jigsaw,
         mean_of_two,
         pixelate,
         speckle,
-        uniform_noise,
     )
+    from expose.outliers.noise import bernoulli_noise, blobs, gaussian_noise, uniform_noise
     from expose.outliers.overlap import Matches, Overlap, check_overlap, without_overlap
     from expose.outliers.stream import OutlierStream
     from expose.outliers.tables import TABLE_MAKERS, extrapolate_rows, shuffle_columns, uniform_box
@@ -32,17 +29,14 @@ _MODULES = {
     "gan": ("OutlierGAN",),
     "images": (
         "IMAGE_MAKERS",
-        "bernoulli_noise",
-        "blobs",
         "channel_ghosts",
-        "gaussian_noise",
         "invert",
         "jigsaw",
         "mean_of_two",
         "pixelate",
         "speckle",
-        "uniform_noise",
     ),
+    "noise": ("bernoulli_noise", "blobs", "gaussian_noise", "uniform_noise"),
     "overlap": ("Matches", "Overlap", "check_overlap", "without_overlap"),
     "stream": ("OutlierStream",),
     "tables": ("TABLE_MAKERS", "extrapolate_rows", "shuffle_columns", "uniform_box"),

@@ -150,7 +150,7 @@ class OutlierGAN:
             self._center, spread = values.mean(0), values.std(0)
             self._spread = torch.where(spread > 0, spread, 1.0)
         elif rows.ndim in (3, 4):
-            from expose.outliers.images import checked_shape, unit
+            from expose.outliers.pixels import checked_shape, unit
 
             height, width, channels = checked_shape(rows)
             values = torch.from_numpy(unit(rows, np.arange(len(rows))).transpose(0, 3, 1, 2).copy()).flatten(1)

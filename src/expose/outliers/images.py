@@ -1,9 +1,8 @@
-"""Auxiliary outliers from images: noise of several kinds, and images changed beyond what they show.
+"""Auxiliary outliers from images, changed beyond what they show.
 
-Those made from images follow the distributions on which Hendrycks, Mazeika and Dietterich, "Deep Anomaly Detection with
-Outlier Exposure", ICLR 2019, appendix A, chose their parameters; the noises are among the anomalies they tested on.
-Results have the type, the shape and the range of the images they belong with: values are cut to [0, 1], and
-whole numbers rounded to 0 .. 255, so that neither range nor type tells them apart.
+They follow the distributions on which Hendrycks, Mazeika and Dietterich, "Deep Anomaly Detection with Outlier
+Exposure", ICLR 2019, appendix A, chose their parameters. Results have the type, the shape and the range of the images
+they come from, so that none of these tells them apart.
 """
 
 from __future__ import annotations
@@ -15,131 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
-from expose.outliers.rows import Indices, Seed, count, others, passes
-
-Images = NDArray[Any]
-Floats = NDArray[np.float32]
-Change = Callable[[Indices, np.random.Generator], NDArray[Any]]  # row numbers (m,) to images (m, H, W, C) in [0, 1]
-CHUNK = 2048  # images in floating point at a time
-
-
-def gaussian_noise(
-    images: Images, n: int | None = None, *, mean: float = 0.5, deviation: float = 0.5, random_state: Seed = None
-) -> Images:
-    """Every value drawn from a normal distribution, cut to [0, 1].
-
-    Parameters
-    ----------
-    images : (n_images, H, W) or (n_images, H, W, C) array
-        Bytes, or floating-point numbers in [0, 1]; only their type and shape are used.
-    n : int or None
-        Outliers to make; None makes one for each image.
-    mean, deviation : float
-        Of the distribution, as shares of the range.
-    random_state : int, Generator or None
-
-    Returns
-    -------
-    (n, H, W) or (n, H, W, C) array, of the type of the images
-
-    Examples
-    --------
-    >>> gaussian_noise(np.zeros((1, 1, 4), np.uint8), random_state=0)
-    array([[[144, 111, 209, 141]]], dtype=uint8)
-    """
-    shape = checked_shape(images)
-    return _made(images, n, random_state, lambda rows, rng: rng.normal(mean, deviation, (len(rows), *shape)))
-
-
-def bernoulli_noise(images: Images, n: int | None = None, *, p: float = 0.5, random_state: Seed = None) -> Images:
-    """Every value 0 or 1, the latter with probability ``p``; with a half this is Rademacher noise on [0, 1].
-
-    Parameters
-    ----------
-    images : (n_images, H, W) or (n_images, H, W, C) array
-        Bytes, or floating-point numbers in [0, 1]; only their type and shape are used.
-    n : int or None
-        Outliers to make; None makes one for each image.
-    p : float, default=0.5
-    random_state : int, Generator or None
-
-    Returns
-    -------
-    (n, H, W) or (n, H, W, C) array, of the type of the images
-
-    Examples
-    --------
-    >>> bernoulli_noise(np.zeros((1, 1, 4), np.uint8), random_state=0)
-    array([[[  0, 255, 255, 255]]], dtype=uint8)
-    """
-    shape = checked_shape(images)
-    return _made(images, n, random_state, lambda rows, rng: rng.random((len(rows), *shape)) < p)
-
-
-def uniform_noise(images: Images, n: int | None = None, *, random_state: Seed = None) -> Images:
-    """Every value drawn evenly from [0, 1].
-
-    Parameters
-    ----------
-    images : (n_images, H, W) or (n_images, H, W, C) array
-        Bytes, or floating-point numbers in [0, 1]; only their type and shape are used.
-    n : int or None
-        Outliers to make; None makes one for each image.
-    random_state : int, Generator or None
-
-    Returns
-    -------
-    (n, H, W) or (n, H, W, C) array, of the type of the images
-
-    Examples
-    --------
-    >>> uniform_noise(np.zeros((1, 1, 2)), random_state=0).round(2)
-    array([[[0.64, 0.27]]])
-    """
-    shape = checked_shape(images)
-    return _made(images, n, random_state, lambda rows, rng: rng.random((len(rows), *shape)))
-
-
-def blobs(
-    images: Images, n: int | None = None, *, size: float = 0.05, cover: float = 0.4, random_state: Seed = None
-) -> Images:
-    """Shapeless bright spots with sharp edges on black.
-
-    Parameters
-    ----------
-    images : (n_images, H, W) or (n_images, H, W, C) array
-        Bytes, or floating-point numbers in [0, 1]; only their type and shape are used.
-    n : int or None
-        Outliers to make; None makes one for each image.
-    size : float, default=0.05
-        By what share of the longer side the noise under the spots is blurred (standard deviation).
-    cover : float, default=0.4
-        Share of each channel that is bright.
-    random_state : int, Generator or None
-
-    Returns
-    -------
-    (n, H, W) or (n, H, W, C) array, of the type of the images
-
-    Examples
-    --------
-    >>> made = blobs(np.zeros((1, 20, 20)), cover=0.25, random_state=0)
-    >>> float((made > 0).mean()), bool(made[made > 0].min() >= 0.5)
-    (0.25, True)
-    """
-    shape = checked_shape(images)
-
-    def change(rows: Indices, rng: np.random.Generator) -> NDArray[Any]:
-        from scipy.ndimage import gaussian_filter
-
-        blur = size * max(shape[:2])
-        smooth = gaussian_filter(rng.normal(size=(len(rows), *shape)), (0, blur, blur, 0), mode="wrap")
-        edge = np.quantile(smooth, 1 - cover, axis=(1, 2), keepdims=True)
-        top = smooth.max(axis=(1, 2), keepdims=True)
-        bright = 0.5 + 0.5 * (smooth - edge) / np.maximum(top - edge, 1e-12)
-        return np.where(smooth > edge, bright, 0.0)
-
-    return _made(images, n, random_state, change)
+from expose.outliers.noise import bernoulli_noise, blobs, gaussian_noise, uniform_noise
+from expose.outliers.pixels import Floats, Images, checked_shape, made_of, unit
+from expose.outliers.rows import Indices, Seed, others
 
 
 def jigsaw(images: Images, n: int | None = None, *, grid: int = 4, random_state: Seed = None) -> Images:
@@ -183,7 +60,7 @@ def jigsaw(images: Images, n: int | None = None, *, grid: int = 4, random_state:
         whole[:, : tall * grid, : wide * grid] = moved.reshape(len(rows), tall * grid, wide * grid, channels)
         return whole
 
-    return _made(images, n, random_state, change)
+    return made_of(images, n, random_state, change)
 
 
 def speckle(images: Images, n: int | None = None, *, deviation: float = 0.5, random_state: Seed = None) -> Images:
@@ -214,7 +91,7 @@ def speckle(images: Images, n: int | None = None, *, deviation: float = 0.5, ran
         return plain * rng.normal(1, deviation, plain.shape)
 
     checked_shape(images)
-    return _made(images, n, random_state, change)
+    return made_of(images, n, random_state, change)
 
 
 def pixelate(images: Images, n: int | None = None, *, block: int = 4, random_state: Seed = None) -> Images:
@@ -253,7 +130,7 @@ def pixelate(images: Images, n: int | None = None, *, block: int = 4, random_sta
         large: NDArray[Any] = means[:, np.arange(height) // block][:, :, np.arange(width) // block]
         return large
 
-    return _made(images, n, random_state, change)
+    return made_of(images, n, random_state, change)
 
 
 def invert(images: Images, n: int | None = None, *, random_state: Seed = None) -> Images:
@@ -278,7 +155,7 @@ def invert(images: Images, n: int | None = None, *, random_state: Seed = None) -
     array([[[255,  55]]], dtype=uint8)
     """
     checked_shape(images)
-    return _made(images, n, random_state, lambda rows, rng: 1 - unit(images, rows))
+    return made_of(images, n, random_state, lambda rows, rng: 1 - unit(images, rows))
 
 
 def channel_ghosts(images: Images, n: int | None = None, *, shift: float = 0.25, random_state: Seed = None) -> Images:
@@ -330,7 +207,7 @@ def channel_ghosts(images: Images, n: int | None = None, *, shift: float = 0.25,
     def change(rows: Indices, rng: np.random.Generator) -> Floats:
         return np.stack([ghost(image, rng) for image in unit(images, rows)])
 
-    return _made(images, n, random_state, change)
+    return made_of(images, n, random_state, change)
 
 
 def mean_of_two(images: Images, n: int | None = None, *, kind: str = "arithmetic", random_state: Seed = None) -> Images:
@@ -366,53 +243,11 @@ def mean_of_two(images: Images, n: int | None = None, *, kind: str = "arithmetic
         first, second = unit(images, rows), unit(images, others(rows, len(images), rng))
         return (first + second) / 2 if kind == "arithmetic" else np.sqrt(first * second)
 
-    return _made(images, n, random_state, change)
+    return made_of(images, n, random_state, change)
 
 
 def _geometric_mean(images: Images, n: int | None = None, *, random_state: Seed = None) -> Images:
     return mean_of_two(images, n, kind="geometric", random_state=random_state)
-
-
-# ------------------------------------------------------------------------------------------ what all share
-
-
-def checked_shape(images: Images) -> tuple[int, int, int]:
-    """Height, width and channels of images that can be used; a message says why others cannot."""
-    if not isinstance(images, np.ndarray) or images.ndim not in (3, 4) or 0 in images.shape:
-        got = f"an array of shape {images.shape}" if isinstance(images, np.ndarray) else type(images).__name__
-        raise InputError(f"expected images, an array (n, H, W) or (n, H, W, C); got {got}. Stack images of equal size.")
-    if images.ndim == 4 and images.shape[3] > 4:
-        hint = "; it looks as if channels came first: images.transpose(0, 2, 3, 1)" if images.shape[1] <= 4 else ""
-        raise InputError(f"expected channels last, at most 4 of them; got shape {images.shape}{hint}.")
-    if images.dtype.kind == "f":
-        low, high = float(images.min()), float(images.max())
-        if not (low >= 0 and high <= 1):
-            got = f"{low:g} to {high:g}"
-            raise InputError(f"floating-point images must lie in [0, 1]; got {got}. Scale them, or give bytes.")
-    elif images.dtype != np.uint8:
-        raise InputError(f"images must be bytes (uint8) or floating-point numbers in [0, 1]; got {images.dtype}.")
-    height, width, *channels = images.shape[1:]
-    return height, width, channels[0] if channels else 1
-
-
-def unit(images: Images, rows: Indices) -> Floats:
-    """Return images by number as (m, H, W, C) numbers in [0, 1]."""
-    chosen = images[rows].astype(np.float32)
-    if images.dtype == np.uint8:
-        chosen /= 255
-    return chosen if images.ndim == 4 else chosen[..., None]
-
-
-def _made(images: Images, n: int | None, random_state: Seed, change: Change) -> Images:
-    """Return ``n`` changed images, cut to the range, in the type and shape of the images."""
-    generator = np.random.default_rng(random_state)
-    rows = passes(len(images), count(n, len(images)), generator)
-    made = np.empty((len(rows), *images.shape[1:]), dtype=images.dtype)
-    for start in range(0, len(rows), CHUNK):
-        part = rows[start : start + CHUNK]
-        values = np.clip(change(part, generator), 0, 1).reshape(len(part), *images.shape[1:])
-        made[start : start + CHUNK] = np.round(values * 255) if images.dtype == np.uint8 else values
-    return made
 
 
 IMAGE_MAKERS: dict[str, Callable[..., Images]] = {

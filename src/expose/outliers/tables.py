@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from math import isnan
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from expose.errors import InputError
-from expose.inputs import as_table
+from expose.outliers.cells import Floats, Numbers, checked_table, distinct_rows, gathered, numbers_of, with_numbers
 from expose.outliers.nearest import nearest, own_nearest
 from expose.outliers.rows import Indices, Seed, count, passes
 
-Floats = NDArray[np.float64]
 NEIGHBOURS = 10
 TYPICAL = 0.95  # quantile of the rows' distances to their nearest rows that the margin is a multiple of
 DOUBLINGS = 60
@@ -55,7 +51,7 @@ def shuffle_columns(X: Any, n: int | None = None, *, columns: int | None = None,
     >>> sorted(made[:, 0].tolist()), sorted(made[:, 1].tolist()), bool((made[:, 1] == 10 * made[:, 0]).any())
     ([1, 2, 3], [10, 20, 30], False)
     """
-    X = _checked(X)
+    X = checked_table(X)
     n_rows, d = X.shape
     chosen = d if columns is None else columns
     if n_rows < 2 or d < 2:
@@ -65,7 +61,7 @@ def shuffle_columns(X: Any, n: int | None = None, *, columns: int | None = None,
     n = count(n, n_rows)
     generator = np.random.default_rng(random_state)
     rounds = [_exchanged(n_rows, d, chosen, generator) for _ in range(-(-n // n_rows))]
-    return _gathered(X, np.concatenate(rounds)[:n])
+    return gathered(X, np.concatenate(rounds)[:n])
 
 
 def _exchanged(n_rows: int, d: int, columns: int, generator: np.random.Generator) -> Indices:
@@ -112,22 +108,22 @@ def uniform_box(X: Any, n: int | None = None, *, widen: float = 0.1, random_stat
     """
     if widen < 0:
         raise InputError(f"widen must be at least 0; got {widen}.")
-    X = _checked(X)
+    X = checked_table(X)
     n_rows, d = X.shape
     n = count(n, n_rows)
     generator = np.random.default_rng(random_state)
-    numbers = _numbers(X)
+    numbers = numbers_of(X)
     rows = passes(n_rows, n, generator)
     source = np.repeat(rows[:, None], d, axis=1)
     for j in sorted(set(range(d)) - set(numbers.places.tolist())):
-        source[:, j] = generator.choice(_distinct(X, j), n)
-    made = _gathered(X, source)
+        source[:, j] = generator.choice(distinct_rows(X, j), n)
+    made = gathered(X, source)
     if not len(numbers.places):
         return made
     low, high = np.nanmin(numbers.values, 0), np.nanmax(numbers.values, 0)
     drawn = generator.uniform(low - widen * (high - low), high + widen * (high - low), size=(n, len(low)))
     drawn[np.isnan(numbers.values[rows])] = np.nan
-    return _with_numbers(made, numbers.places, numbers.stored(drawn))
+    return with_numbers(made, numbers.places, numbers.stored(drawn))
 
 
 def extrapolate_rows(
@@ -179,8 +175,8 @@ def extrapolate_rows(
         raise InputError(f"away_from must be 'neighbours' or 'centre'; got {away_from!r}.")
     if not margin > 0:
         raise InputError(f"margin must be above 0; got {margin}.")
-    X = _checked(X)
-    numbers = _numbers(X).moving()
+    X = checked_table(X)
+    numbers = numbers_of(X).moving()
     if X.shape[0] < 2 or not len(numbers.places):
         raise InputError(
             "extrapolate_rows needs at least two rows and a column of numbers with more than two different values. "
@@ -189,10 +185,10 @@ def extrapolate_rows(
     generator = np.random.default_rng(random_state)
     rows = passes(X.shape[0], count(n, X.shape[0]), generator)
     values = _pushed(numbers, rows, away_from, margin, generator)
-    return _with_numbers(_gathered(X, np.repeat(rows[:, None], X.shape[1], axis=1)), numbers.places, values)
+    return with_numbers(gathered(X, np.repeat(rows[:, None], X.shape[1], axis=1)), numbers.places, values)
 
 
-def _pushed(numbers: _Numbers, rows: Indices, away_from: str, margin: float, generator: np.random.Generator) -> Floats:
+def _pushed(numbers: Numbers, rows: Indices, away_from: str, margin: float, generator: np.random.Generator) -> Floats:
     """Values of the columns that move, (n, k), each row far enough from all."""
     spread = np.nanstd(numbers.values, 0)
     known = np.where(np.isnan(numbers.values), np.nanmedian(numbers.values, 0), numbers.values) / spread
@@ -217,121 +213,6 @@ def _pushed(numbers: _Numbers, rows: Indices, away_from: str, margin: float, gen
         f"{len(inside)} rows cannot be pushed beyond the data within the integer type of their columns. "
         "Give X as floating-point numbers."
     )
-
-
-# ------------------------------------------------------------------------------- tables, whatever their type
-
-
-@dataclass(frozen=True, eq=False)
-class _Numbers:
-    """The columns of numbers of a table: their values (n_rows, k), their places, and what they can hold."""
-
-    values: Floats
-    places: Indices
-    whole: NDArray[np.bool_]
-    low: Floats
-    high: Floats
-
-    def stored(self, values: Floats) -> Floats:
-        """Return values as the columns can hold them."""
-        held: Floats = np.clip(np.where(self.whole, np.round(values), values), self.low, self.high)
-        return held
-
-    def moving(self) -> _Numbers:
-        """Return the columns with more than two different values."""
-        several = np.array([len(np.unique(column[~np.isnan(column)])) > 2 for column in self.values.T], dtype=bool)
-        parts = (self.places, self.whole, self.low, self.high)
-        return _Numbers(self.values[:, several], *(part[several] for part in parts))
-
-
-def _numbers(X: Any) -> _Numbers:
-    """Find the columns of numbers that are not flags and not empty."""
-    table = as_table(X)
-    values = np.asarray(table.numbers, dtype=np.float64)
-    if np.isinf(values).any():
-        raise InputError("X holds infinite numbers; replace them, or leave those rows out.")
-    used = [i for i, place in enumerate(table.places) if place not in table.booleans]
-    used = [i for i in used if not np.isnan(values[:, i]).all()]
-    values, places = values[:, used], table.places[used]
-    known = [column[~np.isnan(column)] for column in values.T]
-    whole = np.array([bool((column == np.round(column)).all()) for column in known], dtype=bool)
-    limits = np.array([_limits(X, int(place)) for place in places], dtype=np.float64).reshape(-1, 2)
-    return _Numbers(values, places, whole, limits[:, 0], limits[:, 1])
-
-
-def _limits(X: Any, place: int) -> tuple[float, float]:
-    """Lowest and highest number that a column can hold."""
-    dtype = X.dtype if isinstance(X, np.ndarray) else _frame(X)[:, place].dtype
-    try:
-        name = str(dtype).lower()
-        limits: Any = np.iinfo(name) if "int" in name else np.finfo(name)
-    except (TypeError, ValueError):  # objects
-        limits = np.finfo(np.float64)
-    # the highest 64-bit integer has no float64: the next lower one that has
-    return float(limits.min), float(np.nextafter(float(limits.max), 0)) if limits.bits == 64 else float(limits.max)
-
-
-def _checked(X: Any) -> Any:
-    """Return a table as a 2-D array or as the data frame it is."""
-    as_table(X)  # or a message that says what is wrong
-    if isinstance(X, list | tuple):
-        array = np.asarray(X)
-        X = array if array.dtype.kind in "biuf" else np.array(X, dtype=object)
-    if not isinstance(X, np.ndarray):
-        X = _frame(X).to_native()
-    if not X.shape[0] or not X.shape[1]:
-        raise InputError(f"expected a table with rows and columns; got {X.shape[0]} rows and {X.shape[1]} columns.")
-    return X
-
-
-def _frame(X: Any) -> Any:
-    import narwhals as nw
-
-    try:
-        return nw.from_native(X, eager_only=True)
-    except TypeError as error:
-        raise InputError(f"expected an array, a list of rows or a data frame; got {type(X).__name__}.") from error
-
-
-def _gathered(X: Any, source: Indices) -> Any:
-    """Return the table whose value in row i and column j comes from row ``source[i, j]`` of X."""
-    if isinstance(X, np.ndarray):
-        return X[source, np.arange(X.shape[1])]
-    import narwhals as nw
-
-    frame = _frame(X)
-    columns = [nw.maybe_reset_index(frame[source[:, j].tolist(), [j]]) for j in range(X.shape[1])]
-    return nw.concat(columns, how="horizontal").to_native()
-
-
-def _distinct(X: Any, place: int) -> Indices:
-    """Rows that hold the different values of a column, each once."""
-    column = X[:, place] if isinstance(X, np.ndarray) else _frame(X)[:, place].to_list()
-    seen: dict[Any, int] = {}
-    for row, value in enumerate(column):
-        gap = isinstance(value, float) and isnan(value)  # every NaN differs from every other
-        seen.setdefault(None if gap else value, row)
-    return np.array(list(seen.values()), dtype=np.intp)
-
-
-def _with_numbers(X: Any, places: Indices, values: Floats) -> Any:
-    """Return the table with these columns replaced, in their own types."""
-    if isinstance(X, np.ndarray):
-        X[:, places] = values
-        return X
-    import narwhals as nw
-
-    frame = _frame(X)
-    made = []
-    for place, column in zip(places.tolist(), values.T, strict=True):
-        old = frame[:, place]
-        gaps = np.isnan(column)
-        if gaps.any() and old.dtype.is_integer():  # they are missing in the old column too
-            made.append(old.scatter(np.flatnonzero(~gaps).tolist(), column[~gaps].astype(np.int64).tolist()))
-            continue
-        dtype = old.dtype if old.dtype.is_numeric() else None
-        made.append(nw.new_series(old.name, column, dtype, backend=frame.implementation))
-    return frame.with_columns(*made).to_native()
 
 
 TABLE_MAKERS: dict[str, Callable[..., Any]] = {
