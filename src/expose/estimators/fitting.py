@@ -229,11 +229,10 @@ def told_contamination(
     most = ESTIMATE_ROWS if memory is None else memory.references
     place = choose_places(torch.from_numpy(known), most, most // 2, torch.Generator().manual_seed(seed)).numpy()
     chosen = rows[place]
-    scores = (
-        isolation_scores(evident(chosen, objective.layout), seed)
-        if memory is None
-        else remembered_evidence(memory, chosen, seed)
-    )
+    if memory is None:
+        scores = isolation_scores(evident(chosen, objective.layout), seed)
+    else:
+        scores = remembered_evidence(memory, chosen, seed)
     return labelled_contamination(scores, known[place])
 
 

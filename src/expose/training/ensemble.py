@@ -88,7 +88,7 @@ class Ensemble(nn.Module):
         """What the members' rows are; None: a table."""
         if self.n_members == 1:
             return self.only.layout
-        return next(iter(self._template or self.each)).layout  # type: ignore[union-attr, return-value]
+        return next(iter(self._template or self.each)).layout  # type: ignore[return-value]
 
     def take_over(self, kept: dict[str, Tensor], which: Sequence[bool]) -> dict[str, Tensor]:
         """Return ``kept``, a state dict of this ensemble, with the present weights of the chosen members in it."""
