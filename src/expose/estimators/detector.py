@@ -35,7 +35,7 @@ from expose.estimators.fitting import (
 )
 from expose.estimators.folder import load_detector, save_detector
 from expose.estimators.querying import query_rows
-from expose.estimators.rows import ONES, check_kind_fits, rows_of
+from expose.estimators.rows import PLURAL, check_kind_fits, encode_rows, keep_width, outlier_rows, rows_of
 from expose.estimators.scoring import member_scores, ready_to_score
 from expose.exposure import BatchRanking
 from expose.inputs import DEFAULT_SCALING, Encoder, ViewEncoder, encoder_for, kind_of
@@ -421,7 +421,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         encoder = self._fit_encoder(objective, kind, data) if before is None else before.encoder
         objective.layout = encoder.layout
         rows = encoder.transform(data)
-        extra = None if outliers is None else self._encode_outliers(encoder, outliers)
+        extra = None if outliers is None else outlier_rows(self, encoder, outliers)
         if not isinstance(objective, MemoryObjective):
             warn_if_few(data.n_rows)
         root = int(check_random_state(self.random_state).randint(2**31 - 1)) if before is None else before.root
@@ -431,26 +431,15 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def _fit_encoder(self, objective: Objective, kind: str, data: Any) -> Encoder:
         if kind != "table" and self.scaling != DEFAULT_SCALING:
-            raise InputError(f"scaling is of the columns of a table; got {kind}s. Leave it out.")
+            raise InputError(f"scaling is of the columns of a table; got {PLURAL[kind]}. Leave it out.")
         encoder = ViewEncoder(objective.scalings) if objective.scalings else encoder_for(kind, self.scaling)
         encoder.fit(data)
-        if kind != "table":
-            self.n_features_in_ = encoder.n_features_out
+        keep_width(self, encoder)
         return encoder
 
     def _encode(self, X: Any) -> NDArray[np.float32]:
         """Any input of the kind trained on as encoded rows, ``(n, D)``."""
-        return self.encoder_.transform(rows_of(self, X, self.encoder_.layout.kind, reset=False))
-
-    def _encode_outliers(self, encoder: Encoder, outliers: Any) -> NDArray[np.float32]:
-        kind = encoder.layout.kind
-        try:
-            rows = encoder.transform(rows_of(self, outliers, kind, reset=False))
-        except ValueError as error:
-            raise InputError(f"outliers must be {ONES[kind]} like X: {error}") from error
-        if len(rows) == 0:
-            raise InputError("outliers holds no row; leave it out, or give at least one.")
-        return rows
+        return encode_rows(self, X, self.encoder_)[1]
 
     def _finish(
         self,
@@ -463,7 +452,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """Take over a training that has succeeded: scores, latent labels and diagnoses of the training rows."""
         rows, known, root = prepared.rows, prepared.known, prepared.root
         self.history_, self._interrupted, self._objective = history, interrupted, prepared.objective
-        self.ensemble_ = ready_to_score(ensemble, device, rows.shape[1])
+        self.ensemble_ = ready_to_score(ensemble, device, prepared.encoder.layout)
         self.encoder_, self.notes_ = prepared.encoder, list(prepared.encoder.notes)
         scores = member_scores(self.ensemble_, rows)  # (M, n)
         self._combination = Combination.of(scores)
