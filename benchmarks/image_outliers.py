@@ -37,7 +37,7 @@ from expose.outliers import check_overlap, jigsaw, mean_of_two, speckle, uniform
 from image_sources import DATA_SEED, Bytes, Problem, Rows, arrays, form_like, problem, some
 
 OUT = Path(__file__).parent / "results" / "image_outliers.json"
-HELD_ROWS, TEST_ROWS, OUTLIER_ROWS, BATCH_ROWS = 1000, 1500, 400, 64
+HELD_ROWS, TEST_ROWS, OUTLIER_ROWS, BATCH_ROWS = 500, 1000, 300, 64
 SEEDS, FEWER_SEEDS = (0, 1, 2), (0, 1)
 UNEQUAL = 0.1  # rows of the smallest class over those of the largest
 SIZES, VARIETY, VARIETY_ROWS = (10, 100, 1000), (1, 5, 20, 100), 100
@@ -261,7 +261,7 @@ def main() -> None:
     parser.add_argument("--problems", nargs="+", default=["fashion-mnist", "cifar-10"])
     parser.add_argument("--network", default="conv")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--train-rows", type=int, default=5000)
+    parser.add_argument("--train-rows", type=int, default=3000)
     parser.add_argument("--epochs", type=int, default=6, help="from nothing")
     parser.add_argument("--tune-epochs", type=int, default=2)
     parser.add_argument("--optimizer", default="adam")
