@@ -25,9 +25,8 @@ def quick(objective: str, exposure: str) -> AnomalyDetector:
 
 TABLES = sorted(name for name, objective in OBJECTIVES.items() if "table" in objective.kinds)
 DETECTORS = [quick(objective, "soft") for objective in TABLES]
-DETECTORS += [
-    quick(name, exposure) for name in ("autoencoder", "neighbours") for exposure in sorted(set(EXPOSURES) - {"soft"})
-]
+OTHERS = sorted(set(EXPOSURES) - {"soft"})
+DETECTORS += [quick(name, exposure) for name in ("autoencoder", "neighbours") for exposure in OTHERS]
 DETECTORS += [AnomalyDetector(calibration=2)]
 RULES = [AnomalyDetector(threshold=rule, calibration=2) for rule in ("mixture", "tail", "conformal:0.2")]
 OTHER_SHARE = dict.fromkeys(
