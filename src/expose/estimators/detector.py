@@ -28,6 +28,7 @@ from expose.estimators.fitting import (
     earlier,
     exposure_name,
     exposure_of,
+    one_sided,
     prepare_sample,
     settle_contamination,
     share_of_all,
@@ -56,7 +57,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     Parameters
     ----------
     objective : str or Objective, default="neighbours"
-        The two losses: "neighbours", "ntl", "icl", "svdd", "autoencoder", or an instance of your own.
+        The two losses: "neighbours", "ntl", "icl", "svdd", "autoencoder"; of those that want auxiliary outliers or
+        known anomalies, "hsc", "bce", "deep_sad"; or an instance of your own.
     exposure : {"auto", "blind", "refine", "hard", "soft"}, default="auto"
         How unlabelled rows are weighted: all as normal; the suspects left out; the suspects as anomalies (LOE_H);
         the suspects half and half (LOE_S). "auto" is "refine" for "neighbours" and "soft" for networks.
@@ -464,7 +466,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self._rows, self._root = rows, root
         self.metadata_ = {}
         self.calibration_scores_, self._lines = None, {}
-        self._diagnose(rows[prepare_sample(known, len(rows), root)])
+        self._diagnose(rows[prepare_sample(known, len(rows), root)], one_sided(prepared))
 
     def _latent_labels(
         self, rows: NDArray[np.float32], scores: Scores, known: NDArray[np.int8] | None, root: int
@@ -481,7 +483,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         latent: Scores = 1.0 - keep_normal.double().mean(0).cpu().numpy()
         return latent
 
-    def _diagnose(self, sample: NDArray[np.float32]) -> None:
+    def _diagnose(self, sample: NDArray[np.float32], concern: str | None) -> None:
         if np.ptp(self.training_scores_) <= 1e-9 * np.abs(self.training_scores_).max():
             message = "All training rows have the same anomaly score, so no ranking can be made. "
             message += "Are all rows alike? Otherwise try another scaling or objective."
@@ -489,7 +491,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             self.notes_.append(message)
         rows = torch.from_numpy(sample).to(next(self.ensemble_.parameters()).dtype)
         found = [self.ensemble_.member(index).diagnose(rows) for index in range(self.ensemble_.n_members)]
-        for message in dict.fromkeys(message for message in found if message):
+        for message in dict.fromkeys(message for message in [concern, *found] if message):
             warnings.warn(message, CollapseWarning, stacklevel=5)
             self.notes_.append(message)
 

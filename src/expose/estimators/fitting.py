@@ -58,6 +58,7 @@ FOREST_TREES = 300  # with 100 the estimate depends more on the seed (docs/notes
 PREPARE_ROWS = 4096
 FEWEST_LABELS = 10  # from which "auto" estimates the contamination
 WARM_SHORTER = 3  # how many times fewer epochs a warm start makes
+EXPOSES_SUSPECTS = {"hard", "soft"}  # to the abnormal loss
 UNDETERMINING = {"objective", "threshold", "calibration", "verbose", "checkpoint", "checkpoint_every", "random_state"}
 
 
@@ -164,6 +165,22 @@ def exposure_name(detector: AnomalyDetector, objective: Objective) -> str:
 def exposure_of(detector: AnomalyDetector, objective: Objective) -> Exposure:
     """The rule that is used."""
     return EXPOSURES[exposure_name(detector, objective)]
+
+
+def one_sided(prepared: Prepared) -> str | None:
+    """Say in one sentence that nothing abnormal was there for an objective that cannot do without; None if fine."""
+    if not prepared.objective.needs_anomalies or prepared.outliers is not None:
+        return None
+    if prepared.known is not None and bool((prepared.known == 1).any()):
+        return None
+    exposes = exposure_name(prepared.detector, prepared.objective) in EXPOSES_SUSPECTS
+    if exposes and prepared.estimate.value > 0:
+        return None
+    return (
+        f"{prepared.objective.name or 'This objective'} was trained on nothing abnormal, so nothing kept it from "
+        "calling every row normal: pass outliers, label some anomalies, assume a contamination, or choose another "
+        "objective."
+    )
 
 
 def per_member(rows: list[torch.Tensor], members: int) -> torch.Tensor:

@@ -10,17 +10,23 @@ from expose.objectives.base import (
     nearest_rows,
     register,
 )
+from expose.objectives.bce import BCE
+from expose.objectives.deep_sad import DeepSAD
+from expose.objectives.hsc import HSC
 from expose.objectives.icl import ICL
 from expose.objectives.neighbours import Neighbours
 from expose.objectives.ntl import NTL
 from expose.objectives.svdd import SVDD
 
 __all__ = [
+    "BCE",
+    "HSC",
     "ICL",
     "NTL",
     "OBJECTIVES",
     "SVDD",
     "Autoencoder",
+    "DeepSAD",
     "Losses",
     "MemoryObjective",
     "Neighbours",
