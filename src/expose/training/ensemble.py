@@ -48,20 +48,24 @@ class Ensemble(nn.Module):
             template.train(mode)
         return super().train(mode)
 
-    def forward(self, batch: Tensor, method: str = "losses") -> Any:
+    def forward(self, batch: Tensor, method: str = "losses", targets: Tensor | None = None) -> Any:
         """Call ``method`` of every member.
 
         Parameters
         ----------
         batch : Tensor
             ``(M, B, D)``, each member's own rows, or ``(B, D)``, the same rows for all.
+        method : str
+        targets : Tensor, optional
+            ``(1, B)``, the numbers of the classes, for the one member of a classifier.
 
         Returns
         -------
         Losses of ``(M, B)``, or scores ``(M, B)``.
         """
         if self.n_members == 1:
-            result = self.only(batch[0] if batch.ndim == 3 else batch, method)
+            told = () if targets is None else (targets[0],)
+            result = self.only(batch[0] if batch.ndim == 3 else batch, method, *told)
             return Losses(*(loss[None] for loss in result)) if isinstance(result, tuple) else result[None]
         if not self._template:
             own = batch if batch.ndim == 3 else batch.expand(self.n_members, *batch.shape)
