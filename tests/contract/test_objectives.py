@@ -6,12 +6,15 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from expose.exposure import blind
+from expose.inputs import Layout
 from expose.objectives import OBJECTIVES, Losses, MemoryObjective, Objective
 from expose.training import Loop, Settings, TrainingSet, build_members, make_fabric
 
 WIDTH = 9  # divisible by three, for objectives that look at each column in three scalings
 NETWORKS = sorted(name for name, objective in OBJECTIVES.items() if not issubclass(objective, MemoryObjective))
 SEEDS = (0, 1, 2)
+LAYOUTS = {"image": Layout("image", (3, 8, 8)), "text": Layout("text", (9,), n_tokens=20)}
+UNFOLDED = sorted((name, kind) for name in NETWORKS for kind in OBJECTIVES[name].kinds if kind != "table")
 
 
 @pytest.fixture(params=sorted(OBJECTIVES))
@@ -128,3 +131,45 @@ def test_very_wide_rows_stay_affordable(name):
     objective.prepare(torch.randn(4, 21_000))
     assert sum(p.numel() for p in objective.parameters()) < 3e7
     assert torch.isfinite(objective.losses(torch.randn(3, 21_000)).normal).all()
+
+
+def unfolded_rows(kind: str, n: int = 40) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    if kind == "image":
+        return torch.rand(n, LAYOUTS[kind].n_values, generator=generator)
+    rows = torch.randint(1, 20, (n, 9), generator=generator).float()
+    rows[0], rows[1, 3:] = 0, 0
+    return rows
+
+
+@pytest.mark.parametrize(("name", "kind"), UNFOLDED)
+def test_images_and_texts_have_losses_of_their_own_row_alone(name, kind):
+    objective, rows = OBJECTIVES[name](), unfolded_rows(kind)
+    objective.layout = LAYOUTS[kind]
+    torch.manual_seed(0)
+    objective.build(LAYOUTS[kind].n_values)
+    objective.prepare(rows)
+    losses = objective.losses(rows)
+    assert losses.normal.shape == losses.abnormal.shape == (len(rows),)
+    for place in (0, 1, 5):
+        alone = objective.losses(rows[place : place + 1])
+        torch.testing.assert_close(alone.normal, losses.normal[place : place + 1], rtol=1e-3, atol=1e-4)
+        torch.testing.assert_close(alone.abnormal, losses.abnormal[place : place + 1], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "kind"), UNFOLDED)
+def test_members_on_images_and_texts_train_apart_and_tell_outliers(name, kind):
+    """Outliers: dark images, or texts of the later half of the tokens."""
+    objective, rows = OBJECTIVES[name](), unfolded_rows(kind)
+    objective.layout = LAYOUTS[kind]
+    outliers = rows * 0.3 if kind == "image" else torch.where(rows > 0, 10 + rows // 2, rows)[2:]
+    rows = rows if kind == "image" else torch.where(rows > 0, (rows / 2).ceil(), rows)[2:]
+    together = build_members(objective, rows, SEEDS[:2])
+    settings = Settings(seeds=SEEDS[:2], epochs=30, batch_size=20, patience=30)
+    Loop(make_fabric("cpu", "32", 0), blind, 0.0, settings).run(together, TrainingSet(rows, None, outliers))
+    truth = np.repeat([0, 1], [len(rows), len(outliers)])
+    assert mean_auroc(together, torch.cat([rows, outliers]), truth) > 0.95
+    alone = build_members(objective, rows, SEEDS[1:2])
+    alone_settings = Settings(seeds=SEEDS[1:2], epochs=30, batch_size=20, patience=30)
+    Loop(make_fabric("cpu", "32", 0), blind, 0.0, alone_settings).run(alone, TrainingSet(rows, None, outliers))
+    torch.testing.assert_close(together.member(1).score(rows), alone.member(0).score(rows), rtol=1e-2, atol=1e-2)
