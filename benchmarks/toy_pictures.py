@@ -149,5 +149,5 @@ if __name__ == "__main__":
     for rule in ("blind", "refine", "hard", "soft"):
         draw_exposure(rule)
     RESULTS.mkdir(exist_ok=True)
-    reached = {name: draw_objective(name) for name in ("neighbours", "ntl", "icl", "svdd", "autoencoder")}
+    reached = {name: draw_objective(name) for name in ("neighbours", "ntl", "icl", "svdd", "autoencoder", "flow")}
     (RESULTS / "toy_pictures.md").write_text(table(reached), encoding="utf-8")

@@ -10,7 +10,9 @@ from expose.objectives.base import (
     nearest_rows,
     register,
 )
+from expose.objectives.flow import Flow
 from expose.objectives.icl import ICL
+from expose.objectives.margin import MarginRanking
 from expose.objectives.neighbours import Neighbours
 from expose.objectives.ntl import NTL
 from expose.objectives.svdd import SVDD
@@ -21,7 +23,9 @@ __all__ = [
     "OBJECTIVES",
     "SVDD",
     "Autoencoder",
+    "Flow",
     "Losses",
+    "MarginRanking",
     "MemoryObjective",
     "Neighbours",
     "Objective",
