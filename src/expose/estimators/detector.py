@@ -39,7 +39,7 @@ from expose.estimators.folder import load_detector, save_detector
 from expose.estimators.querying import query_rows
 from expose.estimators.scoring import member_scores, ready_to_score
 from expose.exposure import BatchRanking
-from expose.inputs import DEFAULT_SCALING, Table, TableEncoder, ViewEncoder, as_table
+from expose.inputs import DEFAULT_SCALING, Encoder, Table, TableEncoder, ViewEncoder, as_table
 from expose.objectives import Losses, MemoryObjective, Objective, make_objective
 from expose.training import Ensemble, TrainingSet, mix, survey
 
@@ -436,7 +436,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         table = self._table(X, reset=before is None)
         known = check_labels(labels, table.n_rows)
         views = objective.scalings
-        encoder: TableEncoder | ViewEncoder
+        encoder: Encoder
         if before is not None:
             encoder = before.encoder
         else:
@@ -451,7 +451,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         start = None if before is None else before.weights
         return Prepared(self, objective, encoder, rows, known, extra, root, estimate, table, start)
 
-    def _encode_outliers(self, encoder: TableEncoder | ViewEncoder, outliers: Any) -> NDArray[np.float32]:
+    def _encode_outliers(self, encoder: Encoder, outliers: Any) -> NDArray[np.float32]:
         try:
             rows = encoder.transform(self._table(outliers, reset=False))
         except ValueError as error:

@@ -31,7 +31,7 @@ from expose.exposure import (
     labelled_contamination,
     select_contamination,
 )
-from expose.inputs import Table, TableEncoder, ViewEncoder
+from expose.inputs import Encoder, Rows
 from expose.objectives import MemoryObjective, Objective
 from expose.training import (
     Ensemble,
@@ -66,13 +66,13 @@ class Prepared:
 
     detector: AnomalyDetector
     objective: Objective
-    encoder: TableEncoder | ViewEncoder
+    encoder: Encoder
     rows: NDArray[np.float32]
     known: NDArray[np.int8] | None
     outliers: NDArray[np.float32] | None
     root: int
     estimate: ContaminationEstimate
-    table: Table
+    table: Rows
     start: dict[str, torch.Tensor] | None = None  # weights to go on from
 
     @property
@@ -85,7 +85,7 @@ class Prepared:
 class Earlier(NamedTuple):
     """What a warm start takes over of the fit before; weights only of objectives that train them."""
 
-    encoder: TableEncoder | ViewEncoder
+    encoder: Encoder
     root: int
     weights: dict[str, torch.Tensor] | None
 

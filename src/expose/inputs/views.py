@@ -94,8 +94,3 @@ class ViewEncoder:
         encoder = cls([])
         encoder.encoders = [TableEncoder.from_json(view) for view in stored["views"]]
         return encoder
-
-
-def encoder_from_json(stored: dict[str, Any]) -> TableEncoder | ViewEncoder:
-    """Return whichever encoder was stored."""
-    return ViewEncoder.from_json(stored) if "views" in stored else TableEncoder.from_json(stored)

@@ -74,9 +74,9 @@ class Objective(nn.Module):
         """Say in one sentence what went wrong in training, judged on training rows ``(n, D)``; None if nothing."""
         return None
 
-    def forward(self, batch: Tensor, method: str = "losses") -> Any:
+    def forward(self, batch: Tensor, method: str = "losses", *more: Tensor) -> Any:
         """Call ``losses`` or ``score`` by name, so that torch can wrap or batch either."""
-        return getattr(self, method)(batch)
+        return getattr(self, method)(batch, *more)
 
     def hyperparameters(self) -> dict[str, Any]:
         """Return the constructor's arguments, as stored; what a model folder keeps of an objective."""

@@ -3,13 +3,16 @@
 from expose.training.alternate import alternate, choose, choose_places
 from expose.training.devices import PRECISIONS, make_fabric, parse_device, torch_device
 from expose.training.ensemble import Ensemble, blank_members, build_members
-from expose.training.loop import Loop, Settings, TrainingSet, mix, survey
+from expose.training.loop import NO_CLASS, Loop, Settings, TrainingSet, survey
+from expose.training.order import OutlierStream, mix
 from expose.training.plan import default_batch_size, default_epochs
 
 __all__ = [
+    "NO_CLASS",
     "PRECISIONS",
     "Ensemble",
     "Loop",
+    "OutlierStream",
     "Settings",
     "TrainingSet",
     "alternate",
