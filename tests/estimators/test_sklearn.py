@@ -23,7 +23,8 @@ def quick(objective: str, exposure: str) -> AnomalyDetector:
     return AnomalyDetector(objective, exposure=exposure, contamination=contamination, **epochs)
 
 
-DETECTORS = [quick(objective, exposure) for objective in sorted(OBJECTIVES) for exposure in sorted(EXPOSURES)]
+TABULAR = sorted(name for name, cls in OBJECTIVES.items() if "table" in cls.kinds)
+DETECTORS = [quick(objective, exposure) for objective in TABULAR for exposure in sorted(EXPOSURES)]
 DETECTORS += [AnomalyDetector(calibration=2)]
 RULES = [AnomalyDetector(threshold=rule, calibration=2) for rule in ("mixture", "tail", "conformal:0.2")]
 OTHER_SHARE = dict.fromkeys(

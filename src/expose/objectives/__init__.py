@@ -12,9 +12,11 @@ from expose.objectives.base import (
 )
 from expose.objectives.flow import Flow
 from expose.objectives.icl import ICL
+from expose.objectives.language import Language
 from expose.objectives.margin import MarginRanking
 from expose.objectives.neighbours import Neighbours
 from expose.objectives.ntl import NTL
+from expose.objectives.pixelcnn import PixelCNN
 from expose.objectives.svdd import SVDD
 
 __all__ = [
@@ -24,11 +26,13 @@ __all__ = [
     "SVDD",
     "Autoencoder",
     "Flow",
+    "Language",
     "Losses",
     "MarginRanking",
     "MemoryObjective",
     "Neighbours",
     "Objective",
+    "PixelCNN",
     "make_objective",
     "nearest_rows",
     "register",
