@@ -1,0 +1,51 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def page(from_benchmarks):
+    return from_benchmarks("density_page")
+
+
+def facts(before: float, after: float):
+    rng = np.random.default_rng(0)
+
+    def run(study, seed, names, kinds=("bits",)):
+        def drawn(middle):
+            return {name: (middle * (name != names[0]) + rng.normal(size=200)).tolist() for name in names}
+
+        def state(middle):
+            return {kind: drawn(middle) for kind in kinds}
+
+        return {"study": study, "seed": seed, "scores": {"before": state(before), "after": state(after)}}
+
+    runs = [run("images", seed, ["own", "MNIST"]) for seed in (0, 1)]
+    runs += [run("texts", seed, ["PTB", "IMDB"], ("bits", "uniform")) for seed in (0, 1)]
+    runs += [run("wine", 0, ["normal", "anomalies"])]
+    sizes = {"train": 10, "outliers": 10, "normal": 200, "other": 200}
+    models = {"images": {"width": 8, "margin": 1.0}, "texts": {"hidden": 16}}
+    settings = {"images": {"epochs": 1}, "texts": {"epochs": 1}, "exposed": {"epochs": 1}}
+    return {"finished": "2026-11-25", "seconds": 60, "runs": runs, "settings": settings | {"models": models, "rows": sizes}}
+
+
+def test_the_page_says_what_got_better_and_what_worse(page):
+    text = page.make(facts(-3.0, 3.0)).text
+    assert "Likelihood prefers the wrong set" in text
+    assert "Better on 1 of 1 table" in text
+    assert "No source is more than a point worse" in text
+    worse = page.make(facts(3.0, 0.5)).text
+    assert "No other source costs fewer bits" in worse
+    assert "more than a point worse on MNIST" in worse
+    assert "Better on 0 of 1 table" in worse
+
+
+def test_the_committed_page_is_what_the_committed_results_give(page):
+    made = page.make(json.loads(page.RESULTS.read_text(encoding="utf-8")))
+    assert made.text == page.PAGE.read_text(encoding="utf-8"), "run density_page.py"
+    for name in made.svgs:
+        assert (ROOT / "docs" / "images" / name).is_file()
