@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from expose.inputs import Layout
 from expose.training import Ensemble
 
 TILE, WIDE_TILE = 192, 64  # rows; whole blocks of the usual matrix kernels
@@ -45,13 +46,21 @@ def ready_to_score(ensemble: Ensemble, device: torch.device, width: int) -> Ense
 def same_at_each_place(ensemble: Ensemble, width: int) -> bool:
     """Try whether rows score the same to the last bit elsewhere in a tile: a few at each place, many at some."""
     tile = tile_rows(width)
-    rows = np.random.default_rng(0).normal(size=(tile, width)).astype(np.float32)
+    rows = trial_rows(ensemble.layout, tile, width)
     moved = np.stack([np.arange(tile), np.arange(tile)[::-1], np.roll(np.arange(tile), 1)])  # (3, tile)
     scores = member_scores(ensemble, rows[moved.ravel()]).reshape(-1, *moved.shape)
     there = np.take_along_axis(scores, np.argsort(moved)[None], axis=2)  # (M, 3, tile): in the order of rows
     trials = max(2, min(TRIALS, VALUES_PER_TILE // width // tile))
     alone = member_scores(ensemble, rows[:trials].repeat(tile, axis=0)).reshape(-1, trials, tile)
     return bool((there == there[:, :1]).all() and (alone == alone[..., :1]).all())
+
+
+def trial_rows(layout: Layout | None, count: int, width: int) -> NDArray[np.float32]:
+    """Any encoded rows, ``(count, width)``: of texts, numbers of tokens."""
+    generator = np.random.default_rng(0)
+    if layout is not None and layout.kind == "text":
+        return generator.integers(0, layout.n_tokens, size=(count, width)).astype(np.float32)
+    return generator.normal(size=(count, width)).astype(np.float32)
 
 
 def tile_rows(width: int) -> int:
