@@ -1,4 +1,4 @@
-"""What every registered objective must do, with each kind of rows it reads. A new one is picked up from the registry."""
+"""What every registered objective must do, with each kind of rows it reads. A new one is taken from the registry."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -54,6 +54,7 @@ class Kind(NamedTuple):
     extremes: dict[str, torch.Tensor]
     wide: Layout
     epochs: int = 40
+    batch_size: int = 64
 
 
 PLANE = planted_rows()[0]
@@ -65,6 +66,7 @@ KINDS = {
         {"black": torch.zeros(5, 36), "white": torch.ones(5, 36)},
         Layout("image", (3, 64, 64)),
         epochs=12,
+        batch_size=16,
     ),
     "text": Kind(
         Layout("text", (WIDTH,), 22),
@@ -165,7 +167,7 @@ def test_training_moves_every_parameter_and_beats_the_untrained_self(name, kind)
     ensemble = build_members(unbuilt(name, KINDS[kind].layout), normal_rows, SEEDS)
     start = {key: value.clone() for key, value in ensemble.named_parameters()}
     untrained = mean_auroc(ensemble, rows, truth)
-    settings = Settings(seeds=SEEDS, epochs=KINDS[kind].epochs, batch_size=64)
+    settings = Settings(seeds=SEEDS, epochs=KINDS[kind].epochs, batch_size=KINDS[kind].batch_size)
     Loop(make_fabric("cpu", "32", 0), blind, 0.0, settings).run(ensemble, TrainingSet(normal_rows))
     for key, parameter in ensemble.named_parameters():
         assert not torch.equal(parameter, start[key]), key

@@ -66,9 +66,7 @@ class Classification(Objective):
     margins: Tensor
     doubt: Tensor
 
-    def __init__(
-        self, network: nn.Module, n_classes: int, terms: Mapping[str, float], score: str = "entropy"
-    ) -> None:
+    def __init__(self, network: nn.Module, n_classes: int, terms: Mapping[str, float], score: str = "entropy") -> None:
         super().__init__()
         self.n_classes = n_classes
         self.terms = dict(terms)

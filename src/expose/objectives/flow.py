@@ -70,9 +70,9 @@ class Flow(Objective):
         sizes = [n_features, width, width, 2 * n_features]
         self.networks = nn.ModuleList(Perceptron(sizes) for _ in range(self.couplings))
         for network in self.networks:
-            last = list(network.children())[-1]
-            nn.init.normal_(last.weight, std=0.01)
-            nn.init.zeros_(last.bias)
+            weight, bias = list(network.parameters())[-2:]
+            nn.init.normal_(weight, std=0.01)
+            nn.init.zeros_(bias)
         halves = [torch.randperm(n_features) < n_features // 2 for _ in range((self.couplings + 1) // 2)]
         masks = [mask for half in halves for mask in (half, ~half)][: self.couplings]
         self.register_buffer("masks", torch.stack(masks).float())  # (L, D)

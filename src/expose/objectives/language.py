@@ -70,13 +70,13 @@ class Language(Objective):
         tokens = self.layout.unfold(batch)  # (B, D)
         state = self.recurrent(self.vectors(F.pad(tokens[:, :-1], (1, 0))))[0]  # (B, D, hidden)
         steps = max(1, LOGITS_BUDGET // (len(tokens) * self.layout.n_tokens))
-        parts = zip(state.split(steps, dim=1), tokens.split(steps, dim=1), strict=True)
+        parts = zip(torch.split(state, steps, dim=1), torch.split(tokens, steps, dim=1), strict=True)
         if steps < tokens.shape[1] and torch.is_grad_enabled():
             found = [checkpoint(self.position_costs, *part, use_reentrant=False) for part in parts]
         else:
             found = [self.position_costs(*part) for part in parts]
         places = torch.arange(tokens.shape[1], device=tokens.device)
-        counted = (places <= count_tokens(tokens)[:, None]).to(batch.dtype)  # (B, D): the tokens, and the end if it fits
+        counted = (places <= count_tokens(tokens)[:, None]).to(batch.dtype)  # (B, D), the end as well
         costs = torch.cat(found, dim=1).to(batch.dtype) * counted[..., None]  # (B, D, 2)
         bits, uniform = (costs.sum(1) / (counted.sum(1, keepdim=True) * math.log(2))).unbind(-1)
         return bits, uniform
@@ -89,7 +89,8 @@ class Language(Objective):
             total = self.head(state).logsumexp(-1)  # (B, P): the only use of all logits (B, P, V)
             likely = (state * weight[tokens]).sum(-1) + bias[tokens]
             usual = state @ weight.mean(0) + bias.mean()
-        return total[..., None] - torch.stack([likely, usual], dim=-1)
+            costs: Tensor = total[..., None] - torch.stack([likely, usual], dim=-1)
+        return costs
 
     def losses(self, batch: Tensor) -> Losses:
         """Bits per token, and cross-entropy from the uniform distribution."""

@@ -64,7 +64,8 @@ class GatedBlock(nn.Module):
         if self.aside is not None and other is not None:
             inner = inner + self.aside(F.elu(other))
         value, gate = self.second(F.elu(inner)).chunk(2, dim=1)
-        return stream + value * torch.sigmoid(gate)
+        result: Tensor = stream + value * torch.sigmoid(gate)
+        return result
 
 
 @register("pixelcnn")
@@ -105,7 +106,8 @@ class PixelCNN(Objective):
         self.sizes = [channels, channels, channels * (channels - 1) // 2]  # means, log scales, dependences
         self.head = nn.Conv2d(width, self.mixtures * (1 + sum(self.sizes)), 1)
         with torch.no_grad():
-            start = self.head.bias[self.mixtures :].view(self.mixtures, -1)
+            _, bias = self.head.parameters()
+            start = bias[self.mixtures :].view(self.mixtures, -1)
             start[:, :channels] = torch.linspace(-1, 1, self.mixtures)[:, None]
             start[:, channels : 2 * channels] = FIRST_SCALE
         self.ranking = MarginRanking(self.margin)
@@ -138,7 +140,8 @@ class PixelCNN(Objective):
             shifts.append((pairs * image[:, None, :channel]).sum(2))  # (B, K, H, W)
             first += channel
         away = image[:, None] - mean - torch.stack(shifts, dim=2)  # (B, K, C, H, W)
-        return (weight + log_bin(away, scale, image[:, None]).sum(2)).logsumexp(dim=1)
+        found: Tensor = (weight + log_bin(away, scale, image[:, None]).sum(2)).logsumexp(dim=1)
+        return found
 
     def bits(self, batch: Tensor) -> Tensor:
         """Bits per dimension of each image: ``(B, D) -> (B,)``. Values are rounded to 8 bits."""
