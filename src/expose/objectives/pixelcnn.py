@@ -23,49 +23,16 @@ import math
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor, nn
+from torch import Tensor
 
 from expose.errors import InputError
+from expose.networks import CausalNet
 from expose.objectives.base import Losses, Objective, register
 from expose.objectives.margin import MarginRanking
 
 HALF = 1 / 255  # half the distance of two neighbouring values in [-1, 1]
 SMALLEST_SCALE = -7.0  # logarithm, as published
 FIRST_SCALE = -1.5
-
-
-class Causal(nn.Module):
-    """A convolution that reads rows above and its own: all of them `centred`, or only from the left."""
-
-    def __init__(self, width_in: int, width_out: int, height: int, width: int, *, centred: bool) -> None:
-        super().__init__()
-        side = (width - 1) // 2 if centred else 0
-        self.padding = (width - 1 - side, side, height - 1, 0)  # left, right, above, below
-        self.conv = nn.Conv2d(width_in, width_out, (height, width))
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Map ``(B, width_in, H, W)`` to ``(B, width_out, H, W)``."""
-        result: Tensor = self.conv(F.pad(image, self.padding))
-        return result
-
-
-class GatedBlock(nn.Module):
-    """A residual block with a gate; ``beside`` is the width of another stream that it reads, or 0."""
-
-    def __init__(self, width: int, height: int, across: int, *, centred: bool, beside: int = 0) -> None:
-        super().__init__()
-        self.first = Causal(width, width, height, across, centred=centred)
-        self.second = Causal(width, 2 * width, height, across, centred=centred)
-        self.aside = nn.Conv2d(beside, width, 1) if beside else None
-
-    def forward(self, stream: Tensor, other: Tensor | None = None) -> Tensor:
-        """Map ``(B, width, H, W)`` to the same shape."""
-        inner = self.first(F.elu(stream))
-        if self.aside is not None and other is not None:
-            inner = inner + self.aside(F.elu(other))
-        value, gate = self.second(F.elu(inner)).chunk(2, dim=1)
-        result: Tensor = stream + value * torch.sigmoid(gate)
-        return result
 
 
 @register("pixelcnn")
@@ -97,16 +64,12 @@ class PixelCNN(Objective):
         """Make the streams; the mixtures begin wide and spread over all values."""
         if self.layout is None or self.layout.kind != "image":
             raise InputError("pixelcnn reads images; got a table or texts. Use 'flow' or 'language'.")
-        channels, width, blocks = self.layout.shape[0], self.width, range(self.blocks)
-        self.above = Causal(channels + 1, width, 2, 3, centred=True)
-        self.row_above = Causal(channels + 1, width, 1, 3, centred=True)
-        self.left = Causal(channels + 1, width, 2, 1, centred=False)
-        self.down = nn.ModuleList(GatedBlock(width, 2, 3, centred=True) for _ in blocks)
-        self.right = nn.ModuleList(GatedBlock(width, 2, 2, centred=False, beside=width) for _ in blocks)
+        channels = self.layout.shape[0]
         self.sizes = [channels, channels, channels * (channels - 1) // 2]  # means, log scales, dependences
-        self.head = nn.Conv2d(width, self.mixtures * (1 + sum(self.sizes)), 1)
+        n_out = self.mixtures * (1 + sum(self.sizes))
+        self.network = CausalNet(channels, n_out, width=self.width, blocks=self.blocks)
         with torch.no_grad():
-            _, bias = self.head.parameters()
+            _, bias = self.network.head.parameters()
             start = bias[self.mixtures :].view(self.mixtures, -1)
             start[:, :channels] = torch.linspace(-1, 1, self.mixtures)[:, None]
             start[:, channels : 2 * channels] = FIRST_SCALE
@@ -117,20 +80,9 @@ class PixelCNN(Objective):
         """Take the bits of some untrained images for the usual ones."""
         self.ranking.start(self.bits(rows[:256]))
 
-    def streams(self, image: Tensor) -> Tensor:
-        """What is known of each pixel from those before it: ``(B, C, H, W) -> (B, width, H, W)``."""
-        image = F.pad(image, (0, 0, 0, 0, 0, 1), value=1.0)  # a channel of ones tells the image from its border
-        below = (0, 0, 1, -1)  # one row down, so that no pixel sees its own row
-        down = F.pad(self.above(image), below)
-        right = F.pad(self.row_above(image), below) + F.pad(self.left(image), (1, -1, 0, 0))
-        for block_down, block_right in zip(self.down, self.right, strict=True):
-            down = block_down(down)
-            right = block_right(right, down)
-        return F.elu(right)
-
     def log_probability(self, image: Tensor) -> Tensor:
         """Logarithm of P of each pixel, given those before it: ``(B, C, H, W)`` in [-1, 1] ``-> (B, H, W)``."""
-        out = self.head(self.streams(image)).to(image.dtype)
+        out = self.network(image).to(image.dtype)  # (B, n_out, H, W)
         weight = out[:, : self.mixtures].log_softmax(dim=1)  # (B, K, H, W)
         rest = out[:, self.mixtures :].unflatten(1, (self.mixtures, -1))
         mean, scale, dependence = rest.split(self.sizes, dim=2)  # (B, K, C or pairs, H, W)
