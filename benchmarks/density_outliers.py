@@ -2,7 +2,8 @@
 
 Run ``python benchmarks/density_outliers.py --data-dir DIR`` (some ten minutes of one core), then ``python
 benchmarks/density_page.py``. Each model is trained on normal rows first, and then goes on for a few epochs with
-auxiliary outliers, as in Hendrycks et al. (ICLR 2019); both are scored on the same test rows. Results hold every score.
+auxiliary outliers, as in Hendrycks et al. (ICLR 2019); both are scored on the same test rows. Results hold every score;
+remove them to measure anew.
 
 - *images*: a model of Fashion-MNIST at 14 x 14 pixels; auxiliary are natural images in grey, once as they are and once
   as silhouettes, which are as dark and simple as the images of the test; tested are other images.
@@ -21,7 +22,8 @@ import lzma
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +36,7 @@ from expose.objectives import Flow, Language, PixelCNN
 from expose.outliers import check_overlap, shuffle_columns, without_overlap
 
 RESULTS = Path(__file__).parent / "results" / "density.json"
-SEEDS = (0, 1, 2)
+SEEDS = (0, 1)
 SIDE = 14  # pixels
 SHORTEST, LONGEST = 5, 20  # words of a text
 MOST = 1500  # rows of a table for training
@@ -209,34 +211,46 @@ def before_and_after(objective: Any, settings: dict[str, Any], exposed: dict[str
     return {"scores": found, "overlap": overlap}
 
 
-def runs(folder: Path) -> Iterator[dict[str, Any]]:
-    """One record for each model that is trained."""
+def runs(folder: Path) -> Iterator[tuple[str, int, Callable[[], dict[str, Any]]]]:
+    """Study, seed, and what trains and scores its model."""
+    image, text, exposed = PixelCNN(**MODELS["images"]), Language(**MODELS["texts"]), EXPOSED
     for seed in SEEDS:
-        made = before_and_after(
-            PixelCNN(**MODELS["images"]), IMAGES | {"random_state": seed}, EXPOSED["images"], images(folder / "images")
-        )
-        yield {"study": "images", "seed": seed, **made}
-        made = before_and_after(
-            Language(**MODELS["texts"]), TEXTS | {"random_state": seed}, EXPOSED["texts"], texts(folder / "text")
-        )
-        yield {"study": "texts", "seed": seed, **made}
+        own = {"random_state": seed, "precision": "32"}
+        yield "images", seed, partial(made, image, IMAGES | own, exposed["images"], images, folder / "images")
+        yield "texts", seed, partial(made, text, TEXTS | own, exposed["texts"], texts, folder / "text")
     for name in TABLES:
-        data = table(folder / "tabular" / f"{name}.npz")
-        yield {"study": name, "seed": 0, **before_and_after(Flow(), {"random_state": 0}, EXPOSED["tables"], data)}
+        file = folder / "tabular" / f"{name}.npz"
+        yield name, 0, partial(made, Flow(), {"random_state": 0}, exposed["tables"], table, file)
+
+
+def made(
+    objective: Any, settings: dict[str, Any], exposed: dict[str, Any], load: Callable[[Path], Data], path: Path
+) -> dict[str, Any]:
+    """One record of the results, without its name."""
+    began = time.process_time()
+    found = before_and_after(objective, settings, exposed, load(path))
+    return found | {"seconds": round(time.process_time() - began)}
+
+
+def main(folder: Path) -> None:
+    """Go on with what is missing in the results, and write them after each model."""
+    facts = json.loads(RESULTS.read_text(encoding="utf-8"))["runs"] if RESULTS.exists() else []
+    done = {(run["study"], run["seed"]) for run in facts}
+    settings = {"images": IMAGES, "texts": TEXTS, "exposed": EXPOSED, "models": MODELS, "rows": ROWS}
+    for study, seed, measure in runs(folder):
+        if (study, seed) not in done:
+            record = {"study": study, "seed": seed} | measure()
+            facts.append(record)
+            result = {"finished": time.strftime("%Y-%m-%d"), "settings": settings, "runs": facts}
+            RESULTS.write_text(json.dumps(result) + "\n", encoding="utf-8")
+            means = {
+                state: {name: round(float(np.mean(values)), 2) for name, values in found["bits"].items()}
+                for state, found in record["scores"].items()
+            }
+            print(study, seed, record["seconds"], "s", means, record["overlap"], flush=True)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="What outlier exposure does to densities.")
     parser.add_argument("--data-dir", type=Path, required=True)
-    folder = parser.parse_args().data_dir
-    began, facts = time.process_time(), []
-    settings = {"images": IMAGES, "texts": TEXTS, "exposed": EXPOSED, "models": MODELS, "rows": ROWS}
-    for record in runs(folder):
-        facts.append(record)
-        result = {"finished": time.strftime("%Y-%m-%d"), "seconds": round(time.process_time() - began)}
-        RESULTS.write_text(json.dumps(result | {"settings": settings, "runs": facts}) + "\n", encoding="utf-8")
-        means = {
-            state: {name: round(float(np.mean(values)), 2) for name, values in found["bits"].items()}
-            for state, found in record["scores"].items()
-        }
-        print(record["study"], record["seed"], result["seconds"], "s", means, record["overlap"], flush=True)
+    main(parser.parse_args().data_dir)

@@ -87,8 +87,8 @@ def make(facts: dict[str, Any]) -> Made:
         "Outliers are the positive class, one for five normal rows, so that chance has an average precision of 16.7; "
         f"{count(len(images.runs), 'trained seed')}, the spread is over them. FPR is the share of normal rows above "
         "the score that finds 95 % of the outliers (images) or 90 % (texts), as in the paper. Finished on "
-        f"{facts['finished']}, in {round(facts['seconds'] / 60)} minutes of one core. Generated from "
-        "`benchmarks/results/density.json` by `python benchmarks/density_page.py`; remade by "
+        f"{facts['finished']}, in {round(sum(run['seconds'] for run in facts['runs']) / 60)} minutes of one "
+        "core. Generated from `benchmarks/results/density.json` by `python benchmarks/density_page.py`; remade by "
         "`python benchmarks/density_outliers.py --data-dir DIR`.",
         "## Images: Fashion-MNIST",
         f"[`pixelcnn`](../objectives/pixelcnn.md) with {s['models']['images']['width']} channels, images at 14 x 14 "

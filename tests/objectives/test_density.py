@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from expose import AnomalyDetector
 from expose.errors import InputError
 from expose.exposure import blind
 from expose.inputs import Layout
@@ -208,3 +209,40 @@ def test_densities_of_images_and_texts_want_their_rows():
     model.layout = Layout("text", (4,), 9)
     with pytest.raises(InputError, match="score_by"):
         model.build(4)
+
+
+# --------------------------------------------------------------------------------------------------- detectors
+
+
+def small_images(count, seed):
+    rng = np.random.default_rng(seed)
+    slope = rng.uniform(0.2, 1, (count, 1, 1)) * np.linspace(0, 1, 6)
+    return (255 * slope * np.ones((1, 6, 1))).astype(np.uint8)  # (count, 6, 6)
+
+
+def small_texts(count, seed):
+    rng = np.random.default_rng(seed)
+    return [" ".join("abcdefgh"[start : start + 4]) for start in rng.integers(0, 5, count)]
+
+
+CASES = {
+    "images": (PixelCNN(width=8, blocks=1), small_images, small_images(60, 2) // 40),
+    "texts": (Language(score_by="uniform"), small_texts, [text[::-1] for text in small_texts(60, 2)]),
+}
+
+
+@pytest.mark.parametrize("precision", ["32", "bf16"])
+@pytest.mark.parametrize("kind", list(CASES))
+def test_a_detector_of_images_or_texts_learns_from_outliers_and_is_saved(kind, precision, tmp_path):
+    objective, normal, outliers = CASES[kind]
+    settings = {"epochs": 8, "batch_size": 16, "contamination": 0.0, "learning_rate": 5e-3, "random_state": 0}
+    apart = []
+    for exposed in (None, outliers):
+        detector = AnomalyDetector(objective, precision=precision, **settings).fit(normal(80, 0), outliers=exposed)
+        apart.append(np.median(detector.anomaly_score(outliers)) - np.median(detector.anomaly_score(normal(40, 1))))
+    assert apart[1] > apart[0] + 0.1
+    scores = detector.anomaly_score(outliers)
+    detector.save(tmp_path / "model")
+    loaded = AnomalyDetector.load(tmp_path / "model")
+    assert np.array_equal(loaded.anomaly_score(outliers), scores)
+    assert np.array_equal(loaded.anomaly_score(outliers[3:4]), scores[3:4])
