@@ -37,7 +37,7 @@ ALLOWED = {
     "encoders": {"networks"},
     "outliers": {"networks", "inputs"},
     "inputs": set(),
-    "evaluation": {"estimators", "inputs", "objectives"},
+    "evaluation": {"decide", "estimators", "inputs", "objectives"},
     "persistence": set(),
     "errors": set(),
     "atomic": set(),

@@ -26,6 +26,11 @@ def planted_rows(n: int = 400, anomalies: int = 40) -> Planted:
     return torch.from_numpy(rows.astype(np.float32)), (np.arange(n) < anomalies).astype(int)
 
 
+def auxiliary() -> torch.Tensor:
+    """Rows off the plane in all directions, not the anomalies that are asked for."""
+    return 3 * torch.randn(100, WIDTH, generator=torch.Generator().manual_seed(1))
+
+
 def planted_images(n: int = 400, anomalies: int = 40) -> Planted:
     """Slopes of brightness, and the same pixels in disorder."""
     rng = np.random.default_rng(0)
@@ -76,7 +81,11 @@ KINDS = {
     ),
 }
 CASES = [(name, kind) for name in sorted(OBJECTIVES) for kind in OBJECTIVES[name].kinds]
-NETWORKS = [(name, kind) for name, kind in CASES if not issubclass(OBJECTIVES[name], MemoryObjective)]
+FIRST = [  # of rows it was made for: what it learns of others, tests/estimators/test_kinds.py asks
+    (name, kind)
+    for name, kind in CASES
+    if kind == OBJECTIVES[name].kinds[0] and not issubclass(OBJECTIVES[name], MemoryObjective)
+]
 
 
 def unbuilt(name: str, layout: Layout | None) -> Objective:
@@ -160,7 +169,7 @@ def test_normal_and_abnormal_losses_pull_in_opposite_directions(network, rows):
     assert network.losses(rows).normal.mean() > before
 
 
-@pytest.mark.parametrize(("name", "kind"), NETWORKS)
+@pytest.mark.parametrize(("name", "kind"), FIRST)
 def test_training_moves_every_parameter_and_beats_the_untrained_self(name, kind):
     rows, truth = KINDS[kind].planted()
     normal_rows = rows[torch.from_numpy(truth == 0)]
@@ -168,7 +177,8 @@ def test_training_moves_every_parameter_and_beats_the_untrained_self(name, kind)
     start = {key: value.clone() for key, value in ensemble.named_parameters()}
     untrained = mean_auroc(ensemble, rows, truth)
     settings = Settings(seeds=SEEDS, epochs=KINDS[kind].epochs, batch_size=KINDS[kind].batch_size)
-    Loop(make_fabric("cpu", "32", 0), blind, 0.0, settings).run(ensemble, TrainingSet(normal_rows))
+    outliers = auxiliary() if OBJECTIVES[name].needs_anomalies else None
+    Loop(make_fabric("cpu", "32", 0), blind, 0.0, settings).run(ensemble, TrainingSet(normal_rows, None, outliers))
     for key, parameter in ensemble.named_parameters():
         assert not torch.equal(parameter, start[key]), key
     trained = mean_auroc(ensemble, rows, truth)

@@ -10,6 +10,7 @@ import torch
 
 from expose.estimators import scoring
 from expose.estimators.scoring import TILE, Turns, member_scores, one_thread_each, ready_to_score, tile_rows
+from expose.inputs import Layout
 from expose.objectives import OBJECTIVES, Losses, Objective, make_objective
 from expose.training import build_members
 
@@ -34,7 +35,7 @@ class Placed(Objective):
 def ready(objective, width, members=1):
     rows = np.random.default_rng(0).normal(size=(500, width)).astype(np.float32)
     ensemble = build_members(make_objective(objective), torch.from_numpy(rows), range(members))
-    return ready_to_score(ensemble, CPU, width), rows
+    return ready_to_score(ensemble, CPU, Layout("table", (width,))), rows
 
 
 @pytest.mark.parametrize("members", [1, 3])

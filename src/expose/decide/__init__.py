@@ -1,4 +1,4 @@
-"""Scores to decisions: one score of several members, thresholds, p-values, false discoveries, which rows to label."""
+"""Scores to decisions: one score of several, thresholds, p-values, temperature, false discoveries, rows to label."""
 
 from expose.decide.combination import Combination
 from expose.decide.conformal import StepUp, check_rate, conformal_p_values, conformal_threshold, select
@@ -6,6 +6,7 @@ from expose.decide.mixture import Mixture
 from expose.decide.query import choose_queries
 from expose.decide.rules import ScoreRule, check_threshold, describe, draw_line, needs_calibration
 from expose.decide.tail import Tail
+from expose.decide.temperature import checked_logits, fit_temperature
 from expose.decide.threshold import score_threshold
 
 __all__ = [
@@ -16,11 +17,13 @@ __all__ = [
     "Tail",
     "check_rate",
     "check_threshold",
+    "checked_logits",
     "choose_queries",
     "conformal_p_values",
     "conformal_threshold",
     "describe",
     "draw_line",
+    "fit_temperature",
     "needs_calibration",
     "score_threshold",
     "select",

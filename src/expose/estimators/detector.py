@@ -28,6 +28,7 @@ from expose.estimators.fitting import (
     earlier,
     exposure_name,
     exposure_of,
+    one_sided,
     prepare_sample,
     settle_contamination,
     share_of_all,
@@ -35,11 +36,12 @@ from expose.estimators.fitting import (
 )
 from expose.estimators.folder import load_detector, save_detector
 from expose.estimators.querying import query_rows
-from expose.estimators.rows import ONES, check_kind_fits, rows_of
+from expose.estimators.rows import PLURAL, check_kind_fits, encode_outliers, encode_rows, keep_width, rows_of
 from expose.estimators.scoring import member_scores, ready_to_score
 from expose.exposure import BatchRanking
 from expose.inputs import DEFAULT_SCALING, Encoder, ViewEncoder, encoder_for, kind_of
 from expose.objectives import Losses, MemoryObjective, Objective, make_objective
+from expose.outliers import OutlierStream
 from expose.training import Ensemble, TrainingSet, mix, survey
 
 SUSPECT = [("rank", "i8"), ("row", "i8"), ("latent_label", "f8"), ("anomaly_score", "f8")]
@@ -56,7 +58,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     Parameters
     ----------
     objective : str or Objective, default="neighbours"
-        The two losses: "neighbours", "ntl", "icl", "svdd", "autoencoder", or an instance of your own.
+        The two losses: "neighbours", "ntl", "icl", "svdd", "autoencoder"; of those that want auxiliary outliers or
+        known anomalies, "hsc", "bce", "deep_sad"; or an instance of your own.
     exposure : {"auto", "blind", "refine", "hard", "soft"}, default="auto"
         How unlabelled rows are weighted: all as normal; the suspects left out; the suspects as anomalies (LOE_H);
         the suspects half and half (LOE_S). "auto" is "refine" for "neighbours" and "soft" for networks.
@@ -220,7 +223,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             As in scikit-learn's outlier detectors; use ``labels`` for what you know.
         labels : array of shape (n,), optional
             1 known anomaly, 0 known normal, -1 unlabelled.
-        outliers : of the same kind as X, optional
+        outliers : of the same kind as X, or an `expose.outliers.OutlierStream` of such, optional
             Auxiliary outliers: rows known to be anomalous that are not part of the data.
 
         Raises
@@ -421,7 +424,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         encoder = self._fit_encoder(objective, kind, data) if before is None else before.encoder
         objective.layout = encoder.layout
         rows = encoder.transform(data)
-        extra = None if outliers is None else self._encode_outliers(encoder, outliers)
+        if isinstance(outliers, OutlierStream) and isinstance(objective, MemoryObjective):
+            outliers = outliers.take(objective.references)  # more it cannot remember
+        extra = None if outliers is None else encode_outliers(self, encoder, outliers)
         if not isinstance(objective, MemoryObjective):
             warn_if_few(data.n_rows)
         root = int(check_random_state(self.random_state).randint(2**31 - 1)) if before is None else before.root
@@ -431,26 +436,15 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
     def _fit_encoder(self, objective: Objective, kind: str, data: Any) -> Encoder:
         if kind != "table" and self.scaling != DEFAULT_SCALING:
-            raise InputError(f"scaling is of the columns of a table; got {kind}s. Leave it out.")
+            raise InputError(f"scaling is of the columns of a table; got {PLURAL[kind]}. Leave it out.")
         encoder = ViewEncoder(objective.scalings) if objective.scalings else encoder_for(kind, self.scaling)
         encoder.fit(data)
-        if kind != "table":
-            self.n_features_in_ = encoder.n_features_out
+        keep_width(self, encoder)
         return encoder
 
     def _encode(self, X: Any) -> NDArray[np.float32]:
         """Any input of the kind trained on as encoded rows, ``(n, D)``."""
-        return self.encoder_.transform(rows_of(self, X, self.encoder_.layout.kind, reset=False))
-
-    def _encode_outliers(self, encoder: Encoder, outliers: Any) -> NDArray[np.float32]:
-        kind = encoder.layout.kind
-        try:
-            rows = encoder.transform(rows_of(self, outliers, kind, reset=False))
-        except ValueError as error:
-            raise InputError(f"outliers must be {ONES[kind]} like X: {error}") from error
-        if len(rows) == 0:
-            raise InputError("outliers holds no row; leave it out, or give at least one.")
-        return rows
+        return encode_rows(self, X, self.encoder_)[1]
 
     def _finish(
         self,
@@ -463,7 +457,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """Take over a training that has succeeded: scores, latent labels and diagnoses of the training rows."""
         rows, known, root = prepared.rows, prepared.known, prepared.root
         self.history_, self._interrupted, self._objective = history, interrupted, prepared.objective
-        self.ensemble_ = ready_to_score(ensemble, device, rows.shape[1])
+        self.ensemble_ = ready_to_score(ensemble, device, prepared.encoder.layout)
         self.encoder_, self.notes_ = prepared.encoder, list(prepared.encoder.notes)
         scores = member_scores(self.ensemble_, rows)  # (M, n)
         self._combination = Combination.of(scores)
@@ -475,7 +469,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self._rows, self._root = rows, root
         self.metadata_ = {}
         self.calibration_scores_, self._lines = None, {}
-        self._diagnose(rows[prepare_sample(known, len(rows), root)])
+        self._diagnose(rows[prepare_sample(known, len(rows), root)], one_sided(prepared))
 
     def _latent_labels(
         self, rows: NDArray[np.float32], scores: Scores, known: NDArray[np.int8] | None, root: int
@@ -492,7 +486,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         latent: Scores = 1.0 - keep_normal.double().mean(0).cpu().numpy()
         return latent
 
-    def _diagnose(self, sample: NDArray[np.float32]) -> None:
+    def _diagnose(self, sample: NDArray[np.float32], concern: str | None) -> None:
         if np.ptp(self.training_scores_) <= 1e-9 * np.abs(self.training_scores_).max():
             message = "All training rows have the same anomaly score, so no ranking can be made. "
             message += "Are all rows alike? Otherwise try another scaling or objective."
@@ -500,7 +494,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             self.notes_.append(message)
         rows = torch.from_numpy(sample).to(next(self.ensemble_.parameters()).dtype)
         found = [self.ensemble_.member(index).diagnose(rows) for index in range(self.ensemble_.n_members)]
-        for message in dict.fromkeys(message for message in found if message):
+        for message in dict.fromkeys(message for message in [concern, *found] if message):
             warnings.warn(message, CollapseWarning, stacklevel=5)
             self.notes_.append(message)
 

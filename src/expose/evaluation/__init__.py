@@ -1,9 +1,9 @@
 """Judge a detector against the truth: data sets, contamination protocols, metrics."""
 
+from expose.decide import fit_temperature
 from expose.errors import FailedRunsWarning
 from expose.evaluation.calibration import (
     Reliability,
-    fit_temperature,
     mad_calibration_error,
     reliability,
     rescaled,
@@ -25,12 +25,8 @@ from expose.evaluation.metrics import (
     fpr_flagged,
     precision_at_k,
 )
-from expose.evaluation.outlier_protocol import (
-    OutlierResults,
-    outlier_calibration,
-    outlier_detection,
-    over_seeds,
-)
+from expose.evaluation.outlier_protocol import outlier_calibration, outlier_detection
+from expose.evaluation.outlier_results import OutlierResults, over_seeds
 from expose.evaluation.protocols import PAPER_SEEDS, Split, clean, disjoint, paper
 from expose.evaluation.registry import EMBEDDINGS, EXTRA_TABLES, PAPER_TABLES
 from expose.evaluation.runner import bench

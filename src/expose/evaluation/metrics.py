@@ -198,7 +198,7 @@ def fpr_at_tpr(y: ArrayLike, scores: ArrayLike, tpr: float = 0.95) -> float:
     All rows of a tie are flagged together, so ties count against the detector; constant scores give 1.
 
     This is the FPR95 (for text FPR90) of the papers that call anomalies positive: Hendrycks et al. 2019 (outlier
-    exposure), and OpenOOD since version 1.5. The other FPR95, of the papers that call normal rows positive, is
+    exposure), and OpenOOD since August 2023. The other FPR95, of the papers that call normal rows positive, is
     another number: `fnr_at_tnr`.
 
     Parameters

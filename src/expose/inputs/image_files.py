@@ -70,7 +70,7 @@ def _hidden(path: Path) -> bool:
 
 
 def file_shape(path: Path) -> tuple[int, int, int]:
-    """Return (H, W, C) of an image file, from its head alone; C is 1, 3, or 4 with alpha."""
+    """Return (H, W, C) of an image file, from its head alone; C is 1 or 3, and one more with alpha."""
     try:
         with pillow().open(path) as image:
             width, height = image.size
@@ -98,7 +98,7 @@ def _unreadable(path: Path, error: Exception) -> InputError:
 
 
 def pixels_of(image: Any) -> NDArray[Any]:
-    """Return the pixels of a Pillow image, upright, ``(H, W, C)``: 8 or 16 bit or floats, grey, RGB or RGBA."""
+    """Return the pixels of a Pillow image, upright, ``(H, W, C)``: 8 or 16 bit or floats, grey or RGB, and alpha."""
     if image.getexif().get(_ORIENTATION, 1) != 1:
         from PIL import ImageOps
 
@@ -107,7 +107,7 @@ def pixels_of(image: Any) -> NDArray[Any]:
         return np.asarray(image)[..., None]
     if image.mode.startswith("I"):
         return _of_16_bit(np.asarray(image))[..., None]
-    mode = {1: "L", 3: "RGB", 4: "RGBA"}[_channels(image)]
+    mode = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}[_channels(image)]
     values = np.asarray(image if image.mode == mode else image.convert(mode))
     return values[..., None] if values.ndim == 2 else values
 
@@ -121,6 +121,6 @@ def _of_16_bit(values: NDArray[Any]) -> NDArray[np.uint16]:
 
 def _channels(image: Any) -> int:
     if image.mode in ("1", "L", "I", "LA", "La", "F") or image.mode.startswith("I;"):
-        return 4 if image.mode in ("LA", "La") else 1
+        return 2 if image.mode in ("LA", "La") else 1
     alpha = image.mode in ("RGBA", "RGBa", "PA") or (image.mode == "P" and "transparency" in image.info)
     return 4 if alpha else 3

@@ -43,7 +43,7 @@ class Images:
 
     @cached_property
     def shapes(self) -> NDArray[np.int64]:
-        """(H, W, C) of each image, ``(n, 3)``; C is 1, 3, or 4 with alpha."""
+        """(H, W, C) of each image, ``(n, 3)``; C is 1 or 3, and one more with alpha."""
         if isinstance(self.pixels, np.ndarray):
             return np.tile(np.array(self.pixels.shape[1:], dtype=np.int64), (self.n_rows, 1))
         shapes = [file_shape(one) if isinstance(one, Path) else one.shape for one in self.pixels]
@@ -59,7 +59,13 @@ class Images:
     def at(self, row: int) -> NDArray[np.float32]:
         """Return one image in [0, 1], ``(1, H, W, C)``."""
         one = self.pixels[row]
-        return to_unit((read_file(one) if isinstance(one, Path) else one)[None], row)
+        if not isinstance(one, Path):
+            return to_unit(one[None], row)
+        pixels = read_file(one)
+        try:
+            return to_unit(pixels[None], row)
+        except InputError as error:
+            raise InputError(f"{one}: {error}") from error
 
 
 def as_images(X: Any) -> Images:
@@ -169,9 +175,9 @@ class ImageEncoder:
         shapes = images.shapes
         if shapes.min() < 1:
             raise InputError(f"image {int(np.argmin(shapes.min(axis=1)))} has no pixels.")
-        colour = shapes[:, 2] > 1
+        colour = shapes[:, 2] >= 3
         self.notes = []
-        self.alpha = bool((shapes[:, 2] == 4).any())
+        self.alpha = bool((shapes[:, 2] % 2 == 0).any())
         self.any_channels = bool(colour.any() and not colour.all())
         self.any_size = self.size is not None or bool((shapes[:, :2] != shapes[0, :2]).any())
         height, width = self._settled_size(shapes[:, :2])
@@ -190,7 +196,7 @@ class ImageEncoder:
     def _settled_size(self, sizes: NDArray[np.int64]) -> tuple[int, int]:
         """Return height and width for training images of these, ``(n, 2)``."""
         if self.size is not None:
-            sides = (self.size, self.size) if isinstance(self.size, int) else tuple(self.size)
+            sides = tuple(self.size) if isinstance(self.size, tuple | list) else (self.size, self.size)
             if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
                 raise InputError(f"size must be a side or (height, width) in pixels, at least 1; got {self.size!r}.")
             return sides
@@ -267,12 +273,12 @@ class ImageEncoder:
         others = (shapes[:, :2] != [height, width]).any(axis=1)
         if others.any() and not self.any_size:
             _warn(f"{others.sum()} image(s) are not {height} x {width} pixels as in training; they are resized.")
-        grey = shapes[:, 2] == 1
+        grey = shapes[:, 2] < 3
         if channels == 1 and not grey.all():
             _warn(f"{(~grey).sum()} image(s) are in colour, and all were grey in training; they are turned to grey.")
         if channels == 3 and grey.any() and not self.any_channels:
             _warn(f"{grey.sum()} image(s) are grey, and all had colour in training; their values are repeated.")
-        if (shapes[:, 2] == 4).any() and not self.alpha:
+        if (shapes[:, 2] % 2 == 0).any() and not self.alpha:
             _warn("images have an alpha channel, which none had in training; it is left out.")
 
     # ------------------------------------------------------------------------------------------------- store

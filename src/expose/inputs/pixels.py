@@ -92,7 +92,7 @@ def to_unit(values: NDArray[Any], first: int = 0) -> NDArray[np.float32]:
 
 def with_channels(values: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
     """Return ``(n, H, W, C)`` images with 1 or 3 channels: alpha is dropped, grey repeated, colour weighted to grey."""
-    values = values[..., :3] if values.shape[3] == 4 else values
+    values = values[..., : values.shape[3] - 1 + values.shape[3] % 2]  # 2 and 4 channels hold alpha
     if values.shape[3] == channels:
         return values
     return np.repeat(values, 3, axis=3) if channels == 3 else (values @ _GREY)[..., None]

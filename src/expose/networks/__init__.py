@@ -1,5 +1,6 @@
 """Trainable torch modules that several objectives share."""
 
+from expose.networks.augmentation import flip_and_crop
 from expose.networks.causal import CausalNet
 from expose.networks.choice import NETWORKS, Unfolded, backbone, make_network
 from expose.networks.convolutional import ConvNet
@@ -17,5 +18,6 @@ __all__ = [
     "WideResNet",
     "backbone",
     "default_sizes",
+    "flip_and_crop",
     "make_network",
 ]

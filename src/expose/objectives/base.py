@@ -42,6 +42,7 @@ class Objective(nn.Module):
     scalings: tuple[str, ...] | None = None  # how rows are scaled, side by side; None: as the estimator is told
     preferred_exposure: str = "soft"
     kinds: tuple[str, ...] = ("table",)  # of rows it can be trained on, see `expose.inputs.Layout`
+    needs_anomalies: bool = False  # outliers, known anomalies or suspects: without any it learns to call all normal
     layout: Layout | None = None  # what its rows are, set before `build`; None: a table
 
     def __init__(self) -> None:

@@ -15,14 +15,13 @@ outliers each on its own, so a lambda means the same whatever the batch sizes.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, logsigmoid, relu
 
-from expose.inputs import Layout
+from expose.networks import flip_and_crop
 from expose.objectives.base import Losses, Objective
 
 TERMS = {  # lambda of each term where none is given, as published
@@ -43,7 +42,7 @@ class Classification(Objective):
     Parameters
     ----------
     network : nn.Module
-        From unfolded rows to ``n_outputs`` values; a copy is trained.
+        From encoded rows ``(B, D)`` to K outputs, one more for the background class, and one more for the confidence.
     n_classes : int
         K.
     terms : dict of str to float
@@ -56,9 +55,8 @@ class Classification(Objective):
         - *confidence*: one more output, b = sigmoid of it, the learned confidence of DeVries and Taylor, "Learning
           Confidence for Out-of-Distribution Detection", 2018; outliers pay log b, down to b = 0.001;
         - *background*: one more class, that of outliers.
-    score : {"msp", "entropy", "energy", "confidence", "background"}
-        The anomaly score: minus the largest p, the entropy of p against the uniform distribution, -H(U; p), the free
-        energy, minus the confidence, or the probability of the background class.
+    augment : bool
+        Flip and crop images at random while training.
     """
 
     kinds = ("table", "image", "text")
@@ -66,30 +64,34 @@ class Classification(Objective):
     margins: Tensor
     doubt: Tensor
 
-    def __init__(self, network: nn.Module, n_classes: int, terms: Mapping[str, float], score: str = "entropy") -> None:
+    def __init__(
+        self, network: nn.Module, n_classes: int, terms: Mapping[str, float], *, augment: bool = False
+    ) -> None:
         super().__init__()
         self.n_classes = n_classes
         self.terms = dict(terms)
-        self.scored_by = score
-        self.network = copy.deepcopy(network)
+        self.augment = augment
+        self.network = network
         self.register_buffer("prior", torch.full((n_classes,), 1 / n_classes))
         self.register_buffer("margins", torch.zeros(2))  # of the energy: of normal rows, of outliers
         self.register_buffer("doubt", torch.tensor(0.1))  # weight of -log b beside the cross-entropy
 
     @property
-    def n_outputs(self) -> int:
-        """Outputs the network must have: one for each class, and for the confidence and the background class."""
-        return self.n_classes + ("background" in self.terms) + ("confidence" in self.terms)
-
-    def build(self, n_features: int) -> None:
-        """The network is there already; rows without a layout are tables."""
-        self.layout = self.layout or Layout("table", (n_features,))
+    def n_logits(self) -> int:
+        """K, or K + 1 with a background class."""
+        return self.n_classes + ("background" in self.terms)
 
     def outputs(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Logits ``(B, K)``, with a background class ``(B, K + 1)``, and the logit of the confidence ``(B,)``."""
-        layout = self.layout or Layout("table", (batch.shape[-1],))
-        z = self.network(layout.unfold(batch)).float()
+        if self.training and self.augment and self.layout is not None:
+            batch = flip_and_crop(self.layout.unfold(batch)).flatten(1)
+        z = self.network(batch)
         return (z[:, :-1], z[:, -1]) if "confidence" in self.terms else (z, z.new_zeros(len(z)))
+
+    def outputs_of(self, batch: Tensor) -> Tensor:
+        """Both outputs side by side, ``(B, n_logits + 1)``."""
+        z, c = self.outputs(batch)
+        return torch.cat([z, c[:, None]], dim=-1)
 
     def losses(self, batch: Tensor, targets: Tensor | None = None) -> Losses:
         """Losses of rows ``(B, D)`` of the classes ``targets`` ``(B,)``.
@@ -139,11 +141,6 @@ class Classification(Objective):
         hinted = told & (torch.rand(len(c), device=c.device) < HINTED)
         with_hint = -torch.logaddexp(log_b - cross_entropies, log_not_b)
         return torch.where(hinted, with_hint, cross_entropies) - self.doubt.clone() * log_b
-
-    def score(self, batch: Tensor) -> Tensor:
-        """Anomaly score ``(B,)``, see `scored_by`."""
-        z, c = self.outputs(batch)
-        return anomaly_score(self.scored_by, z, c, self.n_classes)
 
 
 def uniform_cross_entropy(z: Tensor) -> Tensor:

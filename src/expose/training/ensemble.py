@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from expose.inputs import Layout
 from expose.objectives import Losses, MemoryObjective, Objective
 
 
@@ -82,13 +81,6 @@ class Ensemble(nn.Module):
 
     def _call_member(self, parameters: dict[str, Tensor], buffers: dict[str, Tensor], rows: Tensor, method: str) -> Any:
         return functional_call(self._template[0], (parameters, buffers), (rows, method))
-
-    @property
-    def layout(self) -> Layout | None:
-        """What the members' rows are; None: a table."""
-        if self.n_members == 1:
-            return self.only.layout
-        return next(iter(self._template or self.each)).layout  # type: ignore[return-value]
 
     def take_over(self, kept: dict[str, Tensor], which: Sequence[bool]) -> dict[str, Tensor]:
         """Return ``kept``, a state dict of this ensemble, with the present weights of the chosen members in it."""
