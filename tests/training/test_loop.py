@@ -271,6 +271,23 @@ def test_bf16_takes_the_same_path_coarsely():
     assert all(value.dtype == torch.float32 for value in ensemble.state_dict().values())
 
 
+def test_bf16_does_not_round_the_rows():
+    seen = []
+
+    class Tokens(Centre):
+        def losses(self, batch):
+            seen.append(batch.detach().clone())
+            return super().losses(batch)
+
+    rows = torch.arange(1001, 1041.0).reshape(10, 4)  # numbers of tokens, of which bfloat16 holds every eighth
+    ensemble = build_members(Tokens(), rows, (0,))
+    seen.clear()
+    Loop(make_fabric("cpu", "bf16", 0), blind, 0.0, Settings(seeds=(0,), epochs=1, batch_size=10)).run(
+        ensemble, TrainingSet(rows)
+    )
+    assert torch.equal(torch.cat(seen).flatten().sort().values, rows.flatten())
+
+
 @pytest.mark.parametrize("name", ["ntl", "icl"])
 def test_similarities_are_not_rounded_to_bf16(name):
     torch.manual_seed(0)

@@ -43,10 +43,12 @@ def make_fabric(device: str, precision: str, n_weights: int) -> Fabric:
         raise ValueError(f"precision must be one of {list(PRECISIONS)}; got {precision!r}.")
     if precision == "auto":
         precision = "bf16" if n_weights > WIDE and has_bf16(accelerator) else "32"
-    plugin: Any = "bf16-mixed" if precision == "bf16" else "32-true"
+    from expose.training.mixed import MixedBehindRows
+
+    plugin: Any = MixedBehindRows("bf16-mixed", accelerator) if precision == "bf16" else None
     with warnings.catch_warnings(), quiet("lightning_fabric"):
         warnings.filterwarnings("ignore", message=".*(srun|SLURM).*")
-        return Fabric(accelerator=accelerator, devices=devices, precision=plugin)
+        return Fabric(accelerator=accelerator, devices=devices, plugins=plugin)
 
 
 @contextmanager
