@@ -33,7 +33,7 @@ from expose import OutlierExposureClassifier
 from expose.errors import ExposeWarning
 from expose.evaluation import OutlierResults, outlier_calibration, outlier_detection, softmax_confidence
 from expose.objectives.classification import anomaly_score
-from expose.outliers import check_overlap, jigsaw, mean_of_two, speckle, uniform_noise
+from expose.outliers import IMAGE_MAKERS, check_overlap, jigsaw, mean_of_two, speckle, uniform_noise
 from image_sources import DATA_SEED, Bytes, Problem, Rows, arrays, form_like, problem, some
 
 OUT = Path(__file__).parent / "results" / "image_outliers.json"
@@ -48,6 +48,7 @@ MAKERS: dict[str, Callable[..., Bytes]] = {
     "mean of two": mean_of_two,
     "jigsaw": jigsaw,
 }
+NOISE = ("gaussian_noise", "bernoulli_noise", "uniform_noise", "blobs")
 DETECTION = {"fpr_at_tpr": "fpr", "auroc": "auroc", "average_precision": "ap"}
 CALIBRATION = ("rms", "mad", "soft_f1")
 
@@ -67,6 +68,8 @@ MAIN = (
     Setting("tuned without outliers", outliers=None),
     Setting("tuned"),
     Setting("from scratch", start="nothing"),
+    Setting("tuned, made ones too", outliers="made"),
+    Setting("from scratch, made ones too", start="nothing", outliers="made"),
 )
 TERMS = (
     Setting("energy", term="energy"),
@@ -85,7 +88,7 @@ AUXILIARY = tuple(
     for name in (
         *(f"size {size}" for size in SIZES),
         *(f"classes {classes}" for classes in VARIETY),
-        *(f"kind {kind}" for kind in (*MAKERS, "sibling", "of all")),
+        *(f"kind {kind}" for kind in (*MAKERS, "sibling", "natural and made")),
     )
 )
 
@@ -93,24 +96,45 @@ AUXILIARY = tuple(
 def auxiliary(name: str, given: Problem, seed: int, data: Path) -> Bytes:
     """An auxiliary set by name; which images and classes are in it depends on the seed."""
     kind, _, what = name.partition(" ")
+    match kind:
+        case "auxiliary":
+            return given.auxiliary.X
+        case "made":
+            return natural_and_made(given, len(given.auxiliary.X), seed)
+        case "size":
+            return some(given.auxiliary, int(what), seed).X
+        case "classes":
+            return of_classes(given.auxiliary, int(what), seed)
+        case _:
+            return of_kind(what, given, seed, data)
+
+
+def of_classes(pool: Rows, count: int, seed: int) -> Bytes:
+    """Equally many images of so many classes by chance."""
     rng = np.random.default_rng([DATA_SEED, seed])
-    pool = given.auxiliary
-    if kind == "auxiliary":
-        return pool.X
-    if kind == "size":
-        return some(pool, int(what), seed).X
-    if kind == "classes":
-        classes = rng.permutation(np.unique(pool.y))[: int(what)]
-        each = VARIETY_ROWS // len(classes)
-        chosen = [rng.permutation(np.flatnonzero(pool.y == one))[:each] for one in classes]
-        return pool.X[np.concatenate(chosen)]
-    if what == "sibling":
+    classes = rng.permutation(np.unique(pool.y))[:count]
+    chosen = [rng.permutation(np.flatnonzero(pool.y == one))[: VARIETY_ROWS // count] for one in classes]
+    return pool.X[np.concatenate(chosen)]
+
+
+def of_kind(kind: str, given: Problem, seed: int, data: Path) -> Bytes:
+    """Images of one kind, always as many."""
+    if kind == "sibling":
         return form_like(given.train.X, some(arrays(data / "images", "mnist_test"), SAME_SIZE, seed).X)
-    if what == "of all":
-        each = SAME_SIZE // (len(MAKERS) + 1)
-        made = [make(given.train.X, each, random_state=seed) for make in MAKERS.values()]
-        return np.concatenate([some(pool, SAME_SIZE - each * len(made), seed).X, *made])
-    return MAKERS[what](given.train.X, SAME_SIZE, random_state=seed)
+    if kind == "natural and made":
+        return natural_and_made(given, SAME_SIZE, seed)
+    return MAKERS[kind](given.train.X, SAME_SIZE, random_state=seed)
+
+
+def natural_and_made(given: Problem, count: int, seed: int) -> Bytes:
+    """One half natural images, one half by all makers that change normal images: no pure noise, and no blobs."""
+    grey = given.train.X.ndim == 3
+    makers = [
+        make for name, make in IMAGE_MAKERS.items() if name not in NOISE and not (grey and name == "channel_ghosts")
+    ]
+    each = count // 2 // len(makers)
+    made = [make(given.train.X, each, random_state=seed) for make in makers]
+    return np.concatenate([some(given.auxiliary, count - each * len(makers), seed).X, *made])
 
 
 def unequal(rows: Rows) -> Rows:
