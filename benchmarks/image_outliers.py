@@ -114,7 +114,8 @@ def of_classes(pool: Rows, count: int, seed: int) -> Bytes:
     rng = np.random.default_rng([DATA_SEED, seed])
     classes = rng.permutation(np.unique(pool.y))[:count]
     chosen = [rng.permutation(np.flatnonzero(pool.y == one))[: VARIETY_ROWS // count] for one in classes]
-    return pool.X[np.concatenate(chosen)]
+    drawn: Bytes = pool.X[np.concatenate(chosen)]
+    return drawn
 
 
 def of_kind(kind: str, given: Problem, seed: int, data: Path) -> Bytes:
@@ -212,9 +213,8 @@ class Study:
 def widened(network: nn.Module, more: int) -> nn.Module:
     """A network with so many outputs more, which are 0 at first."""
     if more:
-        place = next(name for name, module in reversed(list(network.named_modules())) if isinstance(module, nn.Linear))
+        place, old = [(name, part) for name, part in network.named_modules() if isinstance(part, nn.Linear)][-1]
         parent, _, own = place.rpartition(".")
-        old = network.get_submodule(place)
         new = nn.Linear(old.in_features, old.out_features + more)
         with torch.no_grad():
             new.weight.zero_()[: old.out_features] = old.weight

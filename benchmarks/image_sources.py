@@ -161,7 +161,11 @@ def surfaces_and_noise(folder: Path, form: Callable[[Bytes], Bytes], count: int)
         "magnetic tiles": form(some_encoded(folder, "magnetic_tile_128", count)),
     }
     like = surfaces["textures"][:1]
-    noise = {"Gaussian noise": gaussian_noise, "Bernoulli noise": bernoulli_noise, "blobs": blobs}
+    noise: dict[str, Callable[..., Bytes]] = {
+        "Gaussian noise": gaussian_noise,
+        "Bernoulli noise": bernoulli_noise,
+        "blobs": blobs,
+    }
     return surfaces | {name: make(like, count, random_state=DATA_SEED) for name, make in noise.items()}
 
 
