@@ -23,7 +23,7 @@ from expose.estimators.class_folder import load_classifier, save_classifier
 from expose.estimators.class_training import Learned, learn
 from expose.estimators.rows import encode_outliers, encode_rows
 from expose.estimators.scoring import member_outputs
-from expose.inputs import DEFAULT_SCALING
+from expose.inputs import DEFAULT_SCALING, Encoder
 from expose.networks import Unfolded
 from expose.objectives.classification import SCORES, anomaly_score
 
@@ -243,7 +243,7 @@ class OutlierExposureClassifier(ClassifierMixin, BaseEstimator):
     def anomaly_score(self, X: Any, score_function: str | None = None) -> Scores:
         """Anomaly score of each row, shape (n,), higher = more anomalous; by default as the parameter says."""
         check_is_fitted(self)
-        return self._scores(self._outputs(encode_rows(self, X, self._learned.encoder)[1]), score_function)
+        return self._score_encoded(encode_rows(self, X, self._learned.encoder)[1], score_function)
 
     def score_samples(self, X: Any) -> Scores:
         """Scikit-learn's direction: the negative of `anomaly_score`."""
@@ -257,7 +257,7 @@ class OutlierExposureClassifier(ClassifierMixin, BaseEstimator):
     def threshold_score(self) -> float:
         """The anomaly score above which rows are flagged: a quantile of the calibration rows, or the training rows."""
         check_is_fitted(self)
-        scores = self._scores(self._training if self._calibration is None else self._calibration)
+        scores = self.training_scores_ if self.calibration_scores_ is None else self.calibration_scores_
         return float(np.quantile(scores, 1 - self.threshold, method="higher"))
 
     def calibrate(self, X: Any, y: Any = None) -> Self:
@@ -290,8 +290,30 @@ class OutlierExposureClassifier(ClassifierMixin, BaseEstimator):
             If `calibrate` was not called.
         """
         scores = self.anomaly_score(X)
-        known = None if self._calibration is None else np.sort(self._scores(self._calibration))
-        return conformal_p_values(scores, needs_calibration(known))
+        return conformal_p_values(scores, needs_calibration(self.calibration_scores_))
+
+    @property
+    def training_scores_(self) -> Scores:
+        """Anomaly score of each training row, shape (n_train,)."""
+        check_is_fitted(self)
+        return self._scores(self._training)
+
+    @property
+    def calibration_scores_(self) -> Scores | None:
+        """Anomaly scores of the calibration rows, rising; None before `calibrate`."""
+        check_is_fitted(self)
+        return None if self._calibration is None else np.sort(self._scores(self._calibration))
+
+    @property
+    def threshold_rule_(self) -> str:
+        """What draws the line, in words."""
+        return f"share: {self.threshold:g} of the {'training' if self._calibration is None else 'calibration'} rows"
+
+    @property
+    def encoder_(self) -> Encoder:
+        """What makes vectors of rows, fitted on the training rows."""
+        check_is_fitted(self)
+        return self._learned.encoder
 
     @property
     def network_(self) -> nn.Module:
@@ -331,6 +353,9 @@ class OutlierExposureClassifier(ClassifierMixin, BaseEstimator):
         learned = self._learned
         outputs: Scores = member_outputs(learned.ensemble, rows, "outputs_of", learned.objective.n_logits + 1)[0]
         return outputs
+
+    def _score_encoded(self, rows: NDArray[np.float32], score_function: str | None = None) -> Scores:
+        return self._scores(self._outputs(rows), score_function)
 
     def _logits(self, X: Any) -> Scores:
         check_is_fitted(self)
