@@ -45,8 +45,8 @@ def fit_classes(session: Session, context: typer.Context, table: pa.Table) -> No
     label, out, share = given["label"], given["out"], given["held_out"]
     classifier = new_classifier(context, checkpoint_beside(out), session.verbose)
     found = classes_of(table[label], label)
-    (features, _, _), names = by_roles(table.drop_columns(label), given["id_columns"], given["ignore"], None)
-    names |= {"label": label}
+    (features, _, _), names = by_roles(table, given["id_columns"], [*(given["ignore"] or []), label], None)
+    names |= {"ignore": [name for name in names["ignore"] if name != label], "label": label}
     outliers = outlier_features(given["outliers"], features, names, given["encoding"]) if given["outliers"] else None
     if outliers is not None:
         tell_overlap(outliers, features)

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from expose.inputs.files import Roles
 
 SHOWN = 10
-RATE = 1e-3
 
 
 def fit(
@@ -52,7 +51,7 @@ def fit(
     optimizer: opt.Optimizer = "adam",
     epochs: opt.Epochs = None,
     batch_size: opt.BatchSize = None,
-    learning_rate: opt.LearningRate = None,
+    learning_rate: opt.LearningRate = 1e-3,
     weight_decay: opt.WeightDecay = 0.0,
     halve_every: opt.HalveEvery = None,
     warmup: opt.Warmup = 2,
@@ -95,7 +94,7 @@ def fit(
             members=members,
             epochs=epochs,
             batch_size=batch_size,
-            learning_rate=RATE if learning_rate is None else learning_rate,
+            learning_rate=learning_rate,
             weight_decay=weight_decay,
             halve_every=halve_every,
             warmup=warmup,

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from expose.errors import InputError
 from expose.estimators.judging import Judgement, judge
+from expose.inputs.frames import as_table
 from expose.report import about, figures
 from expose.report.canvas import Drawing, require_plotly
 from expose.report.class_figures import reliability_diagram, source_scores
@@ -84,6 +86,9 @@ def build_class_report(
     """
     require_plotly()
     truth = None if y is None else y.tolist() if isinstance(y, np.ndarray) else list(y)
+    n_rows = as_table(X).n_rows
+    if truth is not None and len(truth) != n_rows:
+        raise InputError(f"y must hold the class of each of the {n_rows:,} rows; got {len(truth):,} values.")
     known, foreign = _known(classifier, truth)
     findings = examine(classifier, X, ids=ids, labels=None if known is None else _as_labels(known), top=top, fdr=fdr)
     held = comparison if comparison is not None else classifier.metadata_.get("comparison")
