@@ -13,7 +13,9 @@ from torch import nn
 
 from expose import OutlierExposureClassifier
 from expose.errors import InputError, ModelFolderError
+from expose.estimators.rows import EncodedStream
 from expose.objectives.classification import TERMS
+from expose.outliers import OutlierStream
 
 pytestmark = pytest.mark.filterwarnings("ignore::expose.errors.ExposeWarning")
 RNG = np.random.default_rng(0)
@@ -230,6 +232,22 @@ def test_augmentation_flips_and_moves_images_in_training_only():
     assert np.array_equal(classifier.anomaly_score(rows), classifier.anomaly_score(rows))
 
 
+def test_outliers_from_a_stream_larger_than_memory():
+    def opened():
+        yield from OUTLIERS
+
+    classifier = quick(terms=["uniform", "energy"], outlier_batch_size=50)
+    streamed = clone(classifier).fit(X, Y, outliers=OutlierStream(opened, buffer=100, random_state=0))
+    again = clone(classifier).fit(X, Y, outliers=OutlierStream(opened, buffer=100, random_state=0))
+    assert np.array_equal(streamed.anomaly_score(X), again.anomaly_score(X))
+    truth = np.r_[np.zeros(240), np.ones(80)]
+    assert roc_auc_score(truth, streamed.anomaly_score(np.r_[X, UNSEEN])) > 0.95
+    stream = OutlierStream(opened, random_state=0)
+    encoded = EncodedStream(stream, streamed._learned.encoder)
+    first, second = encoded.batch(30, 0), encoded.batch(30, 30)
+    assert torch.equal(encoded.batch(60, 0), torch.cat([first, second]))  # a training that goes on finds its place
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -259,9 +277,9 @@ def test_what_does_not_fit_together_is_said():
         classifier.fit(X, np.where(Y == "a", "d", Y))
     with pytest.raises(InputError, match="another number of outputs"):
         classifier.set_params(terms="background").fit(X, Y)
-    with pytest.raises(InputError, match="outliers must be of the same kind as X"):
+    with pytest.raises(InputError, match="outliers must be a table like X"):
         quick().fit(X, Y, outliers=OUTLIERS[:, :2])
     with pytest.raises(ValueError, match="one class"):
         quick().fit(X, np.zeros(240))
-    with pytest.raises(InputError, match="table rows, as in training; got what looks like text rows"):
+    with pytest.raises(InputError, match="expected a table, as in training; got what looks like texts"):
         classifier.predict(["some", "words"])

@@ -191,6 +191,8 @@ def new_classifier(context: typer.Context, checkpoint: Path, verbose: int) -> Ou
         "exposure": "soft" if given["exposure"] == "auto" else given["exposure"],
     }
     chosen["contamination"] = contamination(context)
+    if not is_given(context, "learning_rate"):
+        chosen["learning_rate"] = None  # that of the optimizer
     chosen["threshold"] = share_of(given["threshold"])
     classifier = OutlierExposureClassifier(**chosen, checkpoint=checkpoint, random_state=given["seed"], verbose=verbose)
     check_class_parameters(classifier.get_params(deep=False))

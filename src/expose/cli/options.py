@@ -106,7 +106,7 @@ Data = Annotated[
     typer.Argument(
         metavar="DATA",
         show_default=False,
-        help="CSV, TSV or Parquet, also compressed: files, a quoted glob, a folder, or - for CSV on stdin.",
+        help="CSV, TSV or Parquet, also compressed, or images: files, a quoted glob, a folder; - for CSV on stdin.",
     ),
 ]
 Model = Annotated[
@@ -211,8 +211,8 @@ Outliers = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help="Table of known or made-up anomalies with the same columns, to train against. To a classifier: of what "
-        "belongs to no class.",
+        help="Known or made-up anomalies to train against: a table with the same columns, or a folder of images. To a "
+        "classifier: of what belongs to no class.",
     ),
 ]
 OutlierWeight = Annotated[
@@ -273,9 +273,7 @@ BatchSize = Annotated[
     int | None,
     typer.Option(min=1, help="Rows per step. (default: chosen from the number of rows)"),
 ]
-LearningRate = Annotated[
-    float | None, typer.Option(min=0, help="Step size. (default: 0.001; 0.1 with --optimizer sgd)")
-]
+LearningRate = Annotated[float, typer.Option(min=0, help="Step size. With --optimizer sgd, 0.1 where none is given.")]
 WeightDecay = Annotated[float, typer.Option(min=0, help="Shrinks the weights.")]
 HalveEvery = Annotated[
     int | None,

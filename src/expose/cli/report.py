@@ -42,6 +42,7 @@ def report(
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
         from expose.cli.fit import command_line
+        from expose.cli.images import check_readable
         from expose.cli.models import load_model
         from expose.cli.score import choose_rule
         from expose.cli.tables import check_output, roles_of, sources
@@ -51,6 +52,7 @@ def report(
         if out.exists() and not out.is_file():
             raise InputError(f"--out {out} is a device or a pipe; a page needs a file of its own.")
         detector = load_model(model, device)
+        check_readable(detector, ("table",), "expose report")
         choose_rule(detector, threshold, fdr)
         names = roles_of(detector, id_columns)
         encoding = encoding or names.get("encoding", "utf-8")

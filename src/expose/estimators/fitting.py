@@ -36,6 +36,7 @@ from expose.objectives import MemoryObjective, Objective
 from expose.training import (
     Ensemble,
     Loop,
+    OutlierSource,
     Settings,
     TrainingSet,
     alternate,
@@ -71,7 +72,7 @@ class Prepared:
     encoder: Encoder
     rows: NDArray[np.float32]
     known: NDArray[np.int8] | None
-    outliers: NDArray[np.float32] | None
+    outliers: NDArray[np.float32] | OutlierSource | None
     root: int
     estimate: ContaminationEstimate
     table: Rows
@@ -81,7 +82,8 @@ class Prepared:
     def arrays(self) -> tuple[NDArray[Any] | None, ...]:
         """What the training depends on."""
         weights = () if self.start is None else tuple(value.numpy() for value in self.start.values())
-        return self.rows, self.known, self.outliers, *weights
+        outliers = self.outliers if isinstance(self.outliers, np.ndarray) else None
+        return self.rows, self.known, outliers, *weights
 
 
 class Earlier(NamedTuple):
@@ -129,7 +131,7 @@ def train(group: Sequence[Prepared]) -> None:
         detector.device, detector.precision, sum(p.numel() for p in ensemble.parameters()) // len(seeds)
     )
     rows = per_member([torch.from_numpy(p.rows) for p in group], detector.members)
-    data = TrainingSet(rows, as_tensor(first.known), as_tensor(first.outliers))
+    data = TrainingSet(rows, as_tensor(first.known), held(first.outliers))
     loop = Loop(fabric, exposure_of(detector, first.objective), shares(group), settings)
     history = loop.run(ensemble, data)
     for number, prepared in enumerate(group):
@@ -150,7 +152,7 @@ def train_alike(several: Sequence[Prepared]) -> None:
 def remember(prepared: Prepared) -> None:
     """Fit one detector whose objective remembers rows instead of training weights."""
     detector, seeds = prepared.detector, [mix(prepared.root, member) for member in range(prepared.detector.members)]
-    data = TrainingSet(torch.from_numpy(prepared.rows), as_tensor(prepared.known), as_tensor(prepared.outliers))
+    data = TrainingSet(torch.from_numpy(prepared.rows), as_tensor(prepared.known), held(prepared.outliers))
     objective = cast(MemoryObjective, prepared.objective)
     exposure = exposure_of(detector, objective)
     ensemble, history = alternate(objective, data, exposure, prepared.estimate.value, seeds)
@@ -177,8 +179,9 @@ def one_sided(prepared: Prepared) -> str | None:
     if exposes and prepared.estimate.value > 0:
         return None
     return (
-        f"{prepared.objective.name or 'This objective'} was trained on nothing abnormal, so nothing kept it from calling "
-        "every row normal: pass outliers, label some anomalies, assume a contamination, or choose another objective."
+        f"{prepared.objective.name or 'This objective'} was trained on nothing abnormal, so nothing keeps it from "
+        "calling every row normal: pass outliers, label some anomalies, assume a contamination, or choose another "
+        "objective."
     )
 
 
@@ -206,6 +209,11 @@ def own_members(ensemble: Ensemble, number: int, of: int) -> Ensemble:
 def as_tensor(array: NDArray[Any] | None) -> torch.Tensor | None:
     """``array`` as a tensor on the same memory; None stays None."""
     return None if array is None else torch.from_numpy(array)
+
+
+def held(outliers: NDArray[Any] | OutlierSource | None) -> torch.Tensor | OutlierSource | None:
+    """Outliers that are in memory as a tensor, others as they are."""
+    return as_tensor(outliers) if isinstance(outliers, np.ndarray) or outliers is None else outliers
 
 
 def settle_contamination(

@@ -85,8 +85,8 @@ class SVDD(Objective):
         if share >= COLLAPSED_SHARE:
             return None
         return (
-            f"The network of {self.name} collapsed: the variance of its outputs is {share:.1e} of what it was before training. "
-            "Try fewer epochs, a smaller learning rate, another scaling, or another objective."
+            f"The network of {self.name} collapsed: the variance of its outputs is {share:.1e} of what it was before "
+            "training. Try fewer epochs, a smaller learning rate, another scaling, or another objective."
         )
 
 
