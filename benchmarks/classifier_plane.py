@@ -1,6 +1,6 @@
 """Draw what outlier exposure does to a classifier of three classes on a plane, for the page on classifiers.
 
-Run ``python benchmarks/classifier_plane.py`` (under a minute on one core). It writes ``docs/images/classifier-plane.svg``
+Run ``python benchmarks/classifier_plane.py`` (under a minute on one core). It writes the picture to ``docs/images``
 and the figures in its titles to ``benchmarks/results/classifier_plane.json``. Needs the extra ``docs``.
 
 Three clouds are the classes. The auxiliary outliers lie all around them, and none of them in the two places where the

@@ -80,7 +80,7 @@ def holds_classes(session: Session, table: pa.Table | None, label: str | None, t
 
     if label is None or table is None:
         if task == "classes":
-            raise InputError("--task classes needs --label COLUMN, the column that holds the classes.")
+            raise InputError("--task classes needs a table, and --label COLUMN, the column that holds the classes.")
         return False
     existing([label], table.column_names, "label")
     if task != "auto":

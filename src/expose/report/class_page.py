@@ -19,7 +19,7 @@ from expose.report import about, figures
 from expose.report.canvas import Drawing, require_plotly
 from expose.report.class_figures import reliability_diagram, source_scores
 from expose.report.comparison import class_numbers, quantiles, rightness
-from expose.report.findings import Findings, examine
+from expose.report.findings import Findings, examine, table_encoder
 from expose.report.page import against_labels, row_map, thinned
 from expose.report.rendering import SECTIONS, render, write_page
 from expose.report.typical import is_missing, show_text
@@ -86,6 +86,7 @@ def build_class_report(
     """
     require_plotly()
     truth = None if y is None else y.tolist() if isinstance(y, np.ndarray) else list(y)
+    table_encoder(classifier)
     n_rows = as_table(X).n_rows
     if truth is not None and len(truth) != n_rows:
         raise InputError(f"y must hold the class of each of the {n_rows:,} rows; got {len(truth):,} values.")

@@ -13,6 +13,8 @@ import numpy.typing as npt
 from expose.decide import conformal_p_values, needs_calibration, select
 from expose.errors import DataWarning, InputError
 from expose.inputs.frames import Table, as_table
+from expose.inputs.images import ImageEncoder
+from expose.inputs.texts import TextEncoder
 from expose.report.attribution import Attribution, attribute
 from expose.report.typical import describe_typical, show_share, show_text, show_value
 
@@ -152,9 +154,9 @@ def examine(
 def table_encoder(detector: Model) -> TableEncoder:
     """The encoder of a model of tables, or InputError."""
     encoder = detector.encoder_
-    if not hasattr(encoder, "groups"):
+    if isinstance(encoder, ImageEncoder | TextEncoder):
         raise InputError(f"a report is about the rows of a table; this model reads {encoder.layout.kind}s.")
-    return cast("TableEncoder", encoder)
+    return cast("TableEncoder", encoder)  # the third kind there is
 
 
 def _line(detector: Model, scores: Floats, fdr: float | None) -> tuple[float, str]:
