@@ -85,7 +85,7 @@ class PixelCNN(Objective):
         out = self.network(image).to(image.dtype)  # (B, n_out, H, W)
         weight = out[:, : self.mixtures].log_softmax(dim=1)  # (B, K, H, W)
         rest = out[:, self.mixtures :].reshape(len(out), self.mixtures, -1, *out.shape[2:])
-        mean, scale, dependence = rest.split(self.sizes, dim=2)  # (B, K, C or pairs, H, W)
+        mean, scale, dependence = torch.split(rest, self.sizes, dim=2)  # (B, K, C or pairs, H, W)
         shifts, first = [], 0
         for channel in range(image.shape[1]):
             pairs = torch.tanh(dependence[:, :, first : first + channel])
