@@ -157,12 +157,13 @@ def read_parts(detector: Model, data: list[str], names: dict[str, Any], encoding
     """Yield what is to be scored in order, as much at a time as memory holds."""
     from expose.cli.images import image_batches
     from expose.cli.tables import batches, read_again
-    from expose.inputs.encoder import TableEncoder
+    from expose.inputs import ImageEncoder, TextEncoder
 
-    if not isinstance(detector.encoder_, TableEncoder):
+    encoder = detector.encoder_
+    if isinstance(encoder, ImageEncoder | TextEncoder):  # texts were refused before
         yield from image_batches(data)
         return
-    for table in batches(data, encoding, detector.encoder_.text_columns):
+    for table in batches(data, encoding, encoder.text_columns):
         yield read_again(table, names)
 
 

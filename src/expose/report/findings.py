@@ -156,7 +156,7 @@ def table_encoder(detector: Model) -> TableEncoder:
     encoder = detector.encoder_
     if isinstance(encoder, ImageEncoder | TextEncoder):
         raise InputError(f"a report is about the rows of a table; this model reads {encoder.layout.kind}s.")
-    return cast("TableEncoder", encoder)  # the third kind there is
+    return cast("TableEncoder", encoder)
 
 
 def _line(detector: Model, scores: Floats, fdr: float | None) -> tuple[float, str]:
