@@ -15,11 +15,20 @@ from torch import Tensor
 
 from expose import AnomalyDetector
 from expose.objectives import Losses, Neighbours
-from expose.objectives.neighbours import ABNORMAL_NEIGHBOURS, PULL, SMALLEST_SPREAD, knots, nearest, tail
+from expose.objectives.neighbours import (
+    ABNORMAL_NEIGHBOURS,
+    PULL,
+    SMALLEST_SPREAD,
+    TINY,
+    ascending,
+    knots,
+    nearest,
+    tail,
+)
 
 ALL = ("near", "linked", "wide")
 MOST_BYTES = 2 * 10**9
-_kept: dict[Hashable, tuple[Tensor, ...]] = {}
+_kept: dict[Hashable, Tensor] = {}
 
 
 class Parts(Neighbours):
@@ -84,35 +93,58 @@ class Parts(Neighbours):
 
     def measure_few(self, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As `Neighbours`, from kept distances where there are any."""
-        linked, wide = keep(
-            ("far", digest(batch, self.rows), self.settings), lambda: super(Parts, self).measure_few(batch)[1:]
-        )
-        distance = self.distances(batch)
-        near = nearest(distance, self.keep_normal, self.near)
+        distance, ordered = self.distances(batch), self.ordered(batch)  # (V, B, R)
+        weights = digest(batch, self.rows, self.keep_normal, self.keep_abnormal)
+        near = keep(("near", weights, self.settings), lambda: self.near_distance(distance))
+        core = nth(ordered, self.near)
+        linked = torch.maximum(distance, self.height[:, None]).amin(dim=-1, keepdim=True)  # (V, B, 1)
+        linked = torch.maximum(torch.log(linked + TINY), core)
+        return near, linked, torch.cat([nth(ordered, max(1, round(s * len(self.rows)))) for s in self.wide], dim=-1)
+
+    def near_distance(self, distance: Tensor) -> Tensor:
+        """To rows kept as normal, less the pull of those taken as anomalies."""
+        near = nth_nearest(distance, self.keep_normal, self.near)
         if bool(self.keep_abnormal.any()):
-            near = near - PULL * nearest(distance, self.keep_abnormal, ABNORMAL_NEIGHBOURS)
-        return near, linked, wide
+            near = near - PULL * nth_nearest(distance, self.keep_abnormal, ABNORMAL_NEIGHBOURS)
+        return near
 
     def heights(self) -> Tensor:
         """As `Neighbours`, kept; the ablation has no rows that are known to be anomalous."""
-        return keep(("heights", digest(self.rows), self.settings), lambda: (super(Parts, self).heights(),))[0]
+        made = keep(("heights", digest(self.rows), self.settings), lambda: super(Parts, self).heights())
+        return made.clone()
 
     def distances(self, batch: Tensor) -> Tensor:
         """As `Neighbours`, kept."""
-        return keep(
-            ("distances", digest(batch, self.rows), self.scalings), lambda: (super(Parts, self).distances(batch),)
-        )[0]
+        key = ("distances", digest(batch, self.rows), self.scalings)
+        return keep(key, lambda: super(Parts, self).distances(batch))
+
+    def ordered(self, batch: Tensor) -> Tensor:
+        """The distances in ascending order, kept."""
+        return keep(("ordered", digest(batch, self.rows), self.scalings), lambda: ascending(self.distances(batch)))
 
     @property
     def settings(self) -> tuple[Any, ...]:
-        """What linked and wide distances depend on, besides rows."""
-        return self.scalings, self.near, tuple(self.wide), self.linked
+        """What distances depend on, besides rows and weights."""
+        return self.scalings, self.near, self.linked
 
 
-def keep(key: Hashable, make: Callable[[], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+def nth_nearest(distance: Tensor, weight: Tensor, count: int) -> Tensor:
+    """As `nearest`, by sorting where all weights are 0 or 1, which is faster."""
+    if bool(((weight > 0) & (weight < 1)).any()):
+        return nearest(distance, weight, count)
+    return nth(ascending(distance[..., weight > 0]), count)
+
+
+def nth(ordered: Tensor, count: int) -> Tensor:
+    """Log of the distance to the nearest row of this number, itself aside: ``(V, B, R) -> (V, B, 1)``."""
+    place = (ordered[..., :1] == 0).long() + count - 1
+    return torch.log(ordered.gather(-1, place.clamp(max=ordered.shape[-1] - 1)) + TINY)
+
+
+def keep(key: Hashable, make: Callable[[], Tensor]) -> Tensor:
     """What was made under this key, or make it; when too much is kept, all is forgotten."""
     if key not in _kept:
-        if sum(tensor.nbytes for tensors in _kept.values() for tensor in tensors) > MOST_BYTES:
+        if sum(tensor.nbytes for tensor in _kept.values()) > MOST_BYTES:
             _kept.clear()
         _kept[key] = make()
     return _kept[key]
