@@ -15,7 +15,15 @@ from expose.objectives import OBJECTIVES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-RUNNABLE = ["getting-started.md", "your-own-objective.md", "evaluation.md", "benchmarking.md", "decisions.md"]
+RUNNABLE = [
+    "getting-started.md",
+    "your-own-objective.md",
+    "evaluation.md",
+    "benchmarking.md",
+    "decisions.md",
+    "input-formats.md",
+    "auxiliary-outliers.md",
+]
 
 
 def blocks(page: str) -> list[str]:

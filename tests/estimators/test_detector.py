@@ -23,6 +23,7 @@ from expose.errors import (
     NonFiniteLossError,
     TooFewRowsWarning,
 )
+from expose.outliers import OutlierStream
 
 RNG = np.random.default_rng(0)
 PLANTED = 20
@@ -523,6 +524,7 @@ def test_the_public_surface_is_pinned():
         "AnomalyDetector",
         "Losses",
         "Objective",
+        "OutlierExposureClassifier",
         "__version__",
         "fit_together",
         "register",
@@ -531,3 +533,21 @@ def test_the_public_surface_is_pinned():
     assert all(getattr(expose, name) for name in expose.__all__)
     with pytest.raises(AttributeError, match="nothing"):
         _ = expose.nothing
+
+
+@pytest.mark.parametrize("objective", ["hsc", "neighbours"])
+def test_outliers_from_a_stream(objective):
+    rng = np.random.default_rng(0)
+    rows, outliers = rng.normal(size=(200, 3)), rng.uniform(-8, 8, size=(300, 3))
+    epochs = {} if objective == "neighbours" else {"epochs": 60, "learning_rate": 0.01}
+
+    def opened():
+        yield from outliers
+
+    def fitted():
+        detector = AnomalyDetector(objective, contamination=0, random_state=0, **epochs)
+        return detector.fit(rows, outliers=OutlierStream(opened, random_state=0))
+
+    scores = fitted().anomaly_score([[0, 0, 0], [5, -5, 5]])
+    assert scores[1] > scores[0]
+    assert np.array_equal(scores, fitted().anomaly_score([[0, 0, 0], [5, -5, 5]]))

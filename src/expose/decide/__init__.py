@@ -6,7 +6,7 @@ from expose.decide.mixture import Mixture
 from expose.decide.query import choose_queries
 from expose.decide.rules import ScoreRule, check_threshold, describe, draw_line, needs_calibration
 from expose.decide.tail import Tail
-from expose.decide.temperature import fit_temperature
+from expose.decide.temperature import checked_logits, fit_temperature
 from expose.decide.threshold import score_threshold
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Tail",
     "check_rate",
     "check_threshold",
+    "checked_logits",
     "choose_queries",
     "conformal_p_values",
     "conformal_threshold",

@@ -1,46 +1,96 @@
-"""The temperature that makes a classifier's probabilities honest."""
+"""The one temperature for all logits that makes a classifier's probabilities honest.
+
+References
+----------
+C. Guo, G. Pleiss, Y. Sun, K. Weinberger, On calibration of modern neural networks, ICML 2017, section 4.2.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
+import warnings
+from typing import Any
 
-COLDEST, HOTTEST = 0.05, 100.0
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from expose.errors import CalibrationWarning, InputError
+
+LOWEST, HIGHEST = 0.01, 100.0  # temperatures that can be found
 
 
 def fit_temperature(logits: ArrayLike, y: ArrayLike) -> float:
-    """Temperature T of largest likelihood for ``softmax(logits / T)``.
+    """Find the one temperature that makes held-out labels most likely (Guo et al. 2017).
 
-    Source: Guo, Pleiss, Sun, Weinberger, "On Calibration of Modern Neural Networks", ICML 2017, section 4.2.
+    Fit it on held-out *normal* rows only: neither training rows, on which a network is too sure, nor rows that are
+    tested, nor outliers, which have no class. The log-likelihood is concave in 1/T, so one temperature is best.
 
     Parameters
     ----------
-    logits : array of shape (n, K)
-        Of rows that were not trained on, none of them an outlier.
-    y : array of shape (n,)
-        Numbers of their classes, 0 to K - 1.
+    logits : (n, k) array of float
+        Of held-out normal rows.
+    y : (n,) array of int
+        Their classes, 0 to k - 1.
 
     Returns
     -------
     float
-        From 0.05 to 100; above 1 where the classifier is too sure.
+        To divide logits by, between 0.01 and 100.
+
+    Raises
+    ------
+    InputError
+        If the logits are not a finite table of at least two columns, or `y` does not fit them.
+
+    Warns
+    -----
+    CalibrationWarning
+        If there is no best temperature in this range: every row is classified rightly, or the logits do not tell
+        the classes better than chance.
 
     Examples
     --------
-    >>> rng = np.random.default_rng(0)
-    >>> logits = rng.normal(size=(4000, 3))
-    >>> y = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)  # drawn from softmax(logits)
-    >>> round(fit_temperature(3 * logits, y), 1)
-    3.0
+    >>> round(fit_temperature([[3.0, 0.0]] * 4, [0, 0, 0, 1]), 3)  # three of four: log(3) instead of 3
+    2.731
     """
-    z, classes = np.asarray(logits, dtype=np.float64), np.asarray(y)
-    chosen = z[np.arange(len(z)), classes]
+    from scipy.optimize import brentq
 
-    def loss(log_temperature: float) -> float:
-        scale = np.exp(-log_temperature)
-        return float(np.mean(logsumexp(scale * z, axis=1) - scale * chosen))
+    values = checked_logits(logits)
+    labels: NDArray[Any] = np.asarray(y)
+    n, k = values.shape
+    if labels.shape != (n,) or not np.isin(labels, np.arange(k)).all():
+        raise InputError(
+            f"y must hold one class in 0..{k - 1} for each of {n} rows; got shape {labels.shape} with values such as "
+            f"{np.unique(labels)[-3:].tolist()}. Number the classes in the order of the columns of the logits."
+        )
+    below = values - values.max(axis=1, keepdims=True)  # (n, k)
+    of_truth = below[np.arange(n), labels.astype(np.int64)].mean()
 
-    found = minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded")
-    return float(np.exp(found.x))
+    def slope(inverse: float) -> float:
+        """Derivative of the negative log likelihood by 1/T, which rises: logits expected minus those of the truth."""
+        weights = np.exp(inverse * below)  # (n, k)
+        return float(((weights * below).sum(axis=1) / weights.sum(axis=1)).mean() - of_truth)
+
+    if slope(1 / HIGHEST) >= 0:
+        return _at_the_bound(HIGHEST, "these logits do not tell the classes better than chance")
+    if slope(1 / LOWEST) <= 0:
+        return _at_the_bound(LOWEST, "every row is classified rightly, so the surest is the likeliest")
+    return 1 / float(brentq(slope, 1 / HIGHEST, 1 / LOWEST, xtol=1e-12))
+
+
+def _at_the_bound(temperature: float, why: str) -> float:
+    warnings.warn(
+        f"No best temperature between {LOWEST} and {HIGHEST}: {why}. Took {temperature}. Hold out more normal rows.",
+        CalibrationWarning,
+        stacklevel=3,
+    )
+    return temperature
+
+
+def checked_logits(logits: ArrayLike) -> NDArray[np.float64]:
+    """Logits ``(n, k)`` in double precision, or InputError."""
+    values = np.asarray(logits, dtype=np.float64)
+    if values.ndim != 2 or values.shape[0] < 1 or values.shape[1] < 2 or not np.isfinite(values).all():
+        raise InputError(
+            f"logits must be finite numbers of shape (rows, classes), at least 2 classes; got shape {values.shape}."
+        )
+    return values

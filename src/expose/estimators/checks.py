@@ -108,7 +108,7 @@ def check_class_parameters(parameters: dict[str, Any]) -> None:
     if contamination == "auto":
         raise ValueError("contamination of a classifier must be a share in [0, 0.5), 0 for clean data; got 'auto'.")
     check_contamination(contamination)
-    check_choice("score", parameters["score"], SCORES)
+    check_choice("score_function", parameters["score_function"], SCORES)
     check_choice("exposure", parameters["exposure"], tuple(EXPOSURES))
     check_choice("scaling", parameters["scaling"], SCALINGS)
     check_choice("optimizer", parameters["optimizer"], ("adam", "sgd"))
@@ -156,7 +156,7 @@ def check_classes(
         return known, np.searchsorted(known, names).astype(np.int64)
     if len(found) < 2:
         raise ValueError(
-            f"The number of classes has to be greater than one; got {len(found)} class. For rows of one kind use "
+            "The number of classes has to be greater than one; got one class. For rows of one kind use "
             "AnomalyDetector, which takes outliers as well."
         )
     return found, targets.astype(np.int64)

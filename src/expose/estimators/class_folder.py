@@ -55,6 +55,7 @@ def save_classifier(classifier: OutlierExposureClassifier, folder: Path, metadat
     state = learned.objective.state_dict()
     weights = {name: value.detach().cpu() for name, value in state.items()}
     tensors = {f"weights/{k}": (v.float() if v.is_floating_point() else v).numpy() for k, v in weights.items()}
+    tensors["latent_labels"] = learned.latent
     tensors["training_outputs"] = classifier._training
     if classifier._calibration is not None:
         tensors["calibration_outputs"] = classifier._calibration
@@ -69,7 +70,7 @@ def load_classifier(cls: type[Classifier], folder: Path, network: nn.Module | No
     make = network if network is not None else meta["network"]
     if make is None:
         raise ModelFolderError(
-            f"{folder} was trained with a network of its own, class {meta['network_class']!r}, and a model folder holds "
+            f"{folder} was trained with a network of its own, class {meta['network_class']!r}, and a folder holds "
             f"no code. Load it with {CLASS}.load(folder, network={meta['network_class']}(...))."
         )
     classifier = cls(make, device=device, **meta["parameters"])
@@ -86,8 +87,11 @@ def load_classifier(cls: type[Classifier], folder: Path, network: nn.Module | No
     except RuntimeError as error:
         raise ModelFolderError(f"The network does not fit the weights in {folder}: {error}") from error
     ensemble = ready_to_score(Ensemble([objective]), torch_device(device), encoder.layout)
-    classifier._learned = Learned(encoder, classes, objective, ensemble, meta["root"], meta["history"])
+    classifier._learned = Learned(
+        encoder, classes, objective, ensemble, meta["root"], meta["history"], tensors["latent_labels"]
+    )
     classifier.classes_, classifier.history_ = classes, meta["history"]
+    classifier.latent_labels_ = tensors["latent_labels"]
     classifier.n_features_in_ = meta["n_features_in"]
     if meta["feature_names_in"]:
         classifier.feature_names_in_ = np.asarray(meta["feature_names_in"], dtype=object)

@@ -18,21 +18,23 @@ from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
 from expose.errors import InputError
+from expose.estimators.fitting import held
 from expose.estimators.scoring import member_outputs, ready_to_score
-from expose.exposure import EXPOSURES
+from expose.exposure import EXPOSURES, BatchRanking
 from expose.inputs import Encoder
 from expose.networks import Unfolded, make_network
 from expose.objectives.classification import TERMS, Classification, free_energy
 from expose.training import (
     Ensemble,
     Loop,
-    OutlierStream,
+    OutlierSource,
     Settings,
     TrainingSet,
     default_batch_size,
     default_epochs,
     make_fabric,
     mix,
+    survey,
     torch_device,
     torch_seed,
 )
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 RATES = {"adam": 1e-3, "sgd": 0.1}
 MARGIN_ROWS = 4096  # from which the energies' quantiles are taken
 INSIDE, OUTSIDE = 0.1, 0.9  # those quantiles, of normal rows and of outliers
-UNDETERMINING = {"network", "score", "threshold", "verbose", "checkpoint", "checkpoint_every", "random_state"}
+UNDETERMINING = {"network", "score_function", "threshold", "verbose", "checkpoint", "checkpoint_every", "random_state"}
 
 
 @dataclass
@@ -56,6 +58,7 @@ class Learned:
     ensemble: Ensemble  # of the objective alone, as it scores
     root: int
     history: list[dict[str, Any]]
+    latent: NDArray[np.float64]  # (n,)
     interrupted: bool = False
 
 
@@ -65,7 +68,7 @@ def learn(
     rows: NDArray[np.float32],
     classes: NDArray[Any],
     targets: NDArray[np.int64],
-    outliers: NDArray[np.float32] | OutlierStream | None,
+    outliers: NDArray[np.float32] | OutlierSource | None,
     before: Learned | None,
 ) -> Learned:
     """Train on rows ``(n, D)`` with classes ``targets`` ``(n,)``, from scratch or from what was learned before."""
@@ -73,13 +76,14 @@ def learn(
     objective = new_objective(classifier, encoder, len(classes), root, None if before is None else before.objective)
     shares = np.bincount(targets, minlength=len(classes)) / len(targets)
     objective.prior.copy_(torch.from_numpy(shares).float())
-    held: Tensor | OutlierStream | None = torch.from_numpy(outliers) if isinstance(outliers, np.ndarray) else outliers
-    data = TrainingSet(torch.from_numpy(rows), None, held, torch.from_numpy(targets))
+    if classifier.augment and encoder.layout.kind != "image":
+        raise ValueError(f"augment=True flips and crops images; these are {encoder.layout.kind} rows.")
+    data = TrainingSet(torch.from_numpy(rows), None, held(outliers), torch.from_numpy(targets))
     check_outputs(objective, data.rows[:2])
     settings = settings_for(classifier, objective, root, rows, targets, outliers)
     fresh = before is None and isinstance(classifier.network, str)
     history: list[dict[str, Any]] = []
-    if "energy" in objective.terms and held is not None:
+    if "energy" in objective.terms and outliers is not None:
         if classifier.energy_margins is not None:
             objective.margins.copy_(torch.tensor(classifier.energy_margins))
         else:
@@ -92,7 +96,22 @@ def learn(
     trained = run(classifier, objective, data, settings)
     history += [record | {"epoch": record["epoch"] + len(history)} for record in trained.run_history]
     ensemble = ready_to_score(Ensemble([objective]), torch_device(classifier.device), encoder.layout)
-    return Learned(encoder, classes, objective, ensemble, root, history, trained.interrupted)
+    latent = latent_labels(classifier, ensemble, data, root)
+    return Learned(encoder, classes, objective, ensemble, root, history, latent, trained.interrupted)
+
+
+def latent_labels(
+    classifier: OutlierExposureClassifier, ensemble: Ensemble, data: TrainingSet, root: int
+) -> NDArray[np.float64]:
+    """The weight of each training row as an anomaly ``(n,)``, ranked over all rows at the end of training."""
+    if not classifier.contamination:  # none is suspected; that takes no pass over all rows
+        return np.zeros(len(data.rows))
+    weight = next(ensemble.parameters())
+    there = TrainingSet(data.rows.to(weight.dtype), targets=data.targets).to(weight.device)
+    ranking = BatchRanking(float(classifier.contamination), torch.Generator().manual_seed(mix(root, 0, stream=4)))
+    keep_normal = EXPOSURES[classifier.exposure](*survey(ensemble, there), None, ranking).keep_normal[0]
+    latent: NDArray[np.float64] = 1.0 - keep_normal.double().cpu().numpy()
+    return latent
 
 
 @dataclass(frozen=True)
@@ -103,9 +122,7 @@ class Run:
     interrupted: bool
 
 
-def run(
-    classifier: OutlierExposureClassifier, objective: Classification, data: TrainingSet, settings: Settings
-) -> Run:
+def run(classifier: OutlierExposureClassifier, objective: Classification, data: TrainingSet, settings: Settings) -> Run:
     """Train the objective in place."""
     weights = sum(p.numel() for p in objective.parameters())
     fabric = make_fabric(classifier.device, classifier.precision, weights)
@@ -192,7 +209,7 @@ def settings_for(
     root: int,
     rows: NDArray[np.float32],
     targets: NDArray[np.int64],
-    outliers: NDArray[np.float32] | OutlierStream | None,
+    outliers: NDArray[np.float32] | OutlierSource | None,
 ) -> Settings:
     """The classifier's parameters with their defaults resolved."""
     size = classifier.batch_size or default_batch_size(len(rows))
@@ -221,7 +238,7 @@ def fingerprint(
     root: int,
     rows: NDArray[np.float32],
     targets: NDArray[np.int64],
-    outliers: NDArray[np.float32] | OutlierStream | None,
+    outliers: NDArray[np.float32] | OutlierSource | None,
 ) -> str:
     """A digest of all that determines the training, so that a checkpoint serves only its own run."""
     parameters = {k: v for k, v in classifier.get_params(deep=False).items() if k not in UNDETERMINING}

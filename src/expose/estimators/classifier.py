@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -19,10 +20,11 @@ from expose.errors import InputError
 from expose.estimators.calibration import needs_rows
 from expose.estimators.checks import check_choice, check_class_parameters, check_classes
 from expose.estimators.class_folder import load_classifier, save_classifier
-from expose.estimators.class_training import Learned, learn, terms_of
+from expose.estimators.class_training import Learned, learn
 from expose.estimators.rows import encode_outliers, encode_rows
 from expose.estimators.scoring import member_outputs
 from expose.inputs import DEFAULT_SCALING
+from expose.networks import Unfolded
 from expose.objectives.classification import SCORES, anomaly_score
 
 Scores = NDArray[np.float64]
@@ -37,14 +39,14 @@ class OutlierExposureClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     network : {"auto", "mlp", "conv", "wrn-40-2", "wrn-16-4", "gru"} or nn.Module, default="auto"
-        "auto" is a perceptron for tables, a small convolutional network for images and gated recurrent units for texts.
-        A module of your own maps rows ``(B, columns)``, images ``(B, C, H, W)`` in [0, 1] or token numbers ``(B, T)`` to
-        ``(B, K)`` logits; a copy is trained, from the weights it has, so a trained one is fine-tuned. The terms
+        "auto" is a perceptron for tables, a small convolutional network for images, gated recurrent units for texts.
+        A module of your own maps rows ``(B, columns)``, images ``(B, C, H, W)`` in [0, 1] or token numbers ``(B, T)``
+        to ``(B, K)`` logits; a copy is trained, from the weights it has, so a trained one is fine-tuned. The terms
         "confidence" and "background" need one output more each.
     terms : str, list of str or dict of str to float, default="uniform"
         How outliers are exposed, each with its lambda: "uniform" (0.5), "prior" (0.5), "energy" (0.1), "confidence"
         (0.5), "background" (1.0); see `expose.objectives.classification.Classification`.
-    score : {"entropy", "msp", "energy", "confidence", "background"}, default="entropy"
+    score_function : {"entropy", "msp", "energy", "confidence", "background"}, default="entropy"
         What `anomaly_score` is: -H(U; p), minus the maximum softmax probability, the free energy, minus the learned
         confidence, or the probability of the background class. It may be changed after `fit`.
     threshold : float, default=0.05
@@ -90,6 +92,8 @@ class OutlierExposureClassifier(ClassifierMixin, BaseEstimator):
     temperature_ : float
         By which `predict_proba` divides the logits; 1 until `calibrate` fits it.
     energy_margins_ : (float, float) or None
+    latent_labels_ : ndarray of shape (n_train,)
+        The weight of each training row as an anomaly; more than 0 for suspects, where contamination was assumed.
     history_ : list of dict
         One record per epoch.
     n_features_in_, feature_names_in_ : as in scikit-learn
@@ -111,13 +115,15 @@ class OutlierExposureClassifier(ClassifierMixin, BaseEstimator):
     """
 
     metadata_: dict[str, Any]
+    _training: Scores  # outputs of the training rows
+    _calibration: Scores | None  # and of the calibration rows
 
     def __init__(
         self,
         network: str | nn.Module = "auto",
         *,
         terms: str | list[str] | Mapping[str, float] = "uniform",
-        score: str = "entropy",
+        score_function: str = "entropy",
         threshold: float = 0.05,
         contamination: float = 0.0,
         exposure: str = "soft",
@@ -143,7 +149,7 @@ class OutlierExposureClassifier(ClassifierMixin, BaseEstimator):
     ) -> None:
         self.network = network
         self.terms = terms
-        self.score = score
+        self.score_function = score_function
         self.threshold = threshold
         self.contamination = contamination
         self.exposure = exposure
@@ -206,6 +212,7 @@ class OutlierExposureClassifier(ClassifierMixin, BaseEstimator):
         extra = None if outliers is None else encode_outliers(self, encoder, outliers)
         self._learned = learn(self, encoder, rows, classes, targets, extra, before)
         self.classes_, self.history_ = classes, self._learned.history
+        self.latent_labels_ = self._learned.latent
         self.temperature_, self._calibration = 1.0, None
         self._training = self._outputs(rows)
         self.metadata_ = {}
@@ -233,10 +240,10 @@ class OutlierExposureClassifier(ClassifierMixin, BaseEstimator):
         logits = self._logits(X)
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
-    def anomaly_score(self, X: Any, score: str | None = None) -> Scores:
-        """Anomaly score of each row, shape (n,), higher = more anomalous; by ``score``, or the parameter of that name."""
+    def anomaly_score(self, X: Any, score_function: str | None = None) -> Scores:
+        """Anomaly score of each row, shape (n,), higher = more anomalous; by default as the parameter says."""
         check_is_fitted(self)
-        return self._scores(self._outputs(encode_rows(self, X, self._learned.encoder)[1]), score)
+        return self._scores(self._outputs(encode_rows(self, X, self._learned.encoder)[1]), score_function)
 
     def score_samples(self, X: Any) -> Scores:
         """Scikit-learn's direction: the negative of `anomaly_score`."""
@@ -288,9 +295,10 @@ class OutlierExposureClassifier(ClassifierMixin, BaseEstimator):
 
     @property
     def network_(self) -> nn.Module:
-        """The trained network."""
+        """The trained network, a copy on the CPU, for unfolded rows."""
         check_is_fitted(self)
-        return self._learned.objective.network
+        trained = copy.deepcopy(self._learned.objective.network).float().cpu()
+        return trained.network if isinstance(trained, Unfolded) else trained
 
     @property
     def energy_margins_(self) -> tuple[float, float] | None:
@@ -321,17 +329,18 @@ class OutlierExposureClassifier(ClassifierMixin, BaseEstimator):
     def _outputs(self, rows: NDArray[np.float32]) -> Scores:
         """All outputs of encoded rows, (n, K + 1) or (n, K + 2): logits, and last the logit of the confidence."""
         learned = self._learned
-        return member_outputs(learned.ensemble, rows, "outputs_of", learned.objective.n_logits + 1)[0]
+        outputs: Scores = member_outputs(learned.ensemble, rows, "outputs_of", learned.objective.n_logits + 1)[0]
+        return outputs
 
     def _logits(self, X: Any) -> Scores:
         check_is_fitted(self)
         return self._outputs(encode_rows(self, X, self._learned.encoder)[1])[:, : len(self.classes_)]
 
-    def _scores(self, outputs: Scores, score: str | None = None) -> Scores:
-        name = self.score if score is None else score
-        check_choice("score", name, SCORES)
-        if name in ("confidence", "background") and name not in terms_of(self):
-            raise InputError(f"score={name!r} needs a network that was trained with the term {name!r}: terms={name!r}.")
+    def _scores(self, outputs: Scores, score_function: str | None = None) -> Scores:
+        name = self.score_function if score_function is None else score_function
+        check_choice("score_function", name, SCORES)
+        if name in ("confidence", "background") and name not in self._learned.objective.terms:
+            raise InputError(f"score_function={name!r} needs a network trained with the term {name!r}: terms={name!r}.")
         z, c = torch.from_numpy(outputs[:, :-1]), torch.from_numpy(outputs[:, -1])
-        scores: Scores = anomaly_score(name, z, c, len(self.classes_)).numpy()
+        scores: Scores = anomaly_score(name, z, c, len(self.classes_)).double().numpy()
         return scores

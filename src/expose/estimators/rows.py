@@ -13,7 +13,8 @@ from expose.errors import InputError
 from expose.estimators.checks import is_frame, keep_types
 from expose.inputs import Encoder, Rows, Table, as_rows, as_table, encoder_for, kind_of
 from expose.objectives import OBJECTIVES, Objective
-from expose.training import OutlierStream
+from expose.outliers import OutlierStream
+from expose.training import OutlierSource
 
 FEWEST = 2
 PLURAL = {"table": "tables", "image": "images", "text": "texts"}
@@ -79,9 +80,9 @@ def keep_width(estimator: Any, encoder: Encoder) -> None:
         estimator.n_features_in_ = encoder.n_features_out
 
 
-def encode_outliers(estimator: Any, encoder: Encoder, outliers: Any) -> NDArray[np.float32] | OutlierStream:
+def encode_outliers(estimator: Any, encoder: Encoder, outliers: Any) -> NDArray[np.float32] | OutlierSource:
     """Encode auxiliary outliers ``(r, D)``; those of a stream batch by batch, when they are needed."""
-    if hasattr(outliers, "take") and hasattr(outliers, "restart"):
+    if isinstance(outliers, OutlierStream):
         return EncodedStream(outliers, encoder)
     return outlier_rows(estimator, encoder, outliers)
 
@@ -100,12 +101,14 @@ def outlier_rows(estimator: Any, encoder: Encoder, outliers: Any) -> NDArray[np.
 class EncodedStream:
     """Outliers of a stream as the loop takes them."""
 
-    def __init__(self, stream: Any, encoder: Encoder) -> None:
+    def __init__(self, stream: OutlierStream, encoder: Encoder) -> None:
         self.stream = stream
         self.encoder = encoder
 
-    def batch(self, size: int, step: int) -> torch.Tensor:
-        """Encoded outliers ``(size, D)``."""
+    def batch(self, size: int, taken: int) -> torch.Tensor:
+        """Encoded outliers ``(size, D)``, after so many that were taken before."""
+        if self.stream.taken != taken:
+            self.stream.seek(taken)
         return torch.from_numpy(self.encoder.transform(as_rows(self.stream.take(size), self.encoder.layout.kind)))
 
 

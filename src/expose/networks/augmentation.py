@@ -12,8 +12,8 @@ PADDING = 4
 def flip_and_crop(images: Tensor, padding: int = PADDING) -> Tensor:
     """Mirror each image left to right by chance, and move it by up to ``padding`` pixels: ``(B, C, H, W)``.
 
-    What comes into view is black. Source: the usual augmentation of CIFAR, as in Zagoruyko and Komodakis, "Wide Residual
-    Networks", BMVC 2016.
+    What comes into view is black. Source: the usual augmentation of CIFAR, as in Zagoruyko and Komodakis, "Wide
+    Residual Networks", BMVC 2016.
     """
     count, _, height, width = images.shape
     there = images.device

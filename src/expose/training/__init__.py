@@ -4,7 +4,7 @@ from expose.training.alternate import alternate, choose, choose_places
 from expose.training.devices import PRECISIONS, make_fabric, parse_device, torch_device
 from expose.training.ensemble import Ensemble, blank_members, build_members, torch_seed
 from expose.training.loop import NO_CLASS, Loop, Settings, TrainingSet, survey
-from expose.training.order import OutlierStream, mix
+from expose.training.order import OutlierSource, mix
 from expose.training.plan import default_batch_size, default_epochs
 
 __all__ = [
@@ -12,7 +12,7 @@ __all__ = [
     "PRECISIONS",
     "Ensemble",
     "Loop",
-    "OutlierStream",
+    "OutlierSource",
     "Settings",
     "TrainingSet",
     "alternate",

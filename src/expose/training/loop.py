@@ -24,7 +24,7 @@ from expose.training.churn import epoch_overlap, flipped_share, member_overlap
 from expose.training.devices import fitting_threads
 from expose.training.ensemble import Ensemble, torch_seed
 from expose.training.optimizers import cosine, make_optimizer, set_rate
-from expose.training.order import OutlierStream, batches, mix, outlier_batches, shuffle
+from expose.training.order import OutlierSource, batches, mix, outlier_batches, shuffle
 from expose.training.progress import progress
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class TrainingSet:
 
     rows: Tensor
     known: Tensor | None = None
-    outliers: Tensor | OutlierStream | None = None
+    outliers: Tensor | OutlierSource | None = None
     targets: Tensor | None = None
 
     def to(self, device: torch.device) -> TrainingSet:

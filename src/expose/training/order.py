@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 
-class OutlierStream(Protocol):
+class OutlierSource(Protocol):
     """Auxiliary outliers that need not fit into memory."""
 
-    def batch(self, size: int, step: int) -> Tensor:
-        """Encoded outliers ``(size, D)`` for a step, counted from 0 over all epochs."""
+    def batch(self, size: int, taken: int) -> Tensor:
+        """Encoded outliers ``(size, D)``, after so many that were taken in all steps before."""
         ...
 
 
@@ -32,19 +32,20 @@ def batches(order: Tensor, size: int) -> list[Tensor]:
 
 
 def outlier_batches(
-    outliers: Tensor | OutlierStream | None, sizes: Sequence[int], seeds: tuple[int, ...], epoch: int
+    outliers: Tensor | OutlierSource | None, sizes: Sequence[int], seeds: tuple[int, ...], epoch: int
 ) -> Iterator[Tensor | None]:
     """Outliers ``(M, O, D)`` for every batch of an epoch, in shuffled passes: all are used before one is used again."""
     if outliers is None:
         yield from (None for _ in sizes)
         return
+    start, end = epoch * sum(sizes), (epoch + 1) * sum(sizes)  # places in the endless row of passes
     if not isinstance(outliers, Tensor):
-        for step, size in enumerate(sizes):
-            rows = outliers.batch(size, epoch * len(sizes) + step)
+        for size in sizes:
+            rows = outliers.batch(size, start)
+            start += size
             yield rows.expand(len(seeds), *rows.shape)
         return
     count = len(outliers)
-    start, end = epoch * sum(sizes), (epoch + 1) * sum(sizes)  # places in the endless row of passes
     passes = range(start // count, -(-end // count))
     order = torch.cat([shuffle(seeds, mix(number, 0, stream=3), count) for number in passes], dim=-1)  # (M, ...)
     order = order[:, start % count :].to(outliers.device)
