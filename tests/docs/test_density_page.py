@@ -36,7 +36,7 @@ def facts(before: float, after: float):
 def test_the_page_says_what_got_better_and_what_worse(page):
     text = page.make(facts(-3.0, 3.0)).text
     assert "less for 2 sources of others: MNIST" in text
-    assert "It falls by no more than a point on any" in text
+    assert ". It falls by no more than a point on any. The normal rows" in text
     assert "more than a point on MNIST" not in text
     assert "7 of silhouettes" in text
     assert "Better on 1 of 1 table" in text
