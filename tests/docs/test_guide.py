@@ -21,6 +21,7 @@ RUNNABLE = [
     "evaluation.md",
     "benchmarking.md",
     "decisions.md",
+    "input-formats.md",
     "auxiliary-outliers.md",
 ]
 

@@ -476,6 +476,31 @@ def test_more_columns_than_rows():
     assert np.isfinite(model.anomaly_score(wide)).all()
 
 
+@pytest.mark.parametrize(
+    ("fitted", "warns"),
+    [
+        ({"contamination": 0.0}, True),
+        ({"contamination": 0.1, "exposure": "blind"}, True),
+        ({"contamination": 0.1, "exposure": "refine"}, True),
+        ({"contamination": 0.1, "exposure": "hard"}, False),
+        ({"contamination": 0.0, "outliers": True}, False),
+        ({"contamination": 0.0, "labels": 1}, False),
+        ({"contamination": 0.0, "labels": 0}, True),
+    ],
+)
+def test_a_classifier_of_normal_and_not_says_when_nothing_abnormal_was_there(fitted, warns):
+    X = np.random.default_rng(0).normal(size=(120, 3))
+    labels = None if "labels" not in fitted else np.r_[fitted["labels"], np.full(119, -1)]
+    outliers = X[:9] + 5 if "outliers" in fitted else None
+    settings = {key: value for key, value in fitted.items() if key in ("contamination", "exposure")}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", CollapseWarning)
+        model = AnomalyDetector("bce", epochs=2, random_state=0, **settings).fit(X, labels=labels, outliers=outliers)
+    said = [str(w.message) for w in caught if issubclass(w.category, CollapseWarning)]
+    assert any("nothing abnormal" in message for message in said) is warns
+    assert any("nothing abnormal" in note for note in model.notes_) is warns
+
+
 def test_svdd_warns_when_it_collapses():
     from expose.objectives import SVDD
 

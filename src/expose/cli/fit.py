@@ -57,9 +57,10 @@ def fit(
 ) -> None:
     """Train on DATA and list its suspects.
 
-    DATA is taken as it is, anomalies included. The model is written to a folder, MODEL.
+    DATA is taken as it is, anomalies included: a table, or a folder of images. The model is written to a folder, MODEL.
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
+        from expose.cli.images import NAMES, image_roles, images_in, needs_images, refuse_columns
         from expose.cli.tables import outlier_features, read_training, with_answers
         from expose.estimators.checks import check_parameters
         from expose.estimators.detector import AnomalyDetector
@@ -92,11 +93,20 @@ def fit(
         )
         check_parameters(detector.get_params(deep=False))
         check_calibrated(detector)
-        roles, names = read_training(data, id_columns, ignore, label, encoding)
+        images = images_in(data)
+        if images is None:
+            roles, names = read_training(data, id_columns, ignore, label, encoding)
+        else:
+            refuse_columns(id=id_columns, ignore=ignore, label=label)
+            roles, names = image_roles(images), NAMES
         if answers:
-            labels = with_answers(roles.labels, answers, roles.features.num_rows, encoding)
-            roles = roles._replace(labels=labels)
-        extra = outlier_features(outliers, roles.features, names, encoding) if outliers else None
+            n_rows = roles.features.num_rows if images is None else images.n_rows
+            roles = roles._replace(labels=with_answers(roles.labels, answers, n_rows, encoding))
+        extra: Any = None
+        if outliers and images is None:
+            extra = outlier_features(outliers, roles.features, names, encoding)
+        elif outliers:
+            extra = needs_images([outliers])
         train(session, detector, roles, out, {**names, "encoding": encoding, "command": command_line()}, extra)
 
 
@@ -142,8 +152,8 @@ def summary(detector: AnomalyDetector, roles: Roles) -> dict[str, Any]:
     """Return what a fitted detector found in its training table, as plain values."""
     estimate = detector.contamination_estimate_
     return {
-        "rows": roles.features.num_rows,
-        "columns": roles.features.num_columns,
+        "rows": len(detector.training_scores_),
+        "columns": detector.n_features_in_,
         "contamination": detector.contamination_,
         "contamination_low": estimate.low,
         "contamination_high": estimate.high,
@@ -173,9 +183,10 @@ def suspects(detector: AnomalyDetector, roles: Roles, most: int) -> list[dict[st
 
 def _describe(detector: AnomalyDetector, facts: dict[str, Any], seconds: float) -> list[str]:
     rows = count(facts["rows"], "row")
+    values = "column" if detector.encoder_.layout.kind == "table" else "value"
     span = f"{percent(facts['contamination_low'])} to {percent(facts['contamination_high'])}"
     return [
-        f"Trained         on {rows} x {count(facts['columns'], 'column')} in {seconds:.0f} s",
+        f"Trained         on {rows} x {count(facts['columns'], values)} in {seconds:.0f} s",
         f"Contamination   {percent(facts['contamination'])} ({span})",
         *indented(facts["contamination_method"], 16),
         f"Threshold       {facts['threshold']:.4g}: {facts['flagged']:,} of {rows} score above it",

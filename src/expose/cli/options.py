@@ -102,7 +102,7 @@ Data = Annotated[
     typer.Argument(
         metavar="DATA",
         show_default=False,
-        help="CSV, TSV or Parquet, also compressed: files, a quoted glob, a folder, or - for CSV on stdin.",
+        help="CSV, TSV or Parquet, also compressed, or images: files, a quoted glob, a folder; - for CSV on stdin.",
     ),
 ]
 Model = Annotated[
@@ -197,7 +197,7 @@ Outliers = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help="Table of known or made-up anomalies with the same columns, to train against.",
+        help="Known or made-up anomalies to train against: a table with the same columns, or a folder of images.",
     ),
 ]
 OutlierWeight = Annotated[

@@ -41,6 +41,7 @@ def report(
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
         from expose.cli.fit import command_line
+        from expose.cli.images import check_readable
         from expose.cli.score import choose_rule
         from expose.cli.tables import check_output, roles_of, sources
         from expose.estimators.detector import AnomalyDetector
@@ -50,6 +51,7 @@ def report(
         if out.exists() and not out.is_file():
             raise InputError(f"--out {out} is a device or a pipe; a page needs a file of its own.")
         detector = AnomalyDetector.load(model, device=device)
+        check_readable(detector, ("table",), "expose report")
         choose_rule(detector, threshold, fdr)
         names = roles_of(detector, id_columns)
         encoding = encoding or names.get("encoding", "utf-8")

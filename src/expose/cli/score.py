@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from expose.estimators.detector import AnomalyDetector
+    from expose.inputs.files import Roles
 
 SHOWN = 5
 TRAINED_ON = (
@@ -54,6 +55,7 @@ def score(
     However many rows there are, it needs no more memory.
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug, stdout_is_data=out == "-") as session:
+        from expose.cli.images import check_readable, refuse_columns
         from expose.cli.tables import check_output, roles_of
         from expose.estimators.detector import AnomalyDetector
 
@@ -61,6 +63,9 @@ def score(
             check_output(Path(out), data)
         detector = AnomalyDetector.load(model, device=device)
         choose_rule(detector, threshold, fdr)
+        check_readable(detector, ("table", "image"), "expose score")
+        if detector.encoder_.layout.kind == "image":
+            refuse_columns(id=id_columns)
         names = roles_of(detector, id_columns)
         score_file(session, detector, data, out, names, encoding or names.get("encoding", "utf-8"), fdr)
 
@@ -90,12 +95,11 @@ def score_file(
     fdr: float | None = None,
 ) -> None:
     """Score, write and tell."""
-    from expose.cli.tables import batches
     from expose.inputs.files import writer
 
     start, tally = time.perf_counter(), Tally(SHOWN)
-    tables = batches(data, encoding, detector.encoder_.text_columns)
-    scored: Iterator[pa.Table] = (score_table(detector, table, names) for table in tables)
+    parts = read_parts(detector, data, names, encoding)
+    scored: Iterator[pa.Table] = (score_roles(detector, part) for part in parts)
     with writer(out) as sink, ExitStack() as stack:
         verdict: dict[str, Any] = {"threshold": None if fdr else detector.threshold_score()}
         if fdr is None:
@@ -128,14 +132,24 @@ def score_file(
         session.say(f"Scores          {out}")
 
 
-def score_table(detector: AnomalyDetector, table: pa.Table, names: dict[str, Any]) -> pa.Table:
-    """Return the id columns of a table, then ``anomaly_score``, ``is_anomaly`` and, if calibrated, ``p_value``."""
+def read_parts(detector: AnomalyDetector, data: list[str], names: dict[str, Any], encoding: str) -> Iterator[Roles]:
+    """Yield what is to be scored in order, as much at a time as memory holds."""
+    from expose.cli.images import image_batches
+    from expose.cli.tables import batches, read_again
+
+    if detector.encoder_.layout.kind == "image":
+        yield from image_batches(data)
+        return
+    for table in batches(data, encoding, detector.encoder_.text_columns):
+        yield read_again(table, names)
+
+
+def score_roles(detector: AnomalyDetector, roles: Roles) -> pa.Table:
+    """Return the ids of rows, then ``anomaly_score``, ``is_anomaly`` and, if calibrated, ``p_value``."""
     import pyarrow as pa
 
-    from expose.cli.tables import read_again
     from expose.decide import conformal_p_values
 
-    roles = read_again(table, names)
     scores = detector.anomaly_score(roles.features)  # (n,)
     ids = {} if roles.ids is None else dict(zip(roles.ids.column_names, roles.ids.columns, strict=True))
     flagged = scores > detector.threshold_score()

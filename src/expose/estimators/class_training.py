@@ -104,6 +104,8 @@ def latent_labels(
     classifier: OutlierExposureClassifier, ensemble: Ensemble, data: TrainingSet, root: int
 ) -> NDArray[np.float64]:
     """The weight of each training row as an anomaly ``(n,)``, ranked over all rows at the end of training."""
+    if not classifier.contamination:  # none is suspected; that takes no pass over all rows
+        return np.zeros(len(data.rows))
     weight = next(ensemble.parameters())
     there = TrainingSet(data.rows.to(weight.dtype), targets=data.targets).to(weight.device)
     ranking = BatchRanking(float(classifier.contamination), torch.Generator().manual_seed(mix(root, 0, stream=4)))

@@ -58,8 +58,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     Parameters
     ----------
     objective : str or Objective, default="neighbours"
-        The two losses: "neighbours", "ntl", "icl", "svdd", "autoencoder"; of those that want auxiliary outliers or
-        known anomalies, "hsc", "bce", "deep_sad"; or an instance of your own.
+        The two losses: "neighbours", "ntl", "icl", "svdd", "autoencoder"; for auxiliary outliers or known anomalies
+        "hsc", "bce", "deep_sad"; or an instance of your own.
     exposure : {"auto", "blind", "refine", "hard", "soft"}, default="auto"
         How unlabelled rows are weighted: all as normal; the suspects left out; the suspects as anomalies (LOE_H);
         the suspects half and half (LOE_S). "auto" is "refine" for "neighbours" and "soft" for networks.

@@ -179,7 +179,7 @@ def one_sided(prepared: Prepared) -> str | None:
     if exposes and prepared.estimate.value > 0:
         return None
     return (
-        f"{prepared.objective.name or 'This objective'} was trained on nothing abnormal, so nothing kept it from "
+        f"{prepared.objective.name or 'This objective'} was trained on nothing abnormal, so nothing keeps it from "
         "calling every row normal: pass outliers, label some anomalies, assume a contamination, or choose another "
         "objective."
     )

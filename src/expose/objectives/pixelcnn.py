@@ -84,8 +84,8 @@ class PixelCNN(Objective):
         """Logarithm of P of each pixel, given those before it: ``(B, C, H, W)`` in [-1, 1] ``-> (B, H, W)``."""
         out = self.network(image).to(image.dtype)  # (B, n_out, H, W)
         weight = out[:, : self.mixtures].log_softmax(dim=1)  # (B, K, H, W)
-        rest = out[:, self.mixtures :].unflatten(1, (self.mixtures, -1))
-        mean, scale, dependence = rest.split(self.sizes, dim=2)  # (B, K, C or pairs, H, W)
+        rest = out[:, self.mixtures :].reshape(len(out), self.mixtures, -1, *out.shape[2:])
+        mean, scale, dependence = torch.split(rest, self.sizes, dim=2)  # (B, K, C or pairs, H, W)
         shifts, first = [], 0
         for channel in range(image.shape[1]):
             pairs = torch.tanh(dependence[:, :, first : first + channel])
