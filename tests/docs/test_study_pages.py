@@ -254,7 +254,7 @@ def test_the_published_table_is_that_of_the_facts():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", [*PAGES, "auto", "default-ablation", "ablation"])
 def test_committed_pages_are_what_the_committed_results_give(study_pages, name):
     study = next(one for one in study_pages.STUDIES if one.page == name)
     results = BENCHMARKS / "results"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MOST_NOTES = 100
 LONGEST_NOTE = 600
 LONGEST_COMMAND = 20_000
+STRIP_ENDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)  # shares at which the strip of the estimate may end
 LIBRARIES = ("expose", "torch", "scikit-learn", "numpy", "pyarrow", "plotly")
 EXPOSURES = {
     "blind": "trusts every training row",
@@ -41,6 +42,34 @@ def contamination_of(detector: AnomalyDetector) -> Contamination:
         return Contamination(float(detector.contamination_), "", method)
     interval = f"{show_share(float(estimate.low))} to {show_share(float(estimate.high))}"
     return Contamination(float(detector.contamination_), interval, method)
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The estimated contamination on a line from 0 to `end`, its interval, the share above the threshold; in words."""
+
+    value: float
+    low: float
+    high: float
+    above: float
+    end: float
+    words: str
+
+
+def strip_of(detector: AnomalyDetector, threshold: float) -> Strip | None:
+    """What the strip shows; None where the contamination was given and there is no interval."""
+    estimate = detector.contamination_estimate_
+    if estimate.low == estimate.high:
+        return None
+    scores = detector.training_scores_
+    flagged = int((scores > threshold).sum())
+    value, low, high, above = float(estimate.value), float(estimate.low), float(estimate.high), flagged / len(scores)
+    some = "" if detector.contamination_ == estimate.value else " of the rows without a label"
+    words = (
+        f"Contamination{some} {show_share(value)} ({show_share(low)} to {show_share(high)}). {flagged:,} of "
+        f"{len(scores):,} training rows ({show_share(above)}) score above the threshold."
+    )
+    return Strip(value, low, high, above, next(end for end in STRIP_ENDS if end >= max(high, above)), words)
 
 
 def objective_name(detector: AnomalyDetector) -> str:

@@ -90,6 +90,7 @@ def build_report(
         members=int(detector.members),
         trained_rows=len(detector.training_scores_),
         contamination=about.contamination_of(detector),
+        strip=about.strip_of(detector, findings.threshold),
         check=_against_labels(findings),
         drawings=_drawings(detector, findings),
         notes=about.notes_of(detector),
