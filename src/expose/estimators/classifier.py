@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -16,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import nn
 
 from expose.decide import conformal_p_values, fit_temperature, needs_calibration
-from expose.errors import InputError
+from expose.errors import CalibrationWarning, InputError
 from expose.estimators.calibration import needs_rows
 from expose.estimators.checks import check_choice, check_class_parameters, check_classes
 from expose.estimators.class_folder import load_classifier, save_classifier
@@ -268,14 +269,15 @@ class OutlierExposureClassifier(ClassifierMixin, BaseEstimator):
         X : of the kind that was trained on
             Normal rows, no outliers.
         y : array of shape (m,), optional
-            Their classes: the temperature is the one of largest likelihood of these.
+            Their classes: the temperature is the one of largest likelihood of these, unless all are classified rightly.
+            Then there is no best one, it stays 1, and a warning says so.
         """
         check_is_fitted(self)
         outputs = self._outputs(encode_rows(self, X, self._learned.encoder)[1])
         needs_rows(outputs[:, 0])
         if y is not None:
             _, targets = check_classes(column_or_1d(y), len(outputs), self.classes_)
-            self.temperature_ = fit_temperature(outputs[:, : len(self.classes_)], targets)
+            self.temperature_ = self._temperature(outputs[:, : len(self.classes_)], targets)
         self._calibration = outputs
         return self
 
@@ -360,6 +362,18 @@ class OutlierExposureClassifier(ClassifierMixin, BaseEstimator):
     def _logits(self, X: Any) -> Scores:
         check_is_fitted(self)
         return self._outputs(encode_rows(self, X, self._learned.encoder)[1])[:, : len(self.classes_)]
+
+    def _temperature(self, logits: Scores, targets: NDArray[np.int64]) -> float:
+        """The likeliest temperature; where no row is mistaken it would make all rows certain, outliers as well."""
+        if (logits.argmax(axis=1) != targets).any():
+            return fit_temperature(logits, targets)
+        warnings.warn(
+            f"All {len(targets)} calibration rows are classified rightly, so no temperature is the likeliest: "
+            "probabilities stay as they are. Hold out more rows.",
+            CalibrationWarning,
+            stacklevel=3,
+        )
+        return 1.0
 
     def _scores(self, outputs: Scores, score_function: str | None = None) -> Scores:
         name = self.score_function if score_function is None else score_function
