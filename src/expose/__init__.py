@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from expose.decide import select
-    from expose.estimators import AnomalyDetector, fit_together
+    from expose.estimators import AnomalyDetector, OutlierExposureClassifier, fit_together
     from expose.objectives import Losses, Objective, register
 
     __version__: str
@@ -19,12 +19,22 @@ _HOMES = {
     "AnomalyDetector": "expose.estimators",
     "Losses": "expose.objectives",
     "Objective": "expose.objectives",
+    "OutlierExposureClassifier": "expose.estimators",
     "fit_together": "expose.estimators",
     "register": "expose.objectives",
     "select": "expose.decide",
 }
 
-__all__ = ["AnomalyDetector", "Losses", "Objective", "__version__", "fit_together", "register", "select"]
+__all__ = [
+    "AnomalyDetector",
+    "Losses",
+    "Objective",
+    "OutlierExposureClassifier",
+    "__version__",
+    "fit_together",
+    "register",
+    "select",
+]
 
 
 def __getattr__(name: str) -> Any:

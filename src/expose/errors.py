@@ -49,3 +49,7 @@ class InterruptedWarning(ExposeWarning):
 
 class FailedRunsWarning(ExposeWarning):
     """Some runs of a benchmark failed; their rows are missing, and the same call tries them again."""
+
+
+class CalibrationWarning(ExposeWarning):
+    """The held-out rows do not determine a temperature; the nearest bound of the allowed range was taken."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from expose.errors import InputError, MissingExtraError
+from expose.evaluation import reliability
 from expose.evaluation.figures import (
     Compared,
     Curve,
@@ -14,6 +15,8 @@ from expose.evaluation.figures import (
     dots,
     heat_maps,
     rank_diagram,
+    reliability_diagram,
+    score_distributions,
     short,
 )
 
@@ -47,11 +50,25 @@ def seconds():
     return dots({"wine": {"LOF": 0.02, "ntl soft": 31.0}, "musk": {"LOF": 0.5}}, label="seconds")
 
 
+def trust():
+    rng = np.random.default_rng(0)
+    before, after = (reliability(rng.random(500) < 0.6, rng.random(500)) for _ in range(2))
+    return reliability_diagram({"normal only": {"before": before, "after": after}, "mixed": {"before": before}})
+
+
+def sources():
+    rng = np.random.default_rng(0)
+    scores = {"normal": rng.normal(size=300), "noise & co": rng.normal(size=50) + 3, "blobs": [2.0]}
+    return score_distributions({"before": scores, "after": scores}, label="anomaly score")
+
+
 DRAWN = {
     diagram: [*NAMES, "1.25", "3.50", "critical difference 1.50", "ranks of all"],
     lines: ["ntl", "baselines", "blind", "soft", "kNN", "share", "AUROC"],
     heat: [".500", ".750", ".625", ".875", "hard", "soft", "assumed", "true", "difference", "10 %"],
     pairs: ["wine", "musk", "ntl soft", "icl soft", "published", "here", "F1, %"],
+    trust: ["normal only", "mixed", "before", "after", "confidence", "accuracy"],
+    sources: ["normal", "noise & co", "blobs", "before", "after", "anomaly score"],
     seconds: ["LOF", "ntl soft", "wine", "musk", "seconds"],
 }
 DRAW = pytest.mark.parametrize("draw", DRAWN, ids=lambda draw: draw.__name__)
@@ -113,6 +130,13 @@ def test_short_is_more_than_two_published_spreads_lower():
         lambda: against_published({}, unit=""),
         lambda: dots({}, label=""),
         lambda: dots({"a": {}}, label=""),
+        lambda: reliability_diagram({}),
+        lambda: reliability_diagram({"a": {}}),
+        lambda: score_distributions({}, label=""),
+        lambda: score_distributions({"a": {}}, label=""),
+        lambda: score_distributions({"a": {"x": [0.0]}, "b": {"y": [0.0]}}, label=""),
+        lambda: score_distributions({"a": {"x": [np.nan]}}, label=""),
+        lambda: score_distributions({"a": {"x": []}}, label=""),
     ],
 )
 def test_nothing_to_draw_is_refused(call):

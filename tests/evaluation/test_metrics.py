@@ -11,12 +11,13 @@ from expose.evaluation import (
     base_rate,
     f1_at_ratio,
     f1_flagged,
+    fnr_at_tnr,
     fpr_at_tpr,
     fpr_flagged,
     precision_at_k,
 )
 
-EVERY = [auroc, average_precision, f1_at_ratio, fpr_at_tpr, lambda y, s: precision_at_k(y, s, 1)]
+EVERY = [auroc, average_precision, f1_at_ratio, fpr_at_tpr, fnr_at_tnr, lambda y, s: precision_at_k(y, s, 1)]
 
 
 @st.composite
@@ -41,6 +42,41 @@ def test_fpr_at_tpr_equals_the_roc_curve(ranking, tpr):
     y, scores = ranking
     fprs, tprs, _ = roc_curve(y, scores, drop_intermediate=False)
     assert fpr_at_tpr(y, scores, tpr) == pytest.approx(fprs[np.argmax(tprs >= tpr - 1e-9)])
+
+
+@given(rankings(), st.sampled_from([0.3, 0.5, 0.9, 0.95, 1.0]))
+def test_fnr_at_tnr_equals_the_roc_curve_from_its_other_end(ranking, tnr):
+    y, scores = ranking
+    fprs, tprs, _ = roc_curve(y, scores, drop_intermediate=False)
+    assert fnr_at_tnr(y, scores, tnr) == pytest.approx(1 - tprs[fprs <= 1 - tnr + 1e-9].max())
+
+
+@given(rankings(), st.sampled_from([0.3, 0.9, 0.95, 1.0]))
+def test_the_two_directions_are_each_other_with_the_classes_swapped(ranking, share):
+    y, scores = ranking
+    assert fnr_at_tnr(y, scores, share) == fpr_at_tpr(1 - y, -scores, share)
+
+
+def test_the_two_directions_are_different_numbers():
+    y = [0] * 20 + [1] * 20
+    scores = np.concatenate([np.arange(20.0), np.arange(20.0) + 10])
+    scores[20] = 0.5  # one anomaly among twenty that looks normal
+    assert fpr_at_tpr(y, scores, 0.95) == 0.45  # down to 11: nine normal rows are there or above
+    assert fnr_at_tnr(y, scores, 0.95) == 0.45  # up to 18: nine anomalies, of which one is the odd one
+    scores[21] = 0.5
+    assert fpr_at_tpr(y, scores, 0.95) == 0.95
+    assert fnr_at_tnr(y, scores, 0.95) == 0.45
+
+
+def test_fnr_at_tnr_keeps_a_tie_together():
+    y, scores = [0, 0, 0, 0, 1, 1, 1, 1], [0, 1, 1, 9, 1, 1, 2, 9]
+    assert fnr_at_tnr(y, scores, 0.5) == 0.5  # the cut is at 1, which two anomalies share
+    assert fnr_at_tnr(y, scores, 0.75) == 0.5
+    assert fnr_at_tnr(y, scores, 0.76) == 1.0
+    assert fnr_at_tnr(y, np.zeros(8)) == 1.0
+    assert fnr_at_tnr([0] * 20 + [1], [*range(20), 18.5], 0.95) == 0.0  # up to the nineteenth
+    assert 0.55 * 100 > 55  # as floats
+    assert fnr_at_tnr([0] * 100 + [1], [*range(100), 54.5], 0.55) == 0.0  # up to the fifty-fifth, despite rounding
 
 
 def test_f1_equals_scikit_learn_at_the_percentile_of_the_true_share():
@@ -93,7 +129,7 @@ def test_fpr_at_tpr_catches_nineteen_of_twenty_anomalies_not_all():
 
 def test_extremes():
     y = np.array([0, 0, 0, 1])
-    assert [metric(y, [0, 1, 2, 3]) for metric in EVERY] == [1, 1, 1, 0, 1]
+    assert [metric(y, [0, 1, 2, 3]) for metric in EVERY] == [1, 1, 1, 0, 0, 1]
     assert auroc(y, [3, 2, 1, 0]) == 0.0
     assert auroc(y, np.ones(4)) == 0.5
     assert average_precision(y, np.ones(4)) == base_rate(y) == 0.25
@@ -127,6 +163,8 @@ def test_parameters_out_of_range_are_named():
     for share in (0.0, 1.1, np.nan):
         with pytest.raises(InputError, match="tpr must be"):
             fpr_at_tpr(y, scores, share)
+        with pytest.raises(InputError, match="tnr must be"):
+            fnr_at_tnr(y, scores, share)
         with pytest.raises(InputError, match="ratio must be"):
             f1_at_ratio(y, scores, share)
     with pytest.raises(InputError, match="flags 0 of them"):

@@ -11,7 +11,8 @@ from expose.objectives import OBJECTIVES, Losses, Objective
 from expose.training import Loop, Settings, TrainingSet, build_members, make_fabric
 from expose.training.churn import epoch_overlap, flipped_share, member_overlap
 from expose.training.devices import fitting_threads
-from expose.training.loop import cycle_outliers, mix, shuffle, weighted_mean
+from expose.training.loop import weighted_mean
+from expose.training.order import batches, mix, outlier_batches, shuffle
 
 GENERATOR = torch.Generator().manual_seed(0)
 ROWS = torch.randn(103, 4, generator=GENERATOR)  # batches of 20: the last has 3 rows
@@ -110,11 +111,19 @@ def test_the_recorded_loss_is_what_is_minimised_outliers_included():
     assert run(epochs=1)[1][0]["outliers"] is None
 
 
-def test_outliers_are_cycled_so_that_each_is_used():
-    settings = Settings(seeds=(0, 1), epochs=1, batch_size=10)
-    order = cycle_outliers(torch.zeros(7, 2), torch.Size([2, 24]), settings, 0)
-    assert order.shape == (2, 24)
-    assert np.bincount(order[0].numpy()).min() >= 3
+def test_outliers_are_walked_through_in_passes_that_go_on_from_epoch_to_epoch():
+    outliers = torch.arange(7.0)[:, None]
+    seen = [torch.cat(list(outlier_batches(outliers, [3, 3, 2], (0, 1), epoch)), 1)[..., 0] for epoch in range(7)]
+    assert {tuple(part.shape) for part in outlier_batches(outliers, [3, 3, 2], (0, 1), 5)} == {(2, 3, 1), (2, 2, 1)}
+    for member in torch.cat(seen, 1):  # 56 places, 8 passes
+        for one_pass in member.split(7):
+            assert sorted(one_pass.tolist()) == list(range(7))
+
+
+def test_a_last_batch_of_one_row_joins_the_one_before():
+    assert [part.shape[1] for part in batches(torch.arange(21)[None], 10)] == [10, 11]
+    assert [part.shape[1] for part in batches(torch.arange(22)[None], 10)] == [10, 10, 2]
+    assert [part.shape[1] for part in batches(torch.arange(1)[None], 10)] == [1]
 
 
 def test_known_labels_are_used_also_while_warming_up():
@@ -260,6 +269,26 @@ def test_bf16_takes_the_same_path_coarsely():
     assert [r["loss"] for r in history] == pytest.approx([r["loss"] for r in fine_history], rel=0.1)
     assert not same(ensemble, fine)
     assert all(value.dtype == torch.float32 for value in ensemble.state_dict().values())
+
+
+class Seen(Objective):
+    """Remembers what it was given."""
+
+    def build(self, n_features):
+        self.weight = torch.nn.Parameter(torch.ones(()))
+
+    def losses(self, batch):
+        self.seen = batch.detach().clone()
+        return Losses(self.weight * batch[:, 0], self.weight / batch[:, 0])
+
+
+def test_rows_are_not_rounded_to_bf16_on_their_way_in():
+    rows = 5000.0 + torch.arange(4.0)[:, None]  # numbers of tokens, which would become another text
+    ensemble = build_members(Seen(), rows, (0,))
+    Loop(make_fabric("cpu", "bf16", 0), soft, 0.1, Settings(seeds=(0,), epochs=1, batch_size=4)).run(
+        ensemble, TrainingSet(rows)
+    )
+    assert torch.equal(ensemble.only.seen.sort(dim=0).values, rows)
 
 
 @pytest.mark.parametrize("name", ["ntl", "icl"])

@@ -15,6 +15,7 @@ from expose.errors import InputError, TooFewRowsWarning
 from expose.exposure import EXPOSURES, RANKINGS
 from expose.inputs import SCALINGS, Table
 from expose.objectives import MemoryObjective, Objective
+from expose.objectives.classification import SCORES
 from expose.training import PRECISIONS, parse_device
 
 FEW_ROWS = 50
@@ -99,6 +100,66 @@ def check_parameters(parameters: dict[str, Any]) -> None:
         check_number(name, parameters[name], 1, whole=True, optional=True)
     for name in ("learning_rate", "weight_decay", "outlier_weight", "checkpoint_every"):
         check_number(name, parameters[name], 0, whole=False)
+
+
+def check_class_parameters(parameters: dict[str, Any]) -> None:
+    """Check all parameters of the classifier that do not depend on the data, but its network and terms."""
+    contamination = parameters["contamination"]
+    if contamination == "auto":
+        raise ValueError("contamination of a classifier must be a share in [0, 0.5), 0 for clean data; got 'auto'.")
+    check_contamination(contamination)
+    check_choice("score_function", parameters["score_function"], SCORES)
+    check_choice("exposure", parameters["exposure"], tuple(EXPOSURES))
+    check_choice("scaling", parameters["scaling"], SCALINGS)
+    check_choice("optimizer", parameters["optimizer"], ("adam", "sgd"))
+    check_choice("precision", parameters["precision"], PRECISIONS)
+    parse_device(parameters["device"])
+    for name in ("epochs", "batch_size", "outlier_batch_size"):
+        check_number(name, parameters[name], 1, whole=True, optional=True)
+    check_number("learning_rate", parameters["learning_rate"], 0, whole=False, optional=True)
+    for name in ("weight_decay", "checkpoint_every"):
+        check_number(name, parameters[name], 0, whole=False)
+    for name in ("outlier_share", "hardest"):
+        if not is_number(parameters[name]) or not 0 < parameters[name] <= 1:
+            raise ValueError(f"{name} must be a share of the outliers in (0, 1]; got {parameters[name]!r}.")
+    if not is_number(parameters["threshold"]) or not 0 <= parameters["threshold"] < 1:
+        raise ValueError(f"threshold must be a share of rows in [0, 1); got {parameters['threshold']!r}.")
+    check_margins(parameters["energy_margins"])
+
+
+def check_margins(margins: Any) -> None:
+    """Raise ValueError unless ``margins`` is None or two numbers, that of normal rows first and not the larger."""
+    if margins is None:
+        return
+    if not (isinstance(margins, tuple | list) and len(margins) == 2 and all(map(is_number, margins))):
+        raise ValueError(f"energy_margins must be None or two numbers, of normal rows and outliers; got {margins!r}.")
+    if margins[0] > margins[1]:
+        raise ValueError(
+            f"energy_margins must not fall: normal rows have the lower energy (-logsumexp of logits); got {margins!r}."
+        )
+
+
+def check_classes(
+    names: NDArray[Any], n_rows: int, known: NDArray[Any] | None
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Classes ``(K,)``, those ``known`` or those that occur, and the number of each row's class ``(n,)``."""
+    if len(names) != n_rows:
+        raise ValueError(f"y must have one class per row of X, {n_rows}; got {len(names)}.")
+    missing = [name for name in names.tolist() if name is None or (isinstance(name, float) and math.isnan(name))]
+    if missing:
+        raise ValueError(f"Input y contains NaN: {len(missing)} rows have no class. Leave such rows out.")
+    found, targets = np.unique(names, return_inverse=True)
+    if known is not None:
+        foreign = [name for name in found.tolist() if name not in known]
+        if foreign:
+            raise ValueError(f"y holds the classes {foreign[:5]}, which the classifier was not trained on: {known}.")
+        return known, np.searchsorted(known, names).astype(np.int64)
+    if len(found) < 2:
+        raise ValueError(
+            "The number of classes has to be greater than one; got one class. For rows of one kind use "
+            "AnomalyDetector, which takes outliers as well."
+        )
+    return found, targets.astype(np.int64)
 
 
 def check_used(given: dict[str, Any], defaults: dict[str, Any], objective: Objective) -> None:

@@ -1,4 +1,4 @@
-"""`AnomalyDetector`: tables in, scores and suspects out, behind scikit-learn's outlier-detector interface."""
+"""`AnomalyDetector`: rows in, scores and suspects out, behind scikit-learn's outlier-detector interface."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from expose.decide import Combination, ScoreRule, conformal_p_values, describe, draw_line, needs_calibration
 from expose.errors import CollapseWarning, ConstantScoresWarning, InputError
@@ -21,8 +21,6 @@ from expose.estimators.checks import (
     check_number,
     check_parameters,
     check_used,
-    is_frame,
-    keep_types,
     warn_if_few,
 )
 from expose.estimators.fitting import (
@@ -30,6 +28,7 @@ from expose.estimators.fitting import (
     earlier,
     exposure_name,
     exposure_of,
+    one_sided,
     prepare_sample,
     settle_contamination,
     share_of_all,
@@ -37,10 +36,12 @@ from expose.estimators.fitting import (
 )
 from expose.estimators.folder import load_detector, save_detector
 from expose.estimators.querying import query_rows
+from expose.estimators.rows import PLURAL, check_kind_fits, encode_outliers, encode_rows, keep_width, rows_of
 from expose.estimators.scoring import member_scores, ready_to_score
 from expose.exposure import BatchRanking
-from expose.inputs import DEFAULT_SCALING, Table, TableEncoder, ViewEncoder, as_table
+from expose.inputs import DEFAULT_SCALING, Encoder, ViewEncoder, encoder_for, kind_of
 from expose.objectives import Losses, MemoryObjective, Objective, make_objective
+from expose.outliers import OutlierStream
 from expose.training import Ensemble, TrainingSet, mix, survey
 
 SUSPECT = [("rank", "i8"), ("row", "i8"), ("latent_label", "f8"), ("anomaly_score", "f8")]
@@ -57,7 +58,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     Parameters
     ----------
     objective : str or Objective, default="neighbours"
-        The two losses: "neighbours", "ntl", "icl", "svdd", "autoencoder", or an instance of your own.
+        The two losses: "neighbours", "ntl", "icl", "svdd", "autoencoder"; for auxiliary outliers or known anomalies
+        "hsc", "bce", "deep_sad"; or an instance of your own.
     exposure : {"auto", "blind", "refine", "hard", "soft"}, default="auto"
         How unlabelled rows are weighted: all as normal; the suspects left out; the suspects as anomalies (LOE_H);
         the suspects half and half (LOE_S). "auto" is "refine" for "neighbours" and "soft" for networks.
@@ -91,7 +93,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         Stop after so many epochs in which no member's training loss fell by a thousandth, and keep each member's
         weights of its epoch of lowest training loss, the warm-up aside. None trains to the end and keeps the last.
     scaling : {"quantile", "robust", "standard", "none"}
-        How numeric columns are scaled.
+        How numeric columns of a table are scaled.
     precision : {"auto", "32", "bf16"}, default="auto"
         Of training. "auto" takes bf16 for wide networks on hardware that computes in it. Scores are float32 or finer.
     device : {"auto", "cpu", "cuda"} or "cuda:<index>", default="auto"
@@ -131,6 +133,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     notes_ : list of str
         What is worth knowing of the training data.
     n_features_in_ : int
+        Columns of a table; values of an encoded image or text.
     feature_names_in_ : ndarray of str, only for input with column names
 
     Examples
@@ -213,13 +216,14 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array, list, or data frame of shape (n, columns)
-            NumPy, pandas, Polars, Arrow or anything narwhals reads. Numbers, booleans, text, categories, dates.
+        X : array, list, or data frame of shape (n, columns); or n images or texts
+            NumPy, pandas, Polars, Arrow or anything narwhals reads. Numbers, booleans, text, categories, dates. Images
+            and texts, for objectives that take them: see `expose.inputs.as_images` and `expose.inputs.as_texts`.
         y : ignored
             As in scikit-learn's outlier detectors; use ``labels`` for what you know.
         labels : array of shape (n,), optional
             1 known anomaly, 0 known normal, -1 unlabelled.
-        outliers : table of the same kind as X, optional
+        outliers : of the same kind as X, or an `expose.outliers.OutlierStream` of such, optional
             Auxiliary outliers: rows known to be anomalous that are not part of the data.
 
         Raises
@@ -277,7 +281,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         check_number("k", k, 1, whole=True)
-        rows = self._rows if X is None else self.encoder_.transform(self._table(X, reset=False))
+        rows = self._rows if X is None else self._encode(X)
         if rows is None:
             raise InputError("This detector was loaded, and a model folder does not hold the training rows: pass X.")
         if len(rows) != len(self._known):
@@ -292,7 +296,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     def member_scores(self, X: Any) -> Scores:
         """Raw anomaly scores of each member, shape (members, n)."""
         check_is_fitted(self)
-        return member_scores(self.ensemble_, self.encoder_.transform(self._table(X, reset=False)))
+        return member_scores(self.ensemble_, self._encode(X))
 
     def disagreement(self, X: Any) -> Scores:
         """Standard deviation of the members' robustly scaled scores of each row, shape (n,); 0 with one member."""
@@ -407,58 +411,40 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """
         return load_detector(cls, Path(folder), objective, device)
 
-    def _table(self, X: Any, *, reset: bool) -> Table:
-        """Any input as a `Table`, with scikit-learn's bookkeeping of feature names and counts."""
-        if not is_frame(X):
-            lowest = 2 if reset else 1
-            array = keep_types(X)
-            array = validate_data(
-                self, array, reset=reset, dtype=None, ensure_all_finite=False, ensure_min_samples=lowest
-            )
-            return as_table(array)
-        table = as_table(X)
-        if not reset:
-            return table
-        if table.n_rows < 2:
-            raise InputError(f"training needs at least 2 rows, better hundreds; got {table.n_rows} sample(s).")
-        self.n_features_in_ = table.n_columns
-        self.__dict__.pop("feature_names_in_", None)
-        if table.named:
-            self.feature_names_in_ = np.asarray(table.names, dtype=object)
-        return table
-
     def _prepare(self, X: Any, labels: Any = None, outliers: Any = None) -> Prepared:
         """Check and encode everything; touches nothing that was fitted but the names of the columns."""
         check_parameters(self.get_params(deep=False))
         objective = make_objective(self.objective)
         check_used(self.get_params(deep=False), type(self)().get_params(deep=False), objective)
         before = earlier(self, objective) if self.warm_start and hasattr(self, "ensemble_") else None
-        table = self._table(X, reset=before is None)
-        known = check_labels(labels, table.n_rows)
-        views = objective.scalings
-        encoder: TableEncoder | ViewEncoder
-        if before is not None:
-            encoder = before.encoder
-        else:
-            encoder = TableEncoder(self.scaling).fit(table) if views is None else ViewEncoder(views).fit(table)
+        kind = kind_of(X) if before is None else before.encoder.layout.kind
+        check_kind_fits(objective, kind)
+        data = rows_of(self, X, kind, reset=before is None)
+        known = check_labels(labels, data.n_rows)
+        encoder = self._fit_encoder(objective, kind, data) if before is None else before.encoder
         objective.layout = encoder.layout
-        rows = encoder.transform(table)
-        extra = None if outliers is None else self._encode_outliers(encoder, outliers)
+        rows = encoder.transform(data)
+        if isinstance(outliers, OutlierStream) and isinstance(objective, MemoryObjective):
+            outliers = outliers.take(objective.references)  # more it cannot remember
+        extra = None if outliers is None else encode_outliers(self, encoder, outliers)
         if not isinstance(objective, MemoryObjective):
-            warn_if_few(table.n_rows)
+            warn_if_few(data.n_rows)
         root = int(check_random_state(self.random_state).randint(2**31 - 1)) if before is None else before.root
         estimate = settle_contamination(self.contamination, objective, rows, known, root)
         start = None if before is None else before.weights
-        return Prepared(self, objective, encoder, rows, known, extra, root, estimate, table, start)
+        return Prepared(self, objective, encoder, rows, known, extra, root, estimate, data, start)
 
-    def _encode_outliers(self, encoder: TableEncoder | ViewEncoder, outliers: Any) -> NDArray[np.float32]:
-        try:
-            rows = encoder.transform(self._table(outliers, reset=False))
-        except ValueError as error:
-            raise InputError(f"outliers must be a table like X: {error}") from error
-        if len(rows) == 0:
-            raise InputError("outliers holds no row; leave it out, or give at least one.")
-        return rows
+    def _fit_encoder(self, objective: Objective, kind: str, data: Any) -> Encoder:
+        if kind != "table" and self.scaling != DEFAULT_SCALING:
+            raise InputError(f"scaling is of the columns of a table; got {PLURAL[kind]}. Leave it out.")
+        encoder = ViewEncoder(objective.scalings) if objective.scalings else encoder_for(kind, self.scaling)
+        encoder.fit(data)
+        keep_width(self, encoder)
+        return encoder
+
+    def _encode(self, X: Any) -> NDArray[np.float32]:
+        """Any input of the kind trained on as encoded rows, ``(n, D)``."""
+        return encode_rows(self, X, self.encoder_)[1]
 
     def _finish(
         self,
@@ -471,7 +457,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         """Take over a training that has succeeded: scores, latent labels and diagnoses of the training rows."""
         rows, known, root = prepared.rows, prepared.known, prepared.root
         self.history_, self._interrupted, self._objective = history, interrupted, prepared.objective
-        self.ensemble_ = ready_to_score(ensemble, device, rows.shape[1])
+        self.ensemble_ = ready_to_score(ensemble, device, prepared.encoder.layout)
         self.encoder_, self.notes_ = prepared.encoder, list(prepared.encoder.notes)
         scores = member_scores(self.ensemble_, rows)  # (M, n)
         self._combination = Combination.of(scores)
@@ -483,7 +469,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         self._rows, self._root = rows, root
         self.metadata_ = {}
         self.calibration_scores_, self._lines = None, {}
-        self._diagnose(rows[prepare_sample(known, len(rows), root)])
+        self._diagnose(rows[prepare_sample(known, len(rows), root)], one_sided(prepared))
 
     def _latent_labels(
         self, rows: NDArray[np.float32], scores: Scores, known: NDArray[np.int8] | None, root: int
@@ -500,7 +486,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         latent: Scores = 1.0 - keep_normal.double().mean(0).cpu().numpy()
         return latent
 
-    def _diagnose(self, sample: NDArray[np.float32]) -> None:
+    def _diagnose(self, sample: NDArray[np.float32], concern: str | None) -> None:
         if np.ptp(self.training_scores_) <= 1e-9 * np.abs(self.training_scores_).max():
             message = "All training rows have the same anomaly score, so no ranking can be made. "
             message += "Are all rows alike? Otherwise try another scaling or objective."
@@ -508,7 +494,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             self.notes_.append(message)
         rows = torch.from_numpy(sample).to(next(self.ensemble_.parameters()).dtype)
         found = [self.ensemble_.member(index).diagnose(rows) for index in range(self.ensemble_.n_members)]
-        for message in dict.fromkeys(message for message in found if message):
+        for message in dict.fromkeys(message for message in [concern, *found] if message):
             warnings.warn(message, CollapseWarning, stacklevel=5)
             self.notes_.append(message)
 

@@ -31,11 +31,12 @@ from expose.exposure import (
     labelled_contamination,
     select_contamination,
 )
-from expose.inputs import Table, TableEncoder, ViewEncoder
+from expose.inputs import Encoder, Rows
 from expose.objectives import MemoryObjective, Objective
 from expose.training import (
     Ensemble,
     Loop,
+    OutlierSource,
     Settings,
     TrainingSet,
     alternate,
@@ -57,6 +58,7 @@ FOREST_TREES = 300  # with 100 the estimate depends more on the seed (docs/notes
 PREPARE_ROWS = 4096
 FEWEST_LABELS = 10  # from which "auto" estimates the contamination
 WARM_SHORTER = 3  # how many times fewer epochs a warm start makes
+EXPOSES_SUSPECTS = {"hard", "soft"}  # to the abnormal loss
 UNDETERMINING = {"objective", "threshold", "calibration", "verbose", "checkpoint", "checkpoint_every", "random_state"}
 
 
@@ -66,26 +68,27 @@ class Prepared:
 
     detector: AnomalyDetector
     objective: Objective
-    encoder: TableEncoder | ViewEncoder
+    encoder: Encoder
     rows: NDArray[np.float32]
     known: NDArray[np.int8] | None
-    outliers: NDArray[np.float32] | None
+    outliers: NDArray[np.float32] | OutlierSource | None
     root: int
     estimate: ContaminationEstimate
-    table: Table
+    table: Rows
     start: dict[str, torch.Tensor] | None = None  # weights to go on from
 
     @property
     def arrays(self) -> tuple[NDArray[Any] | None, ...]:
         """What the training depends on."""
         weights = () if self.start is None else tuple(value.numpy() for value in self.start.values())
-        return self.rows, self.known, self.outliers, *weights
+        outliers = self.outliers if isinstance(self.outliers, np.ndarray) else None
+        return self.rows, self.known, outliers, *weights
 
 
 class Earlier(NamedTuple):
     """What a warm start takes over of the fit before; weights only of objectives that train them."""
 
-    encoder: TableEncoder | ViewEncoder
+    encoder: Encoder
     root: int
     weights: dict[str, torch.Tensor] | None
 
@@ -127,7 +130,7 @@ def train(group: Sequence[Prepared]) -> None:
         detector.device, detector.precision, sum(p.numel() for p in ensemble.parameters()) // len(seeds)
     )
     rows = per_member([torch.from_numpy(p.rows) for p in group], detector.members)
-    data = TrainingSet(rows, as_tensor(first.known), as_tensor(first.outliers))
+    data = TrainingSet(rows, as_tensor(first.known), held(first.outliers))
     loop = Loop(fabric, exposure_of(detector, first.objective), shares(group), settings)
     history = loop.run(ensemble, data)
     for number, prepared in enumerate(group):
@@ -148,7 +151,7 @@ def train_alike(several: Sequence[Prepared]) -> None:
 def remember(prepared: Prepared) -> None:
     """Fit one detector whose objective remembers rows instead of training weights."""
     detector, seeds = prepared.detector, [mix(prepared.root, member) for member in range(prepared.detector.members)]
-    data = TrainingSet(torch.from_numpy(prepared.rows), as_tensor(prepared.known), as_tensor(prepared.outliers))
+    data = TrainingSet(torch.from_numpy(prepared.rows), as_tensor(prepared.known), held(prepared.outliers))
     objective = cast(MemoryObjective, prepared.objective)
     exposure = exposure_of(detector, objective)
     ensemble, history = alternate(objective, data, exposure, prepared.estimate.value, seeds)
@@ -163,6 +166,22 @@ def exposure_name(detector: AnomalyDetector, objective: Objective) -> str:
 def exposure_of(detector: AnomalyDetector, objective: Objective) -> Exposure:
     """The rule that is used."""
     return EXPOSURES[exposure_name(detector, objective)]
+
+
+def one_sided(prepared: Prepared) -> str | None:
+    """Say in one sentence that nothing abnormal was there for an objective that cannot do without; None if fine."""
+    if not prepared.objective.needs_anomalies or prepared.outliers is not None:
+        return None
+    if prepared.known is not None and bool((prepared.known == 1).any()):
+        return None
+    exposes = exposure_name(prepared.detector, prepared.objective) in EXPOSES_SUSPECTS
+    if exposes and prepared.estimate.value > 0:
+        return None
+    return (
+        f"{prepared.objective.name or 'This objective'} was trained on nothing abnormal, so nothing keeps it from "
+        "calling every row normal: pass outliers, label some anomalies, assume a contamination, or choose another "
+        "objective."
+    )
 
 
 def per_member(rows: list[torch.Tensor], members: int) -> torch.Tensor:
@@ -189,6 +208,11 @@ def own_members(ensemble: Ensemble, number: int, of: int) -> Ensemble:
 def as_tensor(array: NDArray[Any] | None) -> torch.Tensor | None:
     """``array`` as a tensor on the same memory; None stays None."""
     return None if array is None else torch.from_numpy(array)
+
+
+def held(outliers: NDArray[Any] | OutlierSource | None) -> torch.Tensor | OutlierSource | None:
+    """Outliers that are in memory as a tensor, others as they are."""
+    return as_tensor(outliers) if isinstance(outliers, np.ndarray) or outliers is None else outliers
 
 
 def settle_contamination(

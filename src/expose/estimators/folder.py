@@ -108,7 +108,7 @@ def load_detector(cls: type[Detector], folder: Path, objective: Objective | None
     detector.ensemble_ = blank_members(template, detector.encoder_.n_features_out, detector.members)
     weights = {name.removeprefix("weights/"): a for name, a in tensors.items() if name.startswith("weights/")}
     detector.ensemble_.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
-    ready_to_score(detector.ensemble_, torch_device(device), detector.encoder_.n_features_out)
+    ready_to_score(detector.ensemble_, torch_device(device), detector.encoder_.layout)
     return detector
 
 

@@ -21,23 +21,24 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from expose.inputs import Layout
 from expose.training import Ensemble
 
 TILE, WIDE_TILE = 192, 64  # rows; whole blocks of the usual matrix kernels
 VALUES_PER_TILE = 2**18  # above, the wide tile: its activations would not fit the cache
-CUDA_ROWS = 65536
+CUDA_ROWS, CUDA_VALUES = 65536, 2**25  # at most; a convolutional network makes many values of each
 TRIALS = 16
 
 _ONE_AT_A_TIME = Lock()  # the number of threads of torch is the same for the whole process
 
 
-def ready_to_score(ensemble: Ensemble, device: torch.device, width: int) -> Ensemble:
-    """Move a trained ensemble to where and how it scores encoded rows of ``width`` values.
+def ready_to_score(ensemble: Ensemble, device: torch.device, layout: Layout) -> Ensemble:
+    """Move a trained ensemble to where and how it scores encoded rows of a layout.
 
-    Its float32 weights fit into float64 exactly.
+    Its float32 weights fit into float64 exactly. Images and texts stay in float32: convolutions in float64 are slow.
     """
     ready: Ensemble = ensemble.to(device, torch.float32).eval()
-    if device.type == "cpu" and not same_at_each_place(ready, width):
+    if device.type == "cpu" and layout.kind == "table" and not same_at_each_place(ready, layout.n_values):
         ready = ready.to(torch.float64)
     return ready
 
@@ -59,33 +60,57 @@ def tile_rows(width: int) -> int:
     return TILE if width * TILE <= VALUES_PER_TILE else WIDE_TILE
 
 
+def cuda_rows(width: int) -> int:
+    """Rows per tile on a CUDA device, for encoded rows of ``width`` values."""
+    return min(CUDA_ROWS, max(TILE, CUDA_VALUES // width))
+
+
 def member_scores(ensemble: Ensemble, rows: NDArray[np.float32]) -> NDArray[np.float64]:
     """Score of every row by every member: ``(n, D) -> (M, n)``."""
-    scores = np.empty((ensemble.n_members, len(rows)), dtype=np.float32)
+    return in_tiles(np.empty((ensemble.n_members, len(rows)), dtype=np.float32), ensemble, rows, "score")
+
+
+def member_outputs(ensemble: Ensemble, rows: NDArray[np.float32], method: str, width: int) -> NDArray[np.float64]:
+    """What a method that gives ``width`` values per row gives by every member: ``(n, D) -> (M, n, width)``."""
+    return in_tiles(np.empty((ensemble.n_members, len(rows), width), dtype=np.float32), ensemble, rows, method)
+
+
+def in_tiles(
+    results: NDArray[np.float32], ensemble: Ensemble, rows: NDArray[np.float32], method: str
+) -> NDArray[np.float64]:
+    """Fill ``results`` ``(M, n, ...)`` with what a method gives for each row, and return it in double precision."""
     if next(ensemble.parameters()).device.type == "cuda":
-        fill(scores, ensemble, rows, Turns(len(rows), CUDA_ROWS), min(CUDA_ROWS, len(rows)))
-        return scores.astype(np.float64)
+        tile = min(len(rows), cuda_rows(rows.shape[1]))
+        fill(results, ensemble, rows, method, Turns(len(rows), max(1, tile)), tile)
+        return results.astype(np.float64)
     tile = tile_rows(rows.shape[1])
     turns = Turns(len(rows), tile)
     with one_thread_each() as threads:
         workers = max(1, min(threads, -(-len(rows) // tile)))
         own = [ensemble] + [copy.deepcopy(ensemble) for _ in range(workers - 1)]  # a call may leave traces in one
         if workers == 1:
-            fill(scores, ensemble, rows, turns, tile)
+            fill(results, ensemble, rows, method, turns, tile)
         else:
             with ThreadPoolExecutor(workers) as pool, turns:
-                list(pool.map(lambda one: fill(scores, one, rows, turns, tile), own))
-    return scores.astype(np.float64)
+                list(pool.map(lambda one: fill(results, one, rows, method, turns, tile), own))
+    return results.astype(np.float64)
 
 
 @torch.no_grad()
-def fill(scores: NDArray[np.float32], ensemble: Ensemble, rows: NDArray[np.float32], turns: Turns, tile: int) -> None:
+def fill(
+    results: NDArray[np.float32],
+    ensemble: Ensemble,
+    rows: NDArray[np.float32],
+    method: str,
+    turns: Turns,
+    tile: int,
+) -> None:
     """Take turns: score the next rows, in a tile, until none are left. What else is in the tile has no effect."""
     batch: Tensor = next(ensemble.parameters()).new_zeros(tile, rows.shape[1])
     for start in turns:
         part = torch.from_numpy(rows[start : start + tile])
         batch[: len(part)] = part
-        scores[:, start : start + len(part)] = ensemble(batch, "score")[:, : len(part)].cpu().numpy()
+        results[:, start : start + len(part)] = ensemble(batch, method)[:, : len(part)].cpu().numpy()
 
 
 class Turns:

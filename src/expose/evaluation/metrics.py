@@ -193,16 +193,20 @@ def precision_at_k(y: ArrayLike, scores: ArrayLike, k: int) -> float:
 
 
 def fpr_at_tpr(y: ArrayLike, scores: ArrayLike, tpr: float = 0.95) -> float:
-    """Share of normal rows flagged when the threshold is low enough to catch `tpr` of the anomalies.
+    """Share of normal rows flagged when the threshold is low enough to catch at least `tpr` of the anomalies.
 
     All rows of a tie are flagged together, so ties count against the detector; constant scores give 1.
+
+    This is the FPR95 (for text FPR90) of the papers that call anomalies positive: Hendrycks et al. 2019 (outlier
+    exposure), and OpenOOD since August 2023. The other FPR95, of the papers that call normal rows positive, is
+    another number: `fnr_at_tnr`.
 
     Parameters
     ----------
     y, scores
         As in `auroc`.
     tpr : float in (0, 1]
-        Share of the anomalies that must be caught.
+        Share of the anomalies that must be caught: 0.95 for images and 0.9 for text in Hendrycks et al. 2019.
 
     Returns
     -------
@@ -223,8 +227,45 @@ def fpr_at_tpr(y: ArrayLike, scores: ArrayLike, tpr: float = 0.95) -> float:
     if not 0 < tpr <= 1:
         raise InputError(f"tpr must be the share of anomalies to catch, in (0, 1]; got {tpr!r}.")
     anomalies = np.sort(values[truth])[::-1]  # highest first
-    needed = max(1, math.ceil(tpr * anomalies.size - 1e-9))  # 0.95 * 20 is 19, not 20, despite rounding
-    return float(np.mean(values[~truth] >= anomalies[needed - 1]))
+    return float(np.mean(values[~truth] >= anomalies[_needed(tpr, anomalies.size) - 1]))
+
+
+def fnr_at_tnr(y: ArrayLike, scores: ArrayLike, tnr: float = 0.95) -> float:
+    """Share of anomalies missed when the threshold is high enough to keep at least `tnr` of the normal rows.
+
+    All rows of a tie are kept together, so ties count against the detector; constant scores give 1.
+
+    Papers that call *normal* rows positive print this number as FPR95 too: among others the energy score (Liu et al.
+    2020), SC-OOD (Yang et al. 2021) and VOS (Du et al. 2022). It is not the FPR95 of Hendrycks et al. 2019, which is
+    `fpr_at_tpr`; never compare the two.
+
+    Parameters
+    ----------
+    y, scores
+        As in `auroc`.
+    tnr : float in (0, 1]
+        Share of the normal rows that must be kept.
+
+    Returns
+    -------
+    float
+        In [0, 1], lower is better. The same as `fpr_at_tpr` with the two classes swapped and the scores negated.
+
+    Raises
+    ------
+    InputError
+        As in `auroc`, or if `tnr` is outside (0, 1].
+
+    Examples
+    --------
+    >>> fnr_at_tnr([0, 0, 0, 1, 1, 1], [0.1, 0.2, 0.6, 0.3, 0.7, 0.8], tnr=1.0) == 1 / 3
+    True
+    """
+    truth, values = _checked(y, scores)
+    if not 0 < tnr <= 1:
+        raise InputError(f"tnr must be the share of normal rows to keep, in (0, 1]; got {tnr!r}.")
+    normal = np.sort(values[~truth])  # lowest first
+    return float(np.mean(values[truth] <= normal[_needed(tnr, normal.size) - 1]))
 
 
 def f1_flagged(y: ArrayLike, flagged: ArrayLike) -> float:
@@ -295,6 +336,11 @@ def _decisions(y: ArrayLike, flagged: ArrayLike) -> tuple[Bools, Bools]:
             "From scikit-learn's predict: flagged = predict(X) == -1."
         )
     return truth, called
+
+
+def _needed(share: float, rows: int) -> int:
+    """Return the smallest number of rows that is at least this share: 0.95 of 20 is 19, despite rounding."""
+    return max(1, math.ceil(share * rows - 1e-9))
 
 
 def _cumulative_counts(truth: Bools, values: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

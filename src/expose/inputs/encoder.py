@@ -89,7 +89,7 @@ class TableEncoder:
 
     # ------------------------------------------------------------------------------------------------- learn
 
-    def fit(self, table: Table) -> TableEncoder:
+    def fit(self, table: Any) -> TableEncoder:
         """Learn the schema of a table.
 
         Raises
@@ -159,7 +159,7 @@ class TableEncoder:
 
     # ------------------------------------------------------------------------------------------------ encode
 
-    def transform(self, table: Table) -> NDArray[np.float32]:
+    def transform(self, table: Any) -> NDArray[np.float32]:
         """Encode a table.
 
         Parameters

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.inputs.encoder import TableEncoder
+from expose.inputs.frames import as_table
 from expose.inputs.layout import Layout
-from expose.inputs.table import Table
 
 
 class ViewEncoder:
@@ -43,14 +43,16 @@ class ViewEncoder:
     def __init__(self, scalings: Sequence[str]) -> None:
         self.encoders = [TableEncoder(scaling) for scaling in scalings]
 
-    def fit(self, table: Table) -> ViewEncoder:
+    def fit(self, table: Any) -> ViewEncoder:
         """Learn the schema of a table, once for each view."""
+        table = as_table(table)
         for encoder in self.encoders:
             encoder.fit(table)
         return self
 
-    def transform(self, table: Table) -> NDArray[np.float32]:
+    def transform(self, table: Any) -> NDArray[np.float32]:
         """Encode a table: float32, ``(n, D * V)``."""
+        table = as_table(table)
         return np.stack([encoder.transform(table) for encoder in self.encoders], axis=-1).reshape(table.n_rows, -1)
 
     @property
@@ -94,8 +96,3 @@ class ViewEncoder:
         encoder = cls([])
         encoder.encoders = [TableEncoder.from_json(view) for view in stored["views"]]
         return encoder
-
-
-def encoder_from_json(stored: dict[str, Any]) -> TableEncoder | ViewEncoder:
-    """Return whichever encoder was stored."""
-    return ViewEncoder.from_json(stored) if "views" in stored else TableEncoder.from_json(stored)

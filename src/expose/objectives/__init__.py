@@ -10,21 +10,35 @@ from expose.objectives.base import (
     nearest_rows,
     register,
 )
+from expose.objectives.bce import BCE
+from expose.objectives.deep_sad import DeepSAD
+from expose.objectives.flow import Flow
+from expose.objectives.hsc import HSC
 from expose.objectives.icl import ICL
+from expose.objectives.language import Language
+from expose.objectives.margin import MarginRanking
 from expose.objectives.neighbours import Neighbours
 from expose.objectives.ntl import NTL
+from expose.objectives.pixelcnn import PixelCNN
 from expose.objectives.svdd import SVDD
 
 __all__ = [
+    "BCE",
+    "HSC",
     "ICL",
     "NTL",
     "OBJECTIVES",
     "SVDD",
     "Autoencoder",
+    "DeepSAD",
+    "Flow",
+    "Language",
     "Losses",
+    "MarginRanking",
     "MemoryObjective",
     "Neighbours",
     "Objective",
+    "PixelCNN",
     "make_objective",
     "nearest_rows",
     "register",

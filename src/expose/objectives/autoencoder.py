@@ -31,6 +31,7 @@ class Autoencoder(Objective):
         Bounds the abnormal loss by ``1 / epsilon``.
     """
 
+    kinds = ("table", "image")  # an image is a row of pixels
     unit: Tensor
 
     def __init__(self, hidden: int | None = None, latent: int | None = None, epsilon: float = 0.1) -> None:

@@ -42,6 +42,7 @@ class Objective(nn.Module):
     scalings: tuple[str, ...] | None = None  # how rows are scaled, side by side; None: as the estimator is told
     preferred_exposure: str = "soft"
     kinds: tuple[str, ...] = ("table",)  # of rows it can be trained on, see `expose.inputs.Layout`
+    needs_anomalies: bool = False  # outliers, known anomalies or suspects: without any it learns to call all normal
     layout: Layout | None = None  # what its rows are, set before `build`; None: a table
 
     def __init__(self) -> None:
@@ -74,9 +75,9 @@ class Objective(nn.Module):
         """Say in one sentence what went wrong in training, judged on training rows ``(n, D)``; None if nothing."""
         return None
 
-    def forward(self, batch: Tensor, method: str = "losses") -> Any:
+    def forward(self, batch: Tensor, method: str = "losses", *more: Tensor) -> Any:
         """Call ``losses`` or ``score`` by name, so that torch can wrap or batch either."""
-        return getattr(self, method)(batch)
+        return getattr(self, method)(batch, *more)
 
     def hyperparameters(self) -> dict[str, Any]:
         """Return the constructor's arguments, as stored; what a model folder keeps of an objective."""

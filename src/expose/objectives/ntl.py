@@ -54,6 +54,8 @@ class NTL(Objective):
         distance from the middle is lost (docs/notes.md).
     """
 
+    kinds = ("table", "image")  # an image is a row of pixels
+
     def __init__(
         self,
         transformations: int = 9,

@@ -18,7 +18,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from expose.networks import Perceptron, default_sizes
+from expose.inputs import Layout
+from expose.networks import backbone, default_sizes
 from expose.objectives.base import Losses, Objective, register
 
 COLLAPSED_SHARE = 1e-4  # of the spread of f(x) before training
@@ -26,18 +27,19 @@ COLLAPSED_SHARE = 1e-4  # of the spread of f(x) before training
 
 @register("svdd")
 class SVDD(Objective):
-    """Deep SVDD with a bias-free perceptron and a fixed centre.
+    """Deep SVDD with a bias-free network and a fixed centre.
 
     Parameters
     ----------
     hidden, latent : int or None
-        Widths; None follows `expose.networks.default_sizes`.
+        Widths; None follows `expose.networks.default_sizes`. Images and texts use ``latent`` only.
     layers : int, default=3
-        Number of linear layers.
+        Number of linear layers, of tables.
     epsilon : float, default=0.01
         Softens the inverse distance: ``abnormal`` is at most ``1 / epsilon``.
     """
 
+    kinds = ("table", "image", "text")
     centre: Tensor
     radius2: Tensor
     spread: Tensor
@@ -55,7 +57,8 @@ class SVDD(Objective):
         """Make the network; centre and radius wait for `prepare`."""
         default_hidden, default_latent = default_sizes(n_features)
         hidden, latent = self.hidden or default_hidden, self.latent or default_latent
-        self.network = Perceptron([n_features, *[hidden] * (self.layers - 1), latent], bias=False)
+        layout = self.layout or Layout("table", (n_features,))
+        self.network = backbone(layout, latent, bias=False, hidden=[hidden] * (self.layers - 1))
         self.register_buffer("centre", torch.zeros(latent))
         self.register_buffer("radius2", torch.ones(()))
         self.register_buffer("spread", torch.ones(()))
@@ -82,8 +85,8 @@ class SVDD(Objective):
         if share >= COLLAPSED_SHARE:
             return None
         return (
-            f"Deep SVDD collapsed: the variance of its outputs is {share:.1e} of what it was before training. "
-            "Try fewer epochs, a smaller learning rate, another scaling, or another objective."
+            f"The network of {self.name} collapsed: the variance of its outputs is {share:.1e} of what it was before "
+            "training. Try fewer epochs, a smaller learning rate, another scaling, or another objective."
         )
 
 

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 from expose.report.typical import clean_text, show_share, show_text
 
 if TYPE_CHECKING:
+    from expose.estimators.classifier import OutlierExposureClassifier
     from expose.estimators.detector import AnomalyDetector
+
+    Model = AnomalyDetector | OutlierExposureClassifier
 
 MOST_NOTES = 100
 LONGEST_NOTE = 600
@@ -84,22 +87,23 @@ def exposure_name(detector: AnomalyDetector) -> tuple[str, str]:
     return name, EXPOSURES.get(name, "")
 
 
-def notes_of(detector: AnomalyDetector) -> list[str]:
+def notes_of(detector: Model) -> list[str]:
     """Return the notes on the training data, each of bounded length, and a count of those left out."""
-    every = [*detector.notes_, *(note for note in detector.encoder_.notes if note not in detector.notes_)]
+    own: list[str] = getattr(detector, "notes_", [])  # a classifier has those of its encoder alone
+    every = [*own, *(note for note in detector.encoder_.notes if note not in own)]
     shown = [show_text(note[:1].upper() + note[1:], LONGEST_NOTE) for note in every[:MOST_NOTES]]
     return shown if len(every) <= MOST_NOTES else [*shown, f"... and {len(every) - MOST_NOTES:,} more notes."]
 
 
-def command_for(detector: AnomalyDetector, command: str | None) -> str:
+def command_for(detector: Model, command: str | None) -> str:
     """Command given, else the one stored with the model, else the Python call that trained it."""
     stored = detector.metadata_.get("command")
     text = str(command or stored or f"{type(detector).__name__}({_changed_parameters(detector)}).fit(X)")
     return clean_text(text[:LONGEST_COMMAND], keep="\n\t")
 
 
-def parameters_of(detector: AnomalyDetector) -> dict[str, str]:
-    """Every parameter of the detector in words."""
+def parameters_of(detector: Model) -> dict[str, str]:
+    """Every parameter in words."""
     return {name: show_text(value) for name, value in sorted(detector.get_params(deep=False).items())}
 
 

@@ -2,14 +2,17 @@
 
 from expose.training.alternate import alternate, choose, choose_places
 from expose.training.devices import PRECISIONS, make_fabric, parse_device, torch_device
-from expose.training.ensemble import Ensemble, blank_members, build_members
-from expose.training.loop import Loop, Settings, TrainingSet, mix, survey
+from expose.training.ensemble import Ensemble, blank_members, build_members, torch_seed
+from expose.training.loop import NO_CLASS, Loop, Settings, TrainingSet, survey
+from expose.training.order import OutlierSource, mix
 from expose.training.plan import default_batch_size, default_epochs
 
 __all__ = [
+    "NO_CLASS",
     "PRECISIONS",
     "Ensemble",
     "Loop",
+    "OutlierSource",
     "Settings",
     "TrainingSet",
     "alternate",
@@ -24,4 +27,5 @@ __all__ = [
     "parse_device",
     "survey",
     "torch_device",
+    "torch_seed",
 ]

@@ -16,7 +16,8 @@ from torch import Tensor
 from expose.exposure import RELATIVES, BatchRanking, Exposure, Weights, spread_labels, spreads
 from expose.objectives import Losses, MemoryObjective, nearest_rows
 from expose.training.ensemble import Ensemble, torch_seed
-from expose.training.loop import TrainingSet, mean_where, mix
+from expose.training.loop import TrainingSet, mean_where
+from expose.training.order import mix
 
 MOST_KNOWN, MOST_OUTLIERS = 0.5, 0.25  # of an objective's memory, for rows with a known label and auxiliary outliers
 
@@ -47,7 +48,7 @@ def alternate(
         with torch_seed(seed):
             member.build(data.rows.shape[-1])
         rows, known = choose(data, member.references, generator)
-        own = len(rows) - (0 if data.outliers is None else min(len(data.outliers), most_outliers(member.references)))
+        own = len(rows) - min(len(resident_outliers(data)), most_outliers(member.references))
         told = torch.cat([spread_known(member, rows[:own], known[:own]), known[own:]])
         member.remember(rows, (told != 1).to(rows.dtype))
         losses = member.losses(rows)
@@ -76,11 +77,20 @@ def share_left(contamination: float, known: Tensor, told: Tensor) -> float:
 def choose(data: TrainingSet, most: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Rows to remember ``(n, D)`` and what is known of them ``(n,)``: known rows and outliers first, then others."""
     known = torch.full((len(data.rows),), -1) if data.known is None else data.known.long()
-    outliers = data.rows[:0] if data.outliers is None else data.outliers
+    outliers = resident_outliers(data)
     outliers = outliers[draw(torch.arange(len(outliers)), most_outliers(most), generator)]
     place = choose_places(known, most - len(outliers), int(MOST_KNOWN * most), generator)
     rows = torch.cat([data.rows[place], outliers])
     return rows, torch.cat([known[place], torch.ones(len(outliers), dtype=torch.long)])
+
+
+def resident_outliers(data: TrainingSet) -> Tensor:
+    """The auxiliary outliers ``(R, D)``, perhaps none."""
+    if data.outliers is None:
+        return data.rows[:0]
+    if not isinstance(data.outliers, Tensor):
+        raise TypeError("An objective that remembers rows needs the outliers in memory; got a stream of them.")
+    return data.outliers
 
 
 def most_outliers(most: int) -> int:

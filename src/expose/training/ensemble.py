@@ -30,7 +30,7 @@ class Ensemble(nn.Module):
         if self.n_members == 1:
             self.only = members[0]
             return
-        if isinstance(members[0], MemoryObjective):  # what they remember may differ in size
+        if not stackable(members[0]):
             self.each = nn.ModuleList(members)
             return
         self._template = [copy.deepcopy(members[0]).to("meta")]
@@ -48,20 +48,24 @@ class Ensemble(nn.Module):
             template.train(mode)
         return super().train(mode)
 
-    def forward(self, batch: Tensor, method: str = "losses") -> Any:
+    def forward(self, batch: Tensor, method: str = "losses", targets: Tensor | None = None) -> Any:
         """Call ``method`` of every member.
 
         Parameters
         ----------
         batch : Tensor
             ``(M, B, D)``, each member's own rows, or ``(B, D)``, the same rows for all.
+        method : str
+        targets : Tensor, optional
+            ``(1, B)``, the numbers of the classes, for the one member of a classifier.
 
         Returns
         -------
         Losses of ``(M, B)``, or scores ``(M, B)``.
         """
         if self.n_members == 1:
-            result = self.only(batch[0] if batch.ndim == 3 else batch, method)
+            told = () if targets is None else (targets[0],)
+            result = self.only(batch[0] if batch.ndim == 3 else batch, method, *told)
             return Losses(*(loss[None] for loss in result)) if isinstance(result, tuple) else result[None]
         if not self._template:
             own = batch if batch.ndim == 3 else batch.expand(self.n_members, *batch.shape)
@@ -86,7 +90,10 @@ class Ensemble(nn.Module):
         if any(which):
             chosen = torch.tensor(which, device=next(self.parameters()).device)
             for name, value in kept.items():
-                value[chosen] = present[name][chosen]
+                if self._template:
+                    value[chosen] = present[name][chosen]
+                elif which[int(name.split(".")[1])]:  # each.<member>.<parameter>
+                    value.copy_(present[name])
         return kept
 
     def member(self, index: int) -> Objective:
@@ -101,6 +108,15 @@ class Ensemble(nn.Module):
         single = copy.deepcopy(self._template[0]).to_empty(device="cpu")
         single.load_state_dict({name: value.detach().cpu() for name, value in state.items()})
         return single
+
+
+def stackable(member: Objective) -> bool:
+    """Whether members are evaluated in one batched computation: perceptrons on tables gain from it.
+
+    What others remember may differ in size; torch.func knows no packed recurrent layers, and its convolutions of
+    many members at once are not quicker than one after another.
+    """
+    return not isinstance(member, MemoryObjective) and (member.layout is None or member.layout.kind == "table")
 
 
 def build_members(objective: Objective, rows: Tensor, seeds: Sequence[int]) -> Ensemble:

@@ -17,18 +17,21 @@ import torch
 from torch import Tensor
 
 from expose.errors import InterruptedWarning, NonFiniteLossError
-from expose.exposure import BatchRanking, Exposure, Ranking, RunningRanking, Weights, blind
+from expose.exposure import BatchRanking, Exposure, Ranking, RunningRanking, Weights, blind, hard
 from expose.objectives import Losses
 from expose.training.checkpoint import restore, store
 from expose.training.churn import epoch_overlap, flipped_share, member_overlap
 from expose.training.devices import fitting_threads
 from expose.training.ensemble import Ensemble, torch_seed
+from expose.training.optimizers import cosine, make_optimizer, set_rate
+from expose.training.order import OutlierSource, batches, mix, outlier_batches, shuffle
 from expose.training.progress import progress
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 SURVEY_VALUES = 2**18  # values per forward pass without gradient
+NO_CLASS = -1  # target of rows whose class is not known
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,15 @@ class Settings:
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
     halve_every: int | None = None
+    optimizer: str = "adam"  # or "sgd", with Nesterov's momentum
+    cosine: bool = False  # the learning rate falls to zero along a cosine, step by step
     warmup: int = 2
     ranking: str = "batch"
     outlier_weight: float = 1.0
+    outlier_batch_size: int | None = None  # None: as many as training rows
+    outlier_share: float = 1.0  # share of the outliers that are anomalous; below 1 their labels are latent
+    hardest: float = 1.0  # share of each batch of outliers that is trained on, those of largest abnormal loss
+    joint_pass: bool = True  # training rows and outliers go through the network together
     patience: int | None = None
     checkpoint: Path | None = None
     checkpoint_every: float = 30.0
@@ -53,17 +62,23 @@ class Settings:
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """Resident tensors: rows ``(N, D)`` or ``(M, N, D)``, one set per member; known ``(N,)``; outliers ``(R, D)``."""
+    """Rows ``(N, D)`` or ``(M, N, D)``, one set per member; known ``(N,)``; outliers ``(R, D)``; targets ``(N,)``.
+
+    Outliers may be a stream instead of a tensor; targets are the numbers of the classes, for a classifier.
+    """
 
     rows: Tensor
     known: Tensor | None = None
-    outliers: Tensor | None = None
+    outliers: Tensor | OutlierSource | None = None
+    targets: Tensor | None = None
 
     def to(self, device: torch.device) -> TrainingSet:
-        """The same set on another device."""
-        known = None if self.known is None else self.known.to(device)
-        outliers = None if self.outliers is None else self.outliers.to(device)
-        return TrainingSet(self.rows.to(device), known, outliers)
+        """The same set on another device; a stream stays where it is."""
+
+        def there(tensor: Any) -> Any:
+            return tensor.to(device) if isinstance(tensor, Tensor) else tensor
+
+        return TrainingSet(self.rows.to(device), there(self.known), there(self.outliers), there(self.targets))
 
     def batch(self, index: Tensor) -> Tensor:
         """Rows by number: ``(M, B) -> (M, B, D)``."""
@@ -111,13 +126,9 @@ class Loop:
         """Train ``ensemble`` in place; return the history, one record per epoch."""
         s = self.settings
         data = data.to(self.fabric.device)
-        optimizer = torch.optim.Adam(
-            ensemble.to(self.fabric.device).parameters(),
-            lr=s.learning_rate,
-            weight_decay=s.weight_decay,
-            fused=True,
+        model, optimizer = self.fabric.setup(
+            ensemble, make_optimizer(ensemble.to(self.fabric.device), s.optimizer, s.learning_rate, s.weight_decay)
         )
-        model, optimizer = self.fabric.setup(ensemble, optimizer)
         state = restore(s.checkpoint, s.fingerprint, ensemble, optimizer, State())
         saved = time.monotonic()
         work = sum(p.numel() for p in ensemble.parameters()) * s.batch_size
@@ -148,8 +159,7 @@ class Loop:
         """One pass over the data; append its record to the history and return it."""
         started = time.perf_counter()
         s, number = self.settings, state.epoch
-        for group in optimizer.param_groups:
-            group["lr"] = s.learning_rate * 0.5 ** (number // s.halve_every if s.halve_every else 0)
+        set_rate(optimizer, s.learning_rate * 0.5 ** (number // s.halve_every if s.halve_every else 0))
         order = shuffle(s.seeds, number, data.rows.shape[-2]).to(data.rows.device)  # (M, N)
         with torch_seed(mix(s.seeds[0], number, stream=1), data.rows.device):
             steps = list(self.steps(model, optimizer, data, order, number))
@@ -174,26 +184,55 @@ class Loop:
         """Yield detached losses, weights and the outliers' mean abnormal loss ``(M,)`` of each step, as ordered."""
         s = self.settings
         assign = self.assigner(model, data, order.shape[0], number)
-        outlier_order = cycle_outliers(data.outliers, order.shape, s, number)
-        for start in range(0, order.shape[-1], s.batch_size):
-            index = order[:, start : start + s.batch_size]  # (M, B)
-            batch = data.batch(index)  # (M, B, D)
-            if data.outliers is not None and outlier_order is not None:
-                extra = data.outliers[outlier_order[:, start : start + s.batch_size]]  # (M, B, D)
-                batch = torch.cat([batch, extra], dim=1)  # one forward pass for both
-            both = model(batch)
-            losses = Losses(both.normal[:, : index.shape[1]], both.abnormal[:, : index.shape[1]])
+        parts = batches(order, s.batch_size)
+        sizes = [s.outlier_batch_size or part.shape[1] for part in parts]
+        extras = outlier_batches(data.outliers, sizes, s.seeds, number)
+        for step, (index, extra) in enumerate(zip(parts, extras, strict=True)):  # (M, B) and (M, O, D)
+            if s.cosine:
+                set_rate(optimizer, s.learning_rate * cosine(number + step / len(parts), s.epochs))
+            losses, outlier_losses = self.forward(model, data, index, extra)
             detached = Losses(losses.normal.detach(), losses.abnormal.detach())
             weights = assign(detached, index)
             loss = weighted_mean(losses, weights)  # (M,)
             outlier_loss = torch.zeros_like(loss)
-            if outlier_order is not None:
-                outlier_loss = both.abnormal[:, index.shape[1] :].mean(-1)  # a mean of its own
-                loss = loss + s.outlier_weight * outlier_loss
+            if outlier_losses is not None:
+                outlier_loss = weighted_mean(outlier_losses, self.outlier_weights(outlier_losses, number, step))
+                loss = loss + s.outlier_weight * outlier_loss  # a mean of its own
             optimizer.zero_grad()
             self.fabric.backward(loss.sum())  # members share nothing, so the sum trains each on its own
             optimizer.step()
             yield detached, weights, outlier_loss.detach()
+
+    def forward(
+        self, model: Any, data: TrainingSet, index: Tensor, extra: Tensor | None
+    ) -> tuple[Losses, Losses | None]:
+        """Losses of the training rows ``(M, B)``, and of the outliers ``(M, O)`` if there are any."""
+        rows, count = data.batch(index), index.shape[1]  # (M, B, D)
+        targets = None if data.targets is None else data.targets[index]  # (M, B)
+        if extra is None:
+            return call(model, rows, targets), None
+        extra = extra.to(rows)
+        classless = None if targets is None else targets.new_full(extra.shape[:2], NO_CLASS)
+        if not self.settings.joint_pass:
+            return call(model, rows, targets), call(model, extra, classless)
+        both = call(
+            model,
+            torch.cat([rows, extra], dim=1),  # one forward pass: what normalises over a batch sees both
+            None if targets is None or classless is None else torch.cat([targets, classless], dim=1),
+        )
+        return Losses(*(loss[:, :count] for loss in both)), Losses(*(loss[:, count:] for loss in both))
+
+    def outlier_weights(self, losses: Losses, number: int, step: int) -> Weights:
+        """How much each outlier of a batch ``(M, O)`` counts: as an anomaly, if nothing else was asked for."""
+        s = self.settings
+        normal, abnormal = losses.normal.detach(), losses.abnormal.detach()
+        generator = torch.Generator().manual_seed(mix(s.seeds[0], mix(number, step), stream=6))
+        if s.outlier_share < 1:  # unlabelled wild rows: their labels are latent too
+            return hard(normal, abnormal, None, BatchRanking(s.outlier_share, generator))
+        if s.hardest < 1:
+            counted = BatchRanking(s.hardest, generator).suspects(abnormal, None).float()
+            return Weights(torch.zeros_like(counted), counted)
+        return Weights(torch.zeros_like(abnormal), torch.ones_like(abnormal))
 
     def assigner(self, model: Any, data: TrainingSet, members: int, number: int) -> Any:
         """The first half-step as a function of a batch's losses and row numbers; blind while warming up."""
@@ -263,7 +302,10 @@ def survey(model: Any, data: TrainingSet) -> Losses:
     """Losses of all training rows, ``(M, N)`` each, for the present weights."""
     n = data.rows.shape[-2]
     chunk = max(16, SURVEY_VALUES // data.rows.shape[-1])
-    parts = [model(data.rows[..., start : start + chunk, :]) for start in range(0, n, chunk)]
+    starts = range(0, n, chunk)
+    targets = [None if data.targets is None else data.targets[None, start : start + chunk] for start in starts]
+    rows = (data.rows[..., start : start + chunk, :] for start in starts)
+    parts = [call(model, part, classes) for part, classes in zip(rows, targets, strict=True)]
     return Losses(torch.cat([p.normal for p in parts], -1), torch.cat([p.abnormal for p in parts], -1))
 
 
@@ -284,24 +326,7 @@ def mean_share(contamination: float | Tensor) -> float:
     return float(torch.as_tensor(contamination, dtype=torch.float64).mean())
 
 
-def shuffle(seeds: tuple[int, ...], epoch: int, n: int) -> Tensor:
-    """Each member's own order of the rows in this epoch, ``(M, N)``."""
-    generators = (torch.Generator().manual_seed(mix(seed, epoch)) for seed in seeds)
-    return torch.stack([torch.randperm(n, generator=generator) for generator in generators])
-
-
-def cycle_outliers(outliers: Tensor | None, shape: torch.Size, settings: Settings, epoch: int) -> Tensor | None:
-    """For each position of the epoch an outlier row, cycling through shuffled passes so that none is favoured."""
-    if outliers is None:
-        return None
-    passes = -(-shape[1] // len(outliers))
-    orders = [shuffle(settings.seeds, mix(epoch, number, stream=3), len(outliers)) for number in range(passes)]
-    return torch.cat(orders, dim=-1)[:, : shape[1]].to(outliers.device)
-
-
-def mix(seed: int, number: int, stream: int = 0) -> int:
-    """One 63-bit seed from several numbers, by splitmix64: near numbers give unrelated seeds."""
-    state = (seed * 0x9E3779B97F4A7C15 + number * 0xBF58476D1CE4E5B9 + stream * 0x94D049BB133111EB) & (2**64 - 1)
-    state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & (2**64 - 1)
-    state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & (2**64 - 1)
-    return (state ^ (state >> 31)) >> 1
+def call(model: Any, rows: Tensor, targets: Tensor | None) -> Losses:
+    """Losses of rows, which an objective of classes is told."""
+    losses: Losses = model(rows) if targets is None else model(rows, "losses", targets)
+    return losses

@@ -1,0 +1,144 @@
+"""Which network for which rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from torch import Tensor, nn
+
+from expose.errors import InputError
+from expose.inputs import Layout
+from expose.networks.convolutional import ConvNet
+from expose.networks.perceptron import Perceptron, default_sizes
+from expose.networks.recurrent import RecurrentNet
+from expose.networks.wide_resnet import WideResNet
+
+DEFAULTS = {"table": "mlp", "image": "conv", "text": "gru"}  # a network for each kind of rows
+
+
+class Unfolded(nn.Module):
+    """A network that reads encoded rows: they are unfolded as their layout says.
+
+    Parameters
+    ----------
+    layout : Layout
+    network : Module
+        From unfolded rows ``(B, *layout.shape)`` to ``(B, n_out)``.
+    """
+
+    def __init__(self, layout: Layout, network: nn.Module) -> None:
+        super().__init__()
+        self.layout = layout
+        self.network = network
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Map rows ``(B, D)`` to ``(B, n_out)``."""
+        result: Tensor = self.network(self.layout.unfold(rows))
+        return result
+
+
+def backbone(layout: Layout, n_out: int, *, bias: bool = True, hidden: Sequence[int] | None = None) -> nn.Module:
+    """The network under a one-class objective: no row changes the output of another.
+
+    Parameters
+    ----------
+    layout : Layout
+        What the rows are: a table gets a perceptron, images a `ConvNet` normalised image by image, texts a
+        `RecurrentNet`.
+    n_out : int
+        Outputs per row.
+    bias : bool, default=True
+        Without, the network cannot output a constant, whatever the row.
+    hidden : sequence of int, optional
+        Widths of the hidden layers of a table's perceptron; two of the usual width by default. Others ignore it.
+
+    Returns
+    -------
+    Module
+        From encoded rows ``(B, D)`` to ``(B, n_out)``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> network = backbone(Layout("image", (1, 28, 28)), 16, bias=False)
+    >>> network(torch.rand(3, 784)).shape
+    torch.Size([3, 16])
+    """
+    if layout.kind == "image":
+        return Unfolded(layout, ConvNet(layout.shape, n_out, norm="group", bias=bias))
+    if layout.kind == "text":
+        return Unfolded(layout, RecurrentNet(layout.n_tokens, n_out, bias=bias))
+    width = default_sizes(layout.n_values)[0]
+    return Perceptron([layout.n_values, *(hidden or (width, width)), n_out], bias=bias)
+
+
+def make_perceptron(layout: Layout, n_out: int) -> nn.Module:
+    """A perceptron with two hidden layers, at least 64 wide, so that it can tell many classes apart."""
+    width = max(64, default_sizes(layout.n_values)[0])
+    return Perceptron([layout.n_values, width, width, n_out])
+
+
+def make_conv(layout: Layout, n_out: int) -> nn.Module:
+    """A `ConvNet` with batch normalisation."""
+    return Unfolded(layout, ConvNet(layout.shape, n_out))
+
+
+def make_wide(layout: Layout, n_out: int, *, depth: int, widen: int, dropout: float) -> nn.Module:
+    """A `WideResNet`."""
+    return Unfolded(layout, WideResNet(layout.shape, n_out, depth=depth, widen=widen, dropout=dropout))
+
+
+def make_recurrent(layout: Layout, n_out: int) -> nn.Module:
+    """A `RecurrentNet`."""
+    return Unfolded(layout, RecurrentNet(layout.n_tokens, n_out))
+
+
+NETWORKS: dict[str, tuple[tuple[str, ...], Callable[[Layout, int], nn.Module]]] = {  # name: kinds of rows, maker
+    "mlp": (("table", "image"), make_perceptron),
+    "conv": (("image",), make_conv),
+    "wrn-40-2": (("image",), partial(make_wide, depth=40, widen=2, dropout=0.3)),
+    "wrn-16-4": (("image",), partial(make_wide, depth=16, widen=4, dropout=0.4)),
+    "gru": (("text",), make_recurrent),
+}
+
+
+def make_network(name: str, layout: Layout, n_out: int) -> nn.Module:
+    """A classifier's network by name.
+
+    Parameters
+    ----------
+    name : {"auto", "mlp", "conv", "wrn-40-2", "wrn-16-4", "gru"}
+        "auto": a perceptron for tables, a small convolutional network for images, a recurrent one for texts. The wide
+        residual networks drop as Hendrycks et al. (ICLR 2019) do: 0.3 of WRN-40-2's values, 0.4 of WRN-16-4's.
+    layout : Layout
+        What the rows are.
+    n_out : int
+        Outputs per row.
+
+    Returns
+    -------
+    Module
+        From encoded rows ``(B, D)`` to ``(B, n_out)``.
+
+    Raises
+    ------
+    InputError
+        If there is no such network, or it is made for other rows.
+
+    Examples
+    --------
+    >>> make_network("auto", Layout("table", (6,)), 3)[0]
+    Linear(in_features=6, out_features=64, bias=True)
+    """
+    chosen = DEFAULTS[layout.kind] if name == "auto" else name
+    if chosen not in NETWORKS:
+        raise InputError(f"The network must be one of {['auto', *NETWORKS]} or a torch module; got {name!r}.")
+    kinds, make = NETWORKS[chosen]
+    if layout.kind not in kinds:
+        fitting = ["auto", *(other for other, (its_kinds, _) in NETWORKS.items() if layout.kind in its_kinds)]
+        raise InputError(
+            f"The network {name!r} is made for {' or '.join(kinds)} rows; these are {layout.kind} rows. "
+            f"Choose one of {fitting}."
+        )
+    return make(layout, n_out)

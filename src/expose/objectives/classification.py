@@ -1,0 +1,169 @@
+"""Outlier exposure for classifiers: an objective that is told the class of each normal row.
+
+Hendrycks, Mazeika, Dietterich: "Deep Anomaly Detection with Outlier Exposure", ICLR 2019 (section 3):
+
+    E_in[ -log p_y(x) ] + lambda E_out[ L_OE(x) ]
+
+As normal and abnormal losses, with z the network's K outputs for a row and p = softmax(z),
+
+    normal(x, y) = -log p_y(x) + sum_t lambda_t normal_t(x)
+    abnormal(x)  =               sum_t lambda_t abnormal_t(x)
+
+over the terms t below, of which several may be used at once. The loop takes the mean over normal rows and the mean over
+outliers each on its own, so a lambda means the same whatever the batch sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, logsigmoid, relu
+
+from expose.networks import flip_and_crop
+from expose.objectives.base import Losses, Objective
+
+TERMS = {  # lambda of each term where none is given, as published
+    "uniform": 0.5,
+    "prior": 0.5,
+    "energy": 0.1,
+    "confidence": 0.5,
+    "background": 1.0,
+}
+SCORES = ("msp", "entropy", "energy", "confidence", "background")
+BUDGET, HINTED = 0.3, 0.5  # of the confidence branch: what doubting may cost, and the share of rows with hints
+LEAST_CONFIDENCE = 1e-3  # below, an outlier's confidence is low enough: log b has no lower bound of its own
+
+
+class Classification(Objective):
+    """Cross-entropy of K classes, and terms that expose the network to outliers.
+
+    Parameters
+    ----------
+    network : nn.Module
+        From encoded rows ``(B, D)`` to K outputs, one more for the background class, and one more for the confidence.
+    n_classes : int
+        K.
+    terms : dict of str to float
+        Lambda of each term:
+
+        - *uniform*: cross-entropy from the uniform distribution to p (Hendrycks et al., section 4.3);
+        - *prior*: the same from the shares of the classes, for classes of unequal size;
+        - *energy*: hinges on the free energy E = -logsumexp(z), normal rows below one margin and outliers above the
+          other, squared (Liu et al., "Energy-based Out-of-distribution Detection", NeurIPS 2020, eq. 7 to 9);
+        - *confidence*: one more output, b = sigmoid of it, the learned confidence of DeVries and Taylor, "Learning
+          Confidence for Out-of-Distribution Detection", 2018; outliers pay log b, down to b = 0.001;
+        - *background*: one more class, that of outliers.
+    augment : bool
+        Flip and crop images at random while training.
+    """
+
+    kinds = ("table", "image", "text")
+    prior: Tensor
+    margins: Tensor
+    doubt: Tensor
+
+    def __init__(
+        self, network: nn.Module, n_classes: int, terms: Mapping[str, float], *, augment: bool = False
+    ) -> None:
+        super().__init__()
+        self.n_classes = n_classes
+        self.terms = dict(terms)
+        self.augment = augment
+        self.network = network
+        self.register_buffer("prior", torch.full((n_classes,), 1 / n_classes))
+        self.register_buffer("margins", torch.zeros(2))  # of the energy: of normal rows, of outliers
+        self.register_buffer("doubt", torch.tensor(0.1))  # weight of -log b beside the cross-entropy
+
+    @property
+    def n_logits(self) -> int:
+        """K, or K + 1 with a background class."""
+        return self.n_classes + ("background" in self.terms)
+
+    def outputs(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits ``(B, K)``, with a background class ``(B, K + 1)``, and the logit of the confidence ``(B,)``."""
+        if self.training and self.augment and self.layout is not None:
+            batch = flip_and_crop(self.layout.unfold(batch)).flatten(1)
+        z = self.network(batch)
+        return (z[:, :-1], z[:, -1]) if "confidence" in self.terms else (z, z.new_zeros(len(z)))
+
+    def outputs_of(self, batch: Tensor) -> Tensor:
+        """Both outputs side by side, ``(B, n_logits + 1)``."""
+        z, c = self.outputs(batch)
+        return torch.cat([z, c[:, None]], dim=-1)
+
+    def losses(self, batch: Tensor, targets: Tensor | None = None) -> Losses:
+        """Losses of rows ``(B, D)`` of the classes ``targets`` ``(B,)``.
+
+        A row of no known class (-1) counts, as a normal one, as what the network takes it for: that serves wild rows,
+        of which some are normal.
+        """
+        z, c = self.outputs(batch)
+        inner = z[:, : self.n_classes]
+        told = torch.zeros(len(z), dtype=torch.bool, device=z.device) if targets is None else targets >= 0
+        classes = inner.argmax(-1) if targets is None else torch.where(told, targets, inner.argmax(-1))
+        normal = cross_entropy(z, classes, reduction="none")
+        if "confidence" in self.terms:
+            normal = self.doubted(normal, c, told)
+        if "energy" in self.terms:
+            normal = normal + self.terms["energy"] * relu(free_energy(inner) - self.margins[0]).square()
+        abnormal = torch.zeros_like(normal)
+        for name, weight in self.terms.items():
+            abnormal = abnormal + weight * self.exposed(name, z, c)
+        return Losses(normal, abnormal)
+
+    def exposed(self, term: str, z: Tensor, c: Tensor) -> Tensor:
+        """What an outlier pays for one term, ``(B,)``."""
+        inner = z[:, : self.n_classes]
+        match term:
+            case "uniform":
+                return uniform_cross_entropy(inner)
+            case "prior":
+                return inner.logsumexp(-1) - inner @ self.prior
+            case "energy":
+                return relu(self.margins[1] - free_energy(inner)).square()
+            case "confidence":
+                return logsigmoid(c).clamp(min=torch.tensor(LEAST_CONFIDENCE).log().item())
+            case _:
+                return z.logsumexp(-1) - z[:, -1]  # cross-entropy to the background class
+
+    def doubted(self, cross_entropies: Tensor, c: Tensor, told: Tensor) -> Tensor:
+        """Cross-entropies ``(B,)`` with hints, ``-log(b p_y + 1 - b)``, for a random half, and the price of hints.
+
+        Hints and their price, ``doubt * -log b``, are for training, and for rows whose class was ``told``.
+        """
+        log_b, log_not_b = logsigmoid(c), logsigmoid(-c)
+        if not self.training or not bool(told.any()):
+            return cross_entropies - self.doubt * log_b
+        spent = -log_b.detach()[told].mean()
+        self.doubt.copy_(self.doubt * torch.where(spent < BUDGET, 1 / 1.01, 1 / 0.99))  # keeps to the budget
+        hinted = told & (torch.rand(len(c), device=c.device) < HINTED)
+        with_hint = -torch.logaddexp(log_b - cross_entropies, log_not_b)
+        return torch.where(hinted, with_hint, cross_entropies) - self.doubt.clone() * log_b
+
+
+def uniform_cross_entropy(z: Tensor) -> Tensor:
+    """``H(U; p) = -1/K sum_c log p_c`` from logits: ``(B, K) -> (B,)``."""
+    return z.logsumexp(-1) - z.mean(-1)
+
+
+def free_energy(z: Tensor) -> Tensor:
+    """``-logsumexp(z)``: ``(B, K) -> (B,)``."""
+    return -z.logsumexp(-1)
+
+
+def anomaly_score(name: str, z: Tensor, c: Tensor, n_classes: int) -> Tensor:
+    """Anomaly score ``(B,)`` from logits ``(B, K)`` or ``(B, K + 1)`` and the logit of the confidence ``(B,)``."""
+    inner = z[:, :n_classes]
+    match name:
+        case "msp":
+            return -inner.log_softmax(-1).amax(-1).exp()
+        case "entropy":
+            return -uniform_cross_entropy(inner)
+        case "energy":
+            return free_energy(inner)
+        case "confidence":
+            return -c.sigmoid()
+        case _:
+            return z.log_softmax(-1)[:, -1].exp()
