@@ -103,6 +103,9 @@ def make(facts: dict[str, Any]) -> Made:
         wrong_set(images),
         *(gain(images, "before", column) for column in ("natural", "silhouettes")),
         reason(images, s["models"]["images"]["margin"]),
+        "The silhouettes were made, and their contrast and the number of epochs settled, after natural images and "
+        "silhouettes of less contrast had taught little about MNIST: no outlier of the test was trained on, but this "
+        "choice has seen its scores. The other sources had no part in it.",
         published("images"),
         "## Texts: Penn Treebank",
         f"[`language`](../objectives/language.md) with a state of {s['models']['texts']['hidden']}, "
@@ -216,15 +219,13 @@ def gain(study: Study, first: str, then: str) -> str:
     """Say what outliers changed in the mean, where it got worse, and what it costs the normal rows."""
     change = {source: study.reached(then, source) - study.reached(first, source) for source in (*study.others, "mean")}
     worse = [name for name in study.others if change[name] < -1]
-    lost = (
-        f"It falls by more than a point on {', '.join(worse)}." if worse else "It falls by no more than a point on any."
-    )
+    lost = f"more than a point on {', '.join(worse)}" if worse else "no more than a point on any"
     states = [COLUMNS[study.name][column][0] for column in (first, then)]
     cost = study.bits(states[1], study.normal) - study.bits(states[0], study.normal)
     return (
         f"*{then.capitalize()}*: the mean AUROC changes by {signed(change['mean'], 1)} points, from "
         f"{study.reached(first, 'mean'):.1f} to {study.reached(then, 'mean'):.1f}. It falls by {lost}. "
-        f"The normal rows of the test cost {signed(cost, 2)} {UNITS[study.name]}."
+        f"The normal rows of the test cost {signed(cost, 2)} {UNITS[study.name]} by it."
     )
 
 
@@ -238,8 +239,9 @@ def tables(facts: dict[str, Any]) -> str:
             reached = [100 * auroc(y, one["normal"] + one["anomalies"]) for one in found]
             gains.append(reached[1] - reached[0])
             rows.append([run["study"], *(f"**{r:.1f}**" if r == max(reached) else f"{r:.1f}" for r in reached)])
-    better = sum(step > 0 for step in gains)
-    verdict = f"Better on {better} of {count(len(gains), 'table')}; in the mean {signed(np.mean(gains), 1)} points."
+    better = sum(step > 0.1 for step in gains)
+    said = f"More than a tenth of a point better on {better} of {count(len(gains), 'table')}"
+    verdict = f"{said}; in the mean {signed(np.mean(gains), 1)} points."
     return table(["table", "before", "after"], rows) + "\n\n" + verdict
 
 

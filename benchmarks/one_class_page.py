@@ -220,10 +220,10 @@ def figure(images: Study, tables: Study) -> str:
 
 def lines(study: Study, source: str) -> dict[str, Curve]:
     """One curve for each objective."""
-    used = {number: 0.0 for number in COUNTS}
-    for number in COUNTS:
+    used: dict[int, float] = {0: 0.0}
+    for number in list(COUNTS)[1:]:
         found = [run["used"] for run in study.runs if (run["source"], run["count"]) == (source, number)]
-        used[number] = float(np.log2(1 + np.mean(found))) if number else 0.0
+        used[number] = float(np.log2(1 + np.mean(found))) if found else 0.0
     made = {}
     for objective in OBJECTIVES:
         there = [number for number in COUNTS if study.mean(objective, source, number) is not None]

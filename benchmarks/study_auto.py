@@ -125,11 +125,15 @@ def estimates_section(page: Page, about: dict[str, Any]) -> None:
 
 def cost_section(page: Page, about: dict[str, Any]) -> None:
     """What fitting costs."""
+    days = sorted({one["date"] for one in about["results"]})
+    wall = [one["rows"] for one in about["results"] if one["clock"] == "wall"]
     page.add(
         "## What fitting costs",
-        f"Seconds, and how many times an isolation forest's, {about['threads']} CPU thread, on rows of "
-        f"{about['columns']} columns with default parameters, {about['date']}, by `python benchmarks/fit_cost.py`. "
-        f"What took longer than {about['limit']:g} s was not tried on more rows.",
+        f"Seconds, and how many times an isolation forest's, {about['threads']} thread of a CPU, on rows of "
+        f"{about['columns']} columns with default parameters, {' to '.join(dict.fromkeys((days[0], days[-1])))}, by "
+        "`python benchmarks/fit_cost.py`. Seconds are the processor's"
+        + (f", up to {max(wall):,} rows by the clock of an idle machine. " if wall else ". ")
+        + "A dash was not tried.",
         fit_cost.table(about["results"]),
     )
 

@@ -23,11 +23,13 @@ SHOWN = 10
 
 
 def fit(
+    context: typer.Context,
     data: opt.Data,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="MODEL", help="Folder to write the model to.")],
     id_columns: opt.Id = None,
     ignore: opt.Ignore = None,
     label: opt.Label = None,
+    task: opt.Task = "auto",
     answers: opt.Answers = None,
     encoding: opt.Encoding = "utf-8",
     objective: opt.Objective = "neighbours",
@@ -39,6 +41,14 @@ def fit(
     scaling: opt.Scaling = "quantile",
     outliers: opt.Outliers = None,
     outlier_weight: opt.OutlierWeight = 1.0,
+    terms: opt.Terms = "uniform",
+    score_function: opt.ScoreFunction = "entropy",
+    held_out: opt.HeldOut = 0.2,
+    baseline: opt.Baseline = True,
+    outlier_share: opt.OutlierShare = 1.0,
+    hardest: opt.Hardest = 1.0,
+    outlier_batch_size: opt.OutlierBatchSize = None,
+    optimizer: opt.Optimizer = "adam",
     epochs: opt.Epochs = None,
     batch_size: opt.BatchSize = None,
     learning_rate: opt.LearningRate = 1e-3,
@@ -58,15 +68,28 @@ def fit(
     """Train on DATA and list its suspects.
 
     DATA is taken as it is, anomalies included: a table, or a folder of images. The model is written to a folder, MODEL.
+    Where --label names a column of classes, a classifier is trained that knows what belongs to none of them, best with
+    --outliers.
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
+        from expose.cli.class_fit import fit_classes
+        from expose.cli.classes import holds_classes, refuse
         from expose.cli.images import NAMES, image_roles, images_in, needs_images, refuse_columns
-        from expose.cli.tables import outlier_features, read_training, with_answers
+        from expose.cli.tables import by_roles, outlier_features, sources, with_answers
         from expose.estimators.checks import check_parameters
         from expose.estimators.detector import AnomalyDetector
+        from expose.inputs.files import read
         from expose.persistence import check_target
 
         check_target(out)
+        images = images_in(data)
+        if images is not None:
+            refuse_columns(id=id_columns, ignore=ignore, label=label)
+        table = read(sources(data), encoding=encoding) if label is not None else None
+        if holds_classes(session, table, label, task):
+            fit_classes(session, context, table)
+            return
+        refuse(context, classes=False)
         detector = AnomalyDetector(
             objective,
             exposure=exposure,
@@ -93,12 +116,12 @@ def fit(
         )
         check_parameters(detector.get_params(deep=False))
         check_calibrated(detector)
-        images = images_in(data)
-        if images is None:
-            roles, names = read_training(data, id_columns, ignore, label, encoding)
-        else:
-            refuse_columns(id=id_columns, ignore=ignore, label=label)
+        if images is not None:
             roles, names = image_roles(images), NAMES
+        else:
+            if table is None:
+                table = read(sources(data), encoding=encoding)
+            roles, names = by_roles(table, id_columns, ignore, label)
         if answers:
             n_rows = roles.features.num_rows if images is None else images.n_rows
             roles = roles._replace(labels=with_answers(roles.labels, answers, n_rows, encoding))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from expose.errors import InputError
 
 if TYPE_CHECKING:
-    from expose.estimators.detector import AnomalyDetector
+    from expose.cli.models import Model
     from expose.inputs import Images
     from expose.inputs.files import Roles
 
@@ -85,7 +85,7 @@ def image_batches(data: Sequence[str]) -> Iterator[Roles]:
         yield image_roles(images.take(np.arange(start, min(start + AT_ONCE, images.n_rows))))
 
 
-def check_readable(detector: AnomalyDetector, kinds: Sequence[str], command: str) -> None:
+def check_readable(detector: Model, kinds: Sequence[str], command: str) -> None:
     """Refuse a model of rows that a command cannot read."""
     kind = detector.encoder_.layout.kind
     if kind not in kinds:

@@ -31,7 +31,7 @@ from expose.exposure import (
     labelled_contamination,
     select_contamination,
 )
-from expose.inputs import Encoder, Layout, Rows
+from expose.inputs import Encoder, Rows
 from expose.objectives import MemoryObjective, Objective
 from expose.training import (
     Ensemble,
@@ -54,7 +54,6 @@ if TYPE_CHECKING:
     from expose.estimators.detector import AnomalyDetector
 
 ESTIMATE_ROWS = 20_000  # rows from which "auto" estimates the contamination
-COMMON_TOKENS = 256  # told apart by the forest; rarer ones count together
 FOREST_TREES = 300  # with 100 the estimate depends more on the seed (docs/notes.md)
 PREPARE_ROWS = 4096
 FEWEST_LABELS = 10  # from which "auto" estimates the contamination
@@ -230,7 +229,7 @@ def settle_contamination(
     if contamination == "auto" and len(unlabelled) > 1:
         if isinstance(objective, MemoryObjective):
             return select_contamination(remembered_evidence(objective, unlabelled, seed))
-        return estimate_contamination(isolation_scores(evident(unlabelled, objective.layout), seed))
+        return estimate_contamination(isolation_scores(unlabelled, seed))
     share = 0.0 if contamination == "auto" else float(contamination)
     if known is None:
         return given_contamination(share)
@@ -253,10 +252,7 @@ def told_contamination(
     most = ESTIMATE_ROWS if memory is None else memory.references
     place = choose_places(torch.from_numpy(known), most, most // 2, torch.Generator().manual_seed(seed)).numpy()
     chosen = rows[place]
-    if memory is None:
-        scores = isolation_scores(evident(chosen, objective.layout), seed)
-    else:
-        scores = remembered_evidence(memory, chosen, seed)
+    scores = isolation_scores(chosen, seed) if memory is None else remembered_evidence(memory, chosen, seed)
     return labelled_contamination(scores, known[place])
 
 
@@ -275,19 +271,6 @@ def share_of_all(share_of_unlabelled: float, known: NDArray[np.int8] | None) -> 
     if known is None:
         return share_of_unlabelled
     return float((share_of_unlabelled * (known == -1) + (known == 1)).mean())
-
-
-def evident(rows: NDArray[np.float32], layout: Layout | None) -> NDArray[np.float32]:
-    """What a forest can compare of encoded rows: of texts how often the commonest tokens occur, else the rows.
-
-    Numbers of tokens follow how common they are; the place of a number in a row says nothing.
-    """
-    if layout is None or layout.kind != "text":
-        return rows
-    most = min(layout.n_tokens, COMMON_TOKENS)
-    counts = np.zeros((len(rows), most), dtype=np.float32)
-    np.add.at(counts, (np.arange(len(rows))[:, None], np.minimum(rows, most - 1).astype(np.intp)), 1.0)
-    return counts
 
 
 def isolation_scores(rows: NDArray[np.float32], seed: int) -> NDArray[np.float64]:

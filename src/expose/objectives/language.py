@@ -42,7 +42,7 @@ class Language(Objective):
         Recurrent layers on top of each other.
     score_by : {"bits", "uniform"}, default="bits"
         The anomaly score: bits per token, or minus the abnormal loss, which is high where the model expects nothing in
-        particular. The second needs no token to be known, and is meant for models that were shown outliers.
+        particular. The second is the one to take with auxiliary outliers, which then cost log2 V bits and no more.
     """
 
     kinds = ("text",)
