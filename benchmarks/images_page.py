@@ -84,6 +84,12 @@ class Study:
         """Those settings that were measured."""
         return [setting for setting in settings if self.runs.get((problem, setting))]
 
+    def shared(self, problem: str, settings: Sequence[str]) -> Study:
+        """The same, with only those seeds that all of these settings have, so that they can be compared."""
+        seeds = [{run["seed"] for run in self.runs[problem, setting]} for setting in self.there(problem, settings)]
+        both = set.intersection(*seeds)
+        return Study(self.facts | {"runs": [run for run in self.facts["runs"] if run["seed"] in both]})
+
     def cell(self, problem: str, setting: str, take: Take, *, digits: int = 1, spread: bool = True) -> str:
         """Mean over seeds in percent, with its standard deviation where there are several."""
         values = [100 * take(run) for run in self.runs[problem, setting]]
@@ -111,6 +117,14 @@ def accuracy(run: dict[str, Any]) -> float:
     return float(run["accuracy"])
 
 
+def sizes(study: Study) -> dict[float, str]:
+    """Settings by the number of auxiliary images."""
+    return {10: "size 10", 100: "size 100", 1000: "size 1000", study.facts["overlap"][STUDIED]["auxiliary"]: "tuned"}
+
+
+CLASSES: dict[float, str] = {1: "classes 1", 5: "classes 5", 20: "classes 20", 100: "classes 100"}
+
+
 def make(facts: dict[str, Any], speed: dict[str, Any] | None, findings: str) -> Page:
     """Make the page in memory."""
     study, page = Study(facts), Page("images")
@@ -121,16 +135,17 @@ def make(facts: dict[str, Any], speed: dict[str, Any] | None, findings: str) -> 
         page.add(sources_table(study, problem))
     page.add("## Terms and scores", terms_text())
     for problem in study.problems:
-        page.add(f"### {TITLES[problem]}: each term", terms_table(study, problem))
+        page.add(f"### {TITLES[problem]}: each term", terms_table(study.shared(problem, list(TERMS)), problem))
     if study.there(STUDIED, UNEQUAL):
-        page.add("### Classes of unequal size", unequal_text(), unequal_table(study))
+        page.add("### Classes of unequal size", unequal_text(), unequal_table(study.shared(STUDIED, UNEQUAL)))
     page.add("## Calibration", calibration_text(study))
     for problem in study.problems:
         page.add(f"### {TITLES[problem]}: calibration", calibration_table(study, problem))
     if study.there(STUDIED, list(KINDS.values())[1:]):
-        page.add("## Which auxiliary set helps", auxiliary_text(study))
-        page.picture("auxiliary", figure(study), "AUROC by size, variety and kind of the auxiliary set")
-        page.add(auxiliary_table(study))
+        alike = study.shared(STUDIED, [*sizes(study).values(), *CLASSES.values(), *KINDS.values()])
+        page.add("## Which auxiliary set helps", auxiliary_text(alike))
+        page.picture("auxiliary", figure(alike), "AUROC by size, variety and kind of the auxiliary set")
+        page.add(auxiliary_table(alike))
     if speed is not None:
         page.add("## What it takes", speed_text(speed), speed_table(speed))
     page.add("## The published numbers", published_text())
@@ -141,27 +156,27 @@ def intro(study: Study) -> str:
     """Say what was run."""
     s = study.facts["settings"]
     seeds = {run["seed"] for run in study.facts["runs"]}
+    few = {run["seed"] for run in study.facts["runs"] if run["setting"] not in MAIN}
     minutes = sum(run["cpu_seconds"] for run in study.facts["runs"]) / 60
     network = "the small convolutional network" if s["network"] == "conv" else f"the network `{s['network']}`"
     checked = [
-        f"of {found['auxiliary']:,} for {TITLES[name]} {found['found']}"
+        f"{found['found']} of {found['auxiliary']:,} auxiliary images for {TITLES[name]}"
         for name, found in study.facts["overlap"].items()
     ]
     return (
         f"A classifier of {' and '.join(TITLES[name] for name in study.problems)} (`OutlierExposureClassifier`, "
-        f"{network}), judged on images of kinds that no training saw, in one form with the normal ones. "
-        f"{s['train_rows']:,} training images, {s['epochs']} epochs from nothing, {s['tune_epochs']} to tune a "
-        f"baseline, batches of {s['batch_rows']} and as many outliers; {s['test_rows']:,} normal test images, for "
-        "each source one outlier for five of them "
-        f"(see [the protocol](../evaluation.md)). Tables show the mean over {count(len(seeds), 'trained seed')} or, "
-        "where only fewer were trained, those, ± their standard deviation; "
-        "without a ± it is one seed. The images are always the same ones. Auxiliary outliers: CIFAR-100, turned grey "
-        "for Fashion-MNIST; for CIFAR-10 four classes of five, the fifth being a test set. CIFAR-10 and CIFAR-100 "
-        "have no class in common, and the sample of ImageNet is used without birds, cats, dogs, frogs, horses, deer, "
-        "cars, trucks, ships and aircraft there. `check_overlap` looked for auxiliary images among test outliers and "
-        f"normal images, and found {'; '.join(checked)}. Finished on {study.facts['finished']}, training took "
-        f"{minutes:.0f} minutes of one CPU core. Generated from `benchmarks/results/image_outliers.json` by "
-        "`python benchmarks/images_page.py`; remade by `python benchmarks/image_outliers.py --data-dir DIR`."
+        f"{network}), judged on images of kinds that no training saw, all in one form. {s['train_rows']:,} training "
+        f"images, {s['epochs']} epochs from nothing, {s['tune_epochs']} to tune a baseline, batches of "
+        f"{s['batch_rows']} and as many outliers; {s['test_rows']:,} normal test images, for each source of outliers "
+        "one for five of them (see [the protocol](../evaluation.md)). Means over "
+        f"{count(len(seeds), 'trained seed')}, of terms and auxiliary sets {len(few)}, ± their standard deviation; the "
+        f"normal images are always the same ones. Finished on {study.facts['finished']}; training took {minutes:.0f} "
+        "minutes of one CPU core. Generated from `benchmarks/results/image_outliers.json` by "
+        "`python benchmarks/images_page.py`; remade by `python benchmarks/image_outliers.py --data-dir DIR`.\n\n"
+        "Auxiliary outliers are images of CIFAR-100, for Fashion-MNIST in grey, for CIFAR-10 of four classes in five: "
+        "the fifth is a test set. CIFAR-10 and CIFAR-100 have no class in common; from the sample of ImageNet birds, "
+        "cats, dogs, frogs, horses, deer, cars, trucks, ships and aircraft were taken out for CIFAR-10. "
+        f"`check_overlap` finds {' and '.join(checked)} among the test outliers or normal images."
     )
 
 
@@ -280,14 +295,6 @@ def points(study: Study, settings: dict[float, str], group: str) -> tuple[list[f
     there = {x: setting for x, setting in settings.items() if study.runs.get((STUDIED, setting))}
     values = [[take(run) for run in study.runs[STUDIED, setting]] for setting in there.values()]
     return list(there), [float(np.mean(v)) for v in values], [float(np.std(v)) for v in values]
-
-
-def sizes(study: Study) -> dict[float, str]:
-    """Settings by the number of auxiliary images."""
-    return {10: "size 10", 100: "size 100", 1000: "size 1000", study.facts["overlap"][STUDIED]["auxiliary"]: "tuned"}
-
-
-CLASSES: dict[float, str] = {1: "classes 1", 5: "classes 5", 20: "classes 20", 100: "classes 100"}
 
 
 @svg

@@ -52,8 +52,9 @@ def test_the_page_shows_means_and_spreads_over_seeds(page, facts):
     assert "| tuned | 75.0 ± 7.1 | 10.0 ± 0.0 | 90.0 ± 0.0 |" in text
     assert "| confidence | 80.0 | 80.0 | 80.0 | 80.0 | **80.0** |  | 20.0 | 80.0 |" in text
     assert "| baseline | 1.50 | 5.0 ± 0.0 | 4.0 ± 0.0 | 30.0 ± 0.0 | 10.0 ± 0.0 |" in text
+    assert "| none | 80.0 | 60.0 | 60.0 | 60.0 | 60.0 | 60.0 |" in text  # of the seed that all have
     assert "| 10 images | 80.0 | 65.0 | 65.0 | 65.0 | 65.0 | 65.0 |" in text
-    assert "of 10,000 for Fashion-MNIST 2" in text
+    assert "finds 2 of 10,000 auxiliary images for Fashion-MNIST among" in text
     assert "3,000 training images, 6 epochs" in text
 
 
