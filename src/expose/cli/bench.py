@@ -52,9 +52,9 @@ def bench(
     out: Annotated[
         Path, typer.Option("--out", "-o", metavar="FILE", show_default=False, help="Parquet file of results.")
     ],
-    objective: Annotated[list[str], typer.Option(metavar="NAMES", help=f"{', '.join(OBJECTIVES)}; all, or none.")] = [
-        "neighbours"
-    ],  # noqa: B006  # typer only reads it
+    objective: Annotated[list[str], typer.Option(metavar="NAMES", help=f"{', '.join(OBJECTIVES)}; all, or none.")] = [  # noqa: B006
+        "neighbours"  # typer only reads it
+    ],
     exposure: Annotated[list[str], typer.Option(metavar="NAMES", help=f"{', '.join(opt.RULES)}; or all.")] = [  # noqa: B006
         "all"
     ],
