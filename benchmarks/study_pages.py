@@ -21,6 +21,7 @@ import share_estimates
 from expose.evaluation import read_results
 from expose.evaluation.summary import latest
 from study_auto import auto_page, cost_section, estimates_section, paper_section
+from study_default import default_page
 from study_disjoint import disjoint_page
 from study_paper import paper_page
 from study_small import ablation_page, embeddings_page, large_page, sensitivity_page
@@ -62,6 +63,7 @@ STUDIES = (
     Study("sensitivity", "sensitivity", "A wrong assumption", sensitivity_page),
     Study("embeddings", "embeddings", "Image embeddings", embeddings_page),
     Study("auto", "auto", "The default, told nothing", auto),
+    Study("default-ablation", "default_ablation", "The default taken apart", default_page),
     Study("large", "large", "Large sets", large_page),
     Study("ablation", "ablation", "One setting of NTL at a time", ablation_page),
 )

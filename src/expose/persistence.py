@@ -118,6 +118,19 @@ def load_folder(folder: Folder) -> tuple[dict[str, Any], Tensors]:
         return _from_json(description["model"]), _tensors(weights)
 
 
+def class_in(folder: Folder) -> str:
+    """Tell of which class a model folder holds a model, without reading its weights.
+
+    Raises
+    ------
+    ModelFolderError
+        If the folder is missing, or its description damaged or of a newer version.
+    """
+    place = _existing(Path(folder).resolve())
+    with _refusing_nonsense(place):
+        return str(_verified_description(place)["model"].get("class"))
+
+
 def check_target(folder: Folder) -> None:
     """Ask before a long training whether a model could be written to `folder` at all.
 

@@ -1,6 +1,7 @@
 import ast
 import inspect
 import re
+import shlex
 import subprocess
 import sys
 import warnings
@@ -8,14 +9,25 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from expose import AnomalyDetector
+from expose.cli.app import app
 from expose.exposure import EXPOSURES
 from expose.objectives import OBJECTIVES
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-RUNNABLE = ["getting-started.md", "your-own-objective.md", "evaluation.md", "benchmarking.md", "decisions.md"]
+RUNNABLE = [
+    "getting-started.md",
+    "your-own-objective.md",
+    "evaluation.md",
+    "benchmarking.md",
+    "decisions.md",
+    "classifiers.md",
+    "input-formats.md",
+    "auxiliary-outliers.md",
+]
 
 
 def blocks(page: str) -> list[str]:
@@ -32,6 +44,21 @@ def test_the_code_of_a_page_runs_as_it_stands(page, tmp_path, monkeypatch, capsy
     for block in code:
         exec(compile(block, page, "exec"), names)  # later blocks of a page go on from earlier ones
     assert capsys.readouterr().out
+
+
+def test_the_commands_of_the_page_on_classifiers_run_as_they_stand(tmp_path, monkeypatch):
+    pytest.importorskip("plotly", reason="needs the extra report")
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "guide"}
+    for block in blocks("classifiers.md"):
+        exec(compile(block, "classifiers.md", "exec"), names)
+    text = (DOCS / "classifiers.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^\$ expose (.+)$", text, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == ["fit", "score", "report"]
+    for command in commands:
+        result = CliRunner().invoke(app, shlex.split(command))
+        assert result.exit_code == 0, result.output
+    assert "predicted_class" in (tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()[0]
 
 
 def test_the_objective_of_the_guide_finds_what_it_says(capsys):

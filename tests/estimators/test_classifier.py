@@ -12,7 +12,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
 from expose import OutlierExposureClassifier
-from expose.errors import InputError, ModelFolderError
+from expose.errors import CalibrationWarning, InputError, ModelFolderError
 from expose.estimators.rows import EncodedStream
 from expose.objectives.classification import TERMS
 from expose.outliers import OutlierStream
@@ -122,6 +122,13 @@ def test_calibration_serves_threshold_p_values_and_probabilities():
     assert classifier.predict_proba(held).max(axis=1).mean() < sure
     assert classifier.is_anomaly(held).mean() == pytest.approx(0.05, abs=0.004)
     assert (classifier.p_value(UNSEEN) < 0.05).mean() > 0.9
+
+
+def test_no_temperature_is_the_likeliest_where_no_row_is_mistaken():
+    classifier = quick().fit(X, Y, outliers=OUTLIERS)
+    with pytest.warns(CalibrationWarning, match="All 240 calibration rows are classified rightly"):
+        classifier.calibrate(X, classifier.predict(X))
+    assert classifier.temperature_ == 1
 
 
 def test_same_seed_same_scores_and_a_saved_classifier_is_the_same(tmp_path):

@@ -23,6 +23,7 @@ from expose.errors import (
     NonFiniteLossError,
     TooFewRowsWarning,
 )
+from expose.outliers import OutlierStream
 
 RNG = np.random.default_rng(0)
 PLANTED = 20
@@ -475,6 +476,31 @@ def test_more_columns_than_rows():
     assert np.isfinite(model.anomaly_score(wide)).all()
 
 
+@pytest.mark.parametrize(
+    ("fitted", "warns"),
+    [
+        ({"contamination": 0.0}, True),
+        ({"contamination": 0.1, "exposure": "blind"}, True),
+        ({"contamination": 0.1, "exposure": "refine"}, True),
+        ({"contamination": 0.1, "exposure": "hard"}, False),
+        ({"contamination": 0.0, "outliers": True}, False),
+        ({"contamination": 0.0, "labels": 1}, False),
+        ({"contamination": 0.0, "labels": 0}, True),
+    ],
+)
+def test_a_classifier_of_normal_and_not_says_when_nothing_abnormal_was_there(fitted, warns):
+    X = np.random.default_rng(0).normal(size=(120, 3))
+    labels = None if "labels" not in fitted else np.r_[fitted["labels"], np.full(119, -1)]
+    outliers = X[:9] + 5 if "outliers" in fitted else None
+    settings = {key: value for key, value in fitted.items() if key in ("contamination", "exposure")}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", CollapseWarning)
+        model = AnomalyDetector("bce", epochs=2, random_state=0, **settings).fit(X, labels=labels, outliers=outliers)
+    said = [str(w.message) for w in caught if issubclass(w.category, CollapseWarning)]
+    assert any("nothing abnormal" in message for message in said) is warns
+    assert any("nothing abnormal" in note for note in model.notes_) is warns
+
+
 def test_svdd_warns_when_it_collapses():
     from expose.objectives import SVDD
 
@@ -498,6 +524,7 @@ def test_the_public_surface_is_pinned():
         "AnomalyDetector",
         "Losses",
         "Objective",
+        "OutlierExposureClassifier",
         "__version__",
         "fit_together",
         "register",
@@ -506,3 +533,21 @@ def test_the_public_surface_is_pinned():
     assert all(getattr(expose, name) for name in expose.__all__)
     with pytest.raises(AttributeError, match="nothing"):
         _ = expose.nothing
+
+
+@pytest.mark.parametrize("objective", ["hsc", "neighbours"])
+def test_outliers_from_a_stream(objective):
+    rng = np.random.default_rng(0)
+    rows, outliers = rng.normal(size=(200, 3)), rng.uniform(-8, 8, size=(300, 3))
+    epochs = {} if objective == "neighbours" else {"epochs": 60, "learning_rate": 0.01}
+
+    def opened():
+        yield from outliers
+
+    def fitted():
+        detector = AnomalyDetector(objective, contamination=0, random_state=0, **epochs)
+        return detector.fit(rows, outliers=OutlierStream(opened, random_state=0))
+
+    scores = fitted().anomaly_score([[0, 0, 0], [5, -5, 5]])
+    assert scores[1] > scores[0]
+    assert np.array_equal(scores, fitted().anomaly_score([[0, 0, 0], [5, -5, 5]]))

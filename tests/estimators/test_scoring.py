@@ -9,7 +9,16 @@ import pytest
 import torch
 
 from expose.estimators import scoring
-from expose.estimators.scoring import TILE, Turns, member_scores, one_thread_each, ready_to_score, tile_rows
+from expose.estimators.scoring import (
+    CUDA_ROWS,
+    TILE,
+    Turns,
+    cuda_rows,
+    member_scores,
+    one_thread_each,
+    ready_to_score,
+    tile_rows,
+)
 from expose.inputs import Layout
 from expose.objectives import OBJECTIVES, Losses, Objective, make_objective
 from expose.training import build_members
@@ -40,7 +49,7 @@ def ready(objective, width, members=1):
 
 @pytest.mark.parametrize("members", [1, 3])
 @pytest.mark.parametrize("width", [2, 5, 30])
-@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+@pytest.mark.parametrize("name", sorted(name for name, cls in OBJECTIVES.items() if "table" in cls.kinds))
 def test_a_row_has_one_score_alone_in_any_order_and_among_many(name, width, members):
     ensemble, rows = ready(name, width * len(OBJECTIVES[name].scalings or "1"), members)
     scores = member_scores(ensemble, rows)
@@ -106,3 +115,9 @@ def test_turns_are_given_once_and_end_when_left():
     with Turns(10, 4) as turns:
         next(turns)
     assert list(turns) == []
+
+
+def test_images_come_in_smaller_tiles_on_a_cuda_device():
+    assert cuda_rows(30) == CUDA_ROWS
+    assert cuda_rows(3 * 32 * 32) * 3 * 32 * 32 <= 2**25
+    assert cuda_rows(3 * 512 * 512) == TILE

@@ -46,8 +46,8 @@ def test_every_source_gives_the_same_rows():
     expected = quiet(TextEncoder().fit(TEXTS), TEXTS)
     sources = (
         tuple(TEXTS), np.array(TEXTS), np.array(TEXTS, dtype=object), pd.Series(TEXTS),
-        pd.Series(TEXTS, dtype="string"), pd.Series(TEXTS).astype("category"), pl.Series(TEXTS), pa.array(TEXTS),
-        pa.chunked_array([TEXTS]),
+        pd.Series(TEXTS, dtype="string"), pd.Series(TEXTS).astype("category"), pl.Series(TEXTS),
+        pa.array(TEXTS), pa.chunked_array([TEXTS]),
     )  # fmt: skip
     for source in sources:
         assert np.array_equal(quiet(TextEncoder().fit(source), source), expected), type(source)

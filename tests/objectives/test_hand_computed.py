@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from expose.objectives import ICL, NTL, SVDD, Autoencoder
+from expose.objectives import BCE, HSC, ICL, NTL, SVDD, Autoencoder, DeepSAD
 
 
 def unit(z):
@@ -105,6 +105,95 @@ def test_svdd_notices_its_collapse():
         for parameter in svdd.parameters():
             parameter.mul_(1e-3)
     assert "collapsed" in svdd.diagnose(rows)
+
+
+def test_hsc_equals_the_formula():
+    torch.manual_seed(0)
+    hsc = HSC()
+    hsc.build(3)
+    rows = torch.randn(50, 3)
+    hsc.prepare(rows)
+    square = (hsc.network(rows) ** 2).sum(1).detach().numpy().astype(float)
+    h = np.sqrt(square / square.mean() + 1) - 1
+    losses = hsc.losses(rows)
+    np.testing.assert_allclose(losses.normal.detach(), h, rtol=1e-4)
+    np.testing.assert_allclose(losses.abnormal.detach(), -np.log(1 - np.exp(-(h + 1e-4))), rtol=1e-3)
+
+
+def test_hsc_stays_finite_at_the_origin_and_far_from_it():
+    hsc = HSC()
+    hsc.build(2)
+    hsc.network = torch.nn.Linear(2, 2, bias=False)
+    torch.nn.init.eye_(hsc.network.weight)
+    losses = hsc.losses(torch.tensor([[0.0, 0.0], [1e-4, 0.0], [3.0, 4.0], [3e10, 4e10]]))
+    (losses.normal.sum() + losses.abnormal.sum()).backward()
+    assert losses.normal[:2].tolist() == pytest.approx([0, 0.5e-8], abs=1e-12)  # sqrt(1 + 1e-8) - 1 is 0 in float32
+    assert losses.normal[2:].tolist() == pytest.approx([26**0.5 - 1, 5e10], rel=1e-6)
+    assert losses.abnormal[0].item() == pytest.approx(-np.log(1 - np.exp(-1e-4)), rel=1e-3)
+    assert losses.abnormal[3].item() == 0
+    assert torch.isfinite(hsc.network.weight.grad).all()
+
+
+def test_hsc_notices_its_collapse():
+    hsc = HSC()
+    hsc.build(3)
+    rows = torch.randn(50, 3)
+    hsc.prepare(rows)
+    assert hsc.diagnose(rows) is None
+    with torch.no_grad():
+        hsc.network[-1].weight.mul_(1e-3)
+    assert "collapsed" in hsc.diagnose(rows)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_bce_equals_the_formula(gamma):
+    torch.manual_seed(0)
+    bce = BCE(focal_gamma=gamma)
+    bce.build(3)
+    rows = 5 * torch.randn(50, 3)
+    p = 1 / (1 + np.exp(-bce.network(rows)[:, 0].detach().numpy().astype(float)))
+    losses = bce.losses(rows)
+    np.testing.assert_allclose(losses.normal.detach(), -(p**gamma) * np.log(1 - p), rtol=1e-4)
+    np.testing.assert_allclose(losses.abnormal.detach(), -((1 - p) ** gamma) * np.log(p), rtol=1e-4)
+    np.testing.assert_allclose(bce.score(rows).detach(), np.log(p / (1 - p)), rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_bce_is_sure_of_far_rows_without_overflow_and_still_ranks_them(gamma):
+    bce = BCE(focal_gamma=gamma)
+    bce.build(1)
+    bce.network = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.ones_(bce.network.weight)
+    rows = torch.tensor([[-2e4], [-1e4], [0.0], [1e4]])
+    losses = bce.losses(rows)
+    (losses.normal.sum() + losses.abnormal.sum()).backward()
+    half = np.log(2) / 2**gamma
+    assert losses.normal.tolist() == pytest.approx([0, 0, half, 1e4])
+    assert losses.abnormal.tolist() == pytest.approx([2e4, 1e4, half, 0])
+    assert bce.score(rows).diff().min() > 0
+    assert torch.isfinite(bce.network.weight.grad).all()
+
+
+def test_bce_notices_that_all_rows_have_one_verdict():
+    torch.manual_seed(0)
+    bce = BCE()
+    bce.build(3)
+    rows = torch.randn(50, 3)
+    assert bce.diagnose(rows) is None
+    with torch.no_grad():
+        bce.network[-1].weight.zero_()
+    assert "same verdict" in bce.diagnose(rows)
+
+
+def test_deep_sad_is_deep_svdd_with_a_weight_for_what_is_abnormal():
+    sad, svdd = DeepSAD(eta=3.0), SVDD()
+    rows = torch.randn(50, 3)
+    for objective in (sad, svdd):
+        torch.manual_seed(0)
+        objective.build(3)
+        objective.prepare(rows)
+    torch.testing.assert_close(sad.losses(rows).normal, svdd.losses(rows).normal)
+    torch.testing.assert_close(sad.losses(rows).abnormal, 3 * svdd.losses(rows).abnormal)
 
 
 def test_autoencoder_equals_the_formula():

@@ -131,6 +131,13 @@ def test_ghosts_move_channels_against_each_other():
         assert max(abs(place[axis] - 10) for place in places for axis in (0, 1)) <= 5
 
 
+def test_ghosts_never_move_all_channels_alike():
+    dots = np.zeros((1, 8, 8, 3), np.uint8)
+    dots[0, 4, 4] = 255
+    for made in channel_ghosts(dots, 500, shift=0.125, random_state=0):  # by one pixel: alike once in 81 times
+        assert (made.any(-1)).sum() > 1
+
+
 def test_the_two_of_a_mean_are_different():
     images = np.stack([np.full((4, 4), value) for value in (0.0, 0.5, 1.0)])
     made = {round(float(image[0, 0]), 3) for image in mean_of_two(images, 60, random_state=0)}

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from expose.errors import InputError
+from expose.inputs import Images
 from expose.outliers import check_overlap, jigsaw, without_overlap
 from expose.outliers.shingles import most_alike
 
@@ -120,6 +121,18 @@ def test_grey_images_meet_colour_ones_and_those_with_one_channel():
 def test_a_jigsaw_is_no_copy():
     images = scenes(50)
     assert check_overlap(jigsaw(images, random_state=0), images).rows.size == 0
+
+
+def test_a_folder_of_images(tmp_path):
+    from PIL import Image
+
+    images = scenes(6)
+    for number, image in enumerate(images[:3]):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    assert check_overlap(tmp_path, images[1:]).matches[0].exact.tolist() == [[1, 0], [2, 1]]
+    kept = without_overlap(tmp_path, images[1:])
+    assert isinstance(kept, Images)
+    assert kept.names == ("0.png",)
 
 
 @pytest.mark.parametrize("size", [5, 8, 13])

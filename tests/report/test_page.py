@@ -60,6 +60,35 @@ def test_summary_suspects_and_reasons_are_on_the_page(make_detector, payments):
     assert "42 rows occur twice" in page.replace("Noticed", "")
 
 
+def strip(page: str) -> dict[str, list[float]]:
+    """Return where the marks of the estimate's strip begin and how wide they are, in percent of it."""
+    marks = re.findall(r'<i class="(span|line|dot)" style="([^"]*)"', body(page))
+    return {name: [float(number) for number in re.findall(r"([\d.]+)%", style)] for name, style in marks}
+
+
+def test_the_estimate_is_drawn_with_its_interval_and_the_share_above_the_threshold(make_detector, payments):
+    detector = make_detector(payments)
+    page = build_report(detector, payments.iloc[:50])
+    assert strip(page) == {"span": [20.0, 60.0], "line": [40.0], "dot": [40.0]}  # 1 % to 4 %, 2 %, of at most 5 %
+    said = "Contamination 2 % (1 % to 4 %). 8 of 400 training rows (2 %) score above the threshold."
+    assert said in words(page)
+    assert f'role="img" aria-label="{said}"' in page
+    detector.threshold_score = lambda: float(np.median(detector.training_scores_))
+    assert strip(build_report(detector, payments)) == {"span": [2.0, 6.0], "line": [100.0], "dot": [4.0]}
+
+
+def test_with_labels_the_estimate_is_that_of_the_other_rows(make_detector, payments):
+    detector = make_detector(payments)
+    detector.contamination_ = 0.03
+    assert "Contamination of the rows without a label 2 % (1 % to 4 %)" in words(build_report(detector, payments))
+
+
+def test_a_given_contamination_has_no_interval_to_draw(make_detector, payments):
+    detector = make_detector(payments)
+    detector.contamination_estimate_.low = detector.contamination_estimate_.high = 0.02
+    assert strip(build_report(detector, payments)) == {}
+
+
 def test_planted_values_lead_the_list_with_what_is_typical(make_detector, payments):
     suspects = examine(make_detector(payments), payments).suspects
     by_row = {suspect.row: suspect for suspect in suspects}

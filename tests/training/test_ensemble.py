@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from expose.exposure import soft
+from expose.inputs import Layout
 from expose.objectives import OBJECTIVES, Losses, MemoryObjective, Objective
 from expose.training import Loop, Settings, TrainingSet, build_members, make_fabric
 
@@ -16,7 +17,9 @@ def train(ensemble, seeds, rows=ROWS, **settings):
     Loop(make_fabric("cpu", "32", 0), soft, 0.1, Settings(seeds=seeds, **chosen)).run(ensemble, TrainingSet(rows))
 
 
-@pytest.mark.parametrize("name", sorted(n for n, o in OBJECTIVES.items() if not issubclass(o, MemoryObjective)))
+@pytest.mark.parametrize(
+    "name", sorted(n for n, o in OBJECTIVES.items() if "table" in o.kinds and not issubclass(o, MemoryObjective))
+)
 def test_each_member_equals_its_solo_training(name):
     together = build_members(OBJECTIVES[name](), ROWS, (7, 8, 9))
     train(together, (7, 8, 9))
@@ -74,3 +77,20 @@ def test_an_objective_that_draws_random_numbers_is_reproducible_in_an_ensemble()
         train(ensemble, (0, 1))
         scores.append(ensemble.state_dict())
     assert all(torch.equal(scores[0][key], scores[1][key]) for key in scores[0])
+
+
+@pytest.mark.parametrize("layout", [Layout("table", (5,)), Layout("image", (1, 1, 5))], ids=["stacked", "one by one"])
+def test_the_weights_of_chosen_members_are_taken_over(layout):
+    objective = OBJECTIVES["svdd"]()
+    objective.layout = layout
+    ensemble = build_members(objective, ROWS, (1, 2))
+    before = [ensemble.member(index).state_dict() for index in range(2)]
+    kept = ensemble.take_over({}, [True, True])
+    with torch.no_grad():
+        for parameter in ensemble.parameters():
+            parameter.add_(1)
+    after = [ensemble.member(index).state_dict() for index in range(2)]
+    ensemble.load_state_dict(ensemble.take_over(kept, [False, True]))
+    for index, wanted in enumerate((before[0], after[1])):
+        for name, value in ensemble.member(index).state_dict().items():
+            torch.testing.assert_close(value, wanted[name], msg=f"{index} {name}")

@@ -36,6 +36,7 @@ Examples:
   expose fit data/ --id account,day --ignore comment --out model/
   expose fit data.csv --contamination 0.02 --members 5 --out model/
   expose fit data.csv --label is_fraud --outliers known_frauds.csv --out model/
+  expose fit leaves.csv --label species --outliers other.parquet --out model/     (a classifier)
   zcat data.csv.gz | expose fit - --out model/
 
 Killed or interrupted? Run the same command again: it goes on from MODEL.checkpoint.
@@ -49,7 +50,8 @@ Examples:
   cat new.csv | expose score model/ - --out - | head
 
 The scores file keeps the order of the rows: id columns, then anomaly_score (higher = more anomalous)
-and is_anomaly; p_value too, if the model was fitted with --calibration.
+and is_anomaly; p_value too, if the model was fitted with --calibration. A classifier also writes
+predicted_class and its probability.
 """
 
 QUERY_EXAMPLES = """\b

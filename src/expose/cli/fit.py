@@ -23,11 +23,13 @@ SHOWN = 10
 
 
 def fit(
+    context: typer.Context,
     data: opt.Data,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="MODEL", help="Folder to write the model to.")],
     id_columns: opt.Id = None,
     ignore: opt.Ignore = None,
     label: opt.Label = None,
+    task: opt.Task = "auto",
     answers: opt.Answers = None,
     encoding: opt.Encoding = "utf-8",
     objective: opt.Objective = "neighbours",
@@ -39,6 +41,14 @@ def fit(
     scaling: opt.Scaling = "quantile",
     outliers: opt.Outliers = None,
     outlier_weight: opt.OutlierWeight = 1.0,
+    terms: opt.Terms = "uniform",
+    score_function: opt.ScoreFunction = "entropy",
+    held_out: opt.HeldOut = 0.2,
+    baseline: opt.Baseline = True,
+    outlier_share: opt.OutlierShare = 1.0,
+    hardest: opt.Hardest = 1.0,
+    outlier_batch_size: opt.OutlierBatchSize = None,
+    optimizer: opt.Optimizer = "adam",
     epochs: opt.Epochs = None,
     batch_size: opt.BatchSize = None,
     learning_rate: opt.LearningRate = 1e-3,
@@ -57,15 +67,29 @@ def fit(
 ) -> None:
     """Train on DATA and list its suspects.
 
-    DATA is taken as it is, anomalies included. The model is written to a folder, MODEL.
+    DATA is taken as it is, anomalies included: a table, or a folder of images. The model is written to a folder, MODEL.
+    Where --label names a column of classes, a classifier is trained that knows what belongs to none of them, best with
+    --outliers.
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
-        from expose.cli.tables import outlier_features, read_training, with_answers
+        from expose.cli.class_fit import fit_classes
+        from expose.cli.classes import holds_classes, refuse
+        from expose.cli.images import NAMES, image_roles, images_in, needs_images, refuse_columns
+        from expose.cli.tables import by_roles, outlier_features, sources, with_answers
         from expose.estimators.checks import check_parameters
         from expose.estimators.detector import AnomalyDetector
+        from expose.inputs.files import read
         from expose.persistence import check_target
 
         check_target(out)
+        images = images_in(data)
+        if images is not None:
+            refuse_columns(id=id_columns, ignore=ignore, label=label)
+        table = read(sources(data), encoding=encoding) if label is not None else None
+        if holds_classes(session, table, label, task):
+            fit_classes(session, context, table)
+            return
+        refuse(context, classes=False)
         detector = AnomalyDetector(
             objective,
             exposure=exposure,
@@ -92,11 +116,20 @@ def fit(
         )
         check_parameters(detector.get_params(deep=False))
         check_calibrated(detector)
-        roles, names = read_training(data, id_columns, ignore, label, encoding)
+        if images is not None:
+            roles, names = image_roles(images), NAMES
+        else:
+            if table is None:
+                table = read(sources(data), encoding=encoding)
+            roles, names = by_roles(table, id_columns, ignore, label)
         if answers:
-            labels = with_answers(roles.labels, answers, roles.features.num_rows, encoding)
-            roles = roles._replace(labels=labels)
-        extra = outlier_features(outliers, roles.features, names, encoding) if outliers else None
+            n_rows = roles.features.num_rows if images is None else images.n_rows
+            roles = roles._replace(labels=with_answers(roles.labels, answers, n_rows, encoding))
+        extra: Any = None
+        if outliers and images is None:
+            extra = outlier_features(outliers, roles.features, names, encoding)
+        elif outliers:
+            extra = needs_images([outliers])
         train(session, detector, roles, out, {**names, "encoding": encoding, "command": command_line()}, extra)
 
 
@@ -142,8 +175,8 @@ def summary(detector: AnomalyDetector, roles: Roles) -> dict[str, Any]:
     """Return what a fitted detector found in its training table, as plain values."""
     estimate = detector.contamination_estimate_
     return {
-        "rows": roles.features.num_rows,
-        "columns": roles.features.num_columns,
+        "rows": len(detector.training_scores_),
+        "columns": detector.n_features_in_,
         "contamination": detector.contamination_,
         "contamination_low": estimate.low,
         "contamination_high": estimate.high,
@@ -173,9 +206,10 @@ def suspects(detector: AnomalyDetector, roles: Roles, most: int) -> list[dict[st
 
 def _describe(detector: AnomalyDetector, facts: dict[str, Any], seconds: float) -> list[str]:
     rows = count(facts["rows"], "row")
+    values = "column" if detector.encoder_.layout.kind == "table" else "value"
     span = f"{percent(facts['contamination_low'])} to {percent(facts['contamination_high'])}"
     return [
-        f"Trained         on {rows} x {count(facts['columns'], 'column')} in {seconds:.0f} s",
+        f"Trained         on {rows} x {count(facts['columns'], values)} in {seconds:.0f} s",
         f"Contamination   {percent(facts['contamination'])} ({span})",
         *indented(facts["contamination_method"], 16),
         f"Threshold       {facts['threshold']:.4g}: {facts['flagged']:,} of {rows} score above it",

@@ -10,6 +10,10 @@ import typer
 
 RULES = ("blind", "refine", "hard", "soft")
 EXPOSURES = ("auto", *RULES)
+TASKS = ("auto", "anomaly", "classes")
+TERMS = ("uniform", "prior", "energy", "confidence", "background")
+CLASS_SCORES = ("entropy", "msp", "energy", "confidence", "background")
+OPTIMIZERS = ("adam", "sgd")
 
 
 def objective_names() -> list[str]:
@@ -102,7 +106,7 @@ Data = Annotated[
     typer.Argument(
         metavar="DATA",
         show_default=False,
-        help="CSV, TSV or Parquet, also compressed: files, a quoted glob, a folder, or - for CSV on stdin.",
+        help="CSV, TSV or Parquet, also compressed, or images: files, a quoted glob, a folder; - for CSV on stdin.",
     ),
 ]
 Model = Annotated[
@@ -124,7 +128,17 @@ Label = Annotated[
     str | None,
     typer.Option(
         metavar="COLUMN",
-        help="Column of what is known: 1 anomaly, 0 normal, empty or -1 not known.",
+        help="Column of what is known: 1 anomaly, 0 normal, empty or -1 not known. A column of anything else holds "
+        "classes, and a classifier is trained.",
+    ),
+]
+Task = Annotated[
+    str,
+    typer.Option(
+        help=f"What --label holds: {', '.join(TASKS)}. anomaly: 1, 0, -1; classes: what a classifier shall tell apart; "
+        "auto: told from the values.",
+        callback=_one_of(TASKS),
+        autocompletion=_complete(TASKS),
     ),
 ]
 Answers = Annotated[
@@ -197,12 +211,56 @@ Outliers = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help="Table of known or made-up anomalies with the same columns, to train against.",
+        help="Known or made-up anomalies to train against: a table with the same columns, or a folder of images. To a "
+        "classifier: of what belongs to no class.",
     ),
 ]
 OutlierWeight = Annotated[
     float,
     typer.Option(min=0, help="Weight of the rows of --outliers."),
+]
+Terms = Annotated[
+    str,
+    typer.Option(
+        metavar="NAMES",
+        help=f"Classes: how outliers are exposed, one or a comma list of {', '.join(TERMS)}; with weights of your own "
+        "as in uniform:0.5,energy:0.1.",
+    ),
+]
+ScoreFunction = Annotated[
+    str,
+    typer.Option(
+        help=f"Classes: what the anomaly score is: {', '.join(CLASS_SCORES)}.",
+        callback=_one_of(CLASS_SCORES),
+        autocompletion=_complete(CLASS_SCORES),
+    ),
+]
+HeldOut = Annotated[
+    float,
+    typer.Option(
+        metavar="SHARE",
+        help="Classes: share of the rows, and of the outliers, kept aside to measure accuracy and to take threshold, "
+        "p-values and temperature from; 0 for none.",
+    ),
+]
+Baseline = Annotated[
+    bool,
+    typer.Option(help="Classes: train a second time without the outliers, to tell what they change."),
+]
+OutlierShare = Annotated[
+    float, typer.Option(help="Classes: share of --outliers that belong to no class, in (0, 1]; below 1 for wild data.")
+]
+Hardest = Annotated[
+    float, typer.Option(help="Classes: share of each batch of outliers trained on, those most like a class, in (0, 1].")
+]
+OutlierBatchSize = Annotated[
+    int | None, typer.Option(min=1, help="Classes: outliers per step. (default: as --batch-size)")
+]
+Optimizer = Annotated[
+    str,
+    typer.Option(
+        help=f"Classes: {' or '.join(OPTIMIZERS)}.", callback=_one_of(OPTIMIZERS), autocompletion=_complete(OPTIMIZERS)
+    ),
 ]
 Epochs = Annotated[
     int | None,
@@ -215,7 +273,7 @@ BatchSize = Annotated[
     int | None,
     typer.Option(min=1, help="Rows per step. (default: chosen from the number of rows)"),
 ]
-LearningRate = Annotated[float, typer.Option(min=0, help="Step size.")]
+LearningRate = Annotated[float, typer.Option(min=0, help="Step size. With --optimizer sgd, 0.1 where none is given.")]
 WeightDecay = Annotated[float, typer.Option(min=0, help="Shrinks the weights.")]
 HalveEvery = Annotated[
     int | None,

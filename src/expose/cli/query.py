@@ -37,9 +37,10 @@ def query(
 ) -> None:
     """Choose the rows of DATA whose labels MODEL needs most.
 
-    DATA is the table that MODEL was trained on.
+    DATA is what MODEL was trained on.
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug, stdout_is_data=out == "-") as session:
+        from expose.cli.images import check_readable, image_roles, needs_images, refuse_columns
         from expose.cli.tables import check_output, read_again, roles_of, sources
         from expose.estimators.detector import AnomalyDetector
         from expose.inputs.files import read, writer
@@ -48,9 +49,15 @@ def query(
             check_output(Path(out), data)
         detector = AnomalyDetector.load(model, device=device)
         names = roles_of(detector, id_columns)
-        chosen_encoding = encoding or names.get("encoding", "utf-8")
-        table = read(sources(data), encoding=chosen_encoding, text=detector.encoder_.text_columns)
-        roles = read_again(table, names)
+        check_readable(detector, ("table", "image"), "expose query")
+        if detector.encoder_.layout.kind == "image":
+            refuse_columns(id=id_columns)
+            roles = image_roles(needs_images(data))
+            table: Any = roles.ids
+        else:
+            chosen_encoding = encoding or names.get("encoding", "utf-8")
+            table = read(sources(data), encoding=chosen_encoding, text=detector.encoder_.text_columns)
+            roles = read_again(table, names)
         rows = detector.query(k, roles.features)
         with writer(out) as sink:
             sink.write(to_fill_in(detector, table, rows))

@@ -15,7 +15,7 @@ from expose.errors import InputError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from expose.estimators.detector import AnomalyDetector
+    from expose.cli.models import Model
 
 
 def report(
@@ -37,19 +37,22 @@ def report(
 ) -> None:
     """Write an HTML page about MODEL and DATA.
 
-    It shows the ranked suspects and what makes each unusual, the scores and the training; it opens offline.
+    It shows the ranked suspects and what makes each unusual, the scores and the training; of a classifier also its
+    classes and how far its probabilities can be trusted, before and after exposure. It opens offline.
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
         from expose.cli.fit import command_line
+        from expose.cli.images import check_readable
+        from expose.cli.models import load_model
         from expose.cli.score import choose_rule
         from expose.cli.tables import check_output, roles_of, sources
-        from expose.estimators.detector import AnomalyDetector
         from expose.inputs.files import read
 
         check_output(out, data)
         if out.exists() and not out.is_file():
             raise InputError(f"--out {out} is a device or a pipe; a page needs a file of its own.")
-        detector = AnomalyDetector.load(model, device=device)
+        detector = load_model(model, device)
+        check_readable(detector, ("table",), "expose report")
         choose_rule(detector, threshold, fdr)
         names = roles_of(detector, id_columns)
         encoding = encoding or names.get("encoding", "utf-8")
@@ -61,7 +64,7 @@ def report(
 
 def write_page(
     out: Path,
-    detector: AnomalyDetector,
+    detector: Model,
     table: pa.Table,
     names: dict[str, Any],
     command: str,
@@ -71,17 +74,14 @@ def write_page(
 ) -> None:
     """Write the page about the rows of a table."""
     from expose.cli.tables import read_again
-    from expose.report import write_report
+    from expose.estimators.classifier import OutlierExposureClassifier
+    from expose.report import write_class_report, write_report
 
-    roles = read_again(table, names, with_labels=True)
-    write_report(
-        out,
-        detector,
-        roles.features,
-        ids=roles.ids.to_pydict() if roles.ids is not None else None,
-        labels=roles.labels,
-        title=title,
-        command=command,
-        top=top,
-        fdr=fdr,
-    )
+    roles = read_again(table, names, with_labels=not isinstance(detector, OutlierExposureClassifier))
+    ids = roles.ids.to_pydict() if roles.ids is not None else None
+    told: dict[str, Any] = {"ids": ids, "title": title, "command": command, "top": top, "fdr": fdr}
+    if isinstance(detector, OutlierExposureClassifier):
+        known = table[names["label"]].to_pylist() if names["label"] in table.column_names else None
+        write_class_report(out, detector, roles.features, known, **told)
+    else:
+        write_report(out, detector, roles.features, labels=roles.labels, **told)

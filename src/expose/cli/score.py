@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from expose.cli.models import Model
+    from expose.estimators.classifier import OutlierExposureClassifier
     from expose.estimators.detector import AnomalyDetector
+    from expose.inputs.files import Roles
 
 SHOWN = 5
 TRAINED_ON = (
@@ -54,18 +57,22 @@ def score(
     However many rows there are, it needs no more memory.
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug, stdout_is_data=out == "-") as session:
+        from expose.cli.images import check_readable, refuse_columns
+        from expose.cli.models import load_model
         from expose.cli.tables import check_output, roles_of
-        from expose.estimators.detector import AnomalyDetector
 
         if out != "-":
             check_output(Path(out), data)
-        detector = AnomalyDetector.load(model, device=device)
+        detector = load_model(model, device)
         choose_rule(detector, threshold, fdr)
+        check_readable(detector, ("table", "image"), "expose score")
+        if detector.encoder_.layout.kind == "image":
+            refuse_columns(id=id_columns)
         names = roles_of(detector, id_columns)
         score_file(session, detector, data, out, names, encoding or names.get("encoding", "utf-8"), fdr)
 
 
-def choose_rule(detector: AnomalyDetector, threshold: str | None, fdr: float | None) -> None:
+def choose_rule(detector: Model, threshold: str | None, fdr: float | None) -> None:
     """Let the one rule that was asked for decide, or refuse it before any work is done."""
     if fdr is not None and threshold is not None:
         raise InputError("--fdr and --threshold are two ways to decide; give one of them.")
@@ -76,13 +83,20 @@ def choose_rule(detector: AnomalyDetector, threshold: str | None, fdr: float | N
         needs_calibration(detector.calibration_scores_)
         return
     if threshold is not None:
-        detector.set_params(threshold=opt.number_or_name(threshold))
+        detector.set_params(threshold=_threshold(detector, threshold))
     detector.threshold_score()
+
+
+def _threshold(detector: Model, threshold: str) -> float | str | None:
+    from expose.cli.classes import share_of
+    from expose.estimators.classifier import OutlierExposureClassifier
+
+    return share_of(threshold) if isinstance(detector, OutlierExposureClassifier) else opt.number_or_name(threshold)
 
 
 def score_file(
     session: Session,
-    detector: AnomalyDetector,
+    detector: Model,
     data: list[str],
     out: str,
     names: dict[str, Any],
@@ -90,12 +104,11 @@ def score_file(
     fdr: float | None = None,
 ) -> None:
     """Score, write and tell."""
-    from expose.cli.tables import batches
     from expose.inputs.files import writer
 
     start, tally = time.perf_counter(), Tally(SHOWN)
-    tables = batches(data, encoding, detector.encoder_.text_columns)
-    scored: Iterator[pa.Table] = (score_table(detector, table, names) for table in tables)
+    parts = read_parts(detector, data, names, encoding)
+    scored: Iterator[pa.Table] = (score_roles(detector, part) for part in parts)
     with writer(out) as sink, ExitStack() as stack:
         verdict: dict[str, Any] = {"threshold": None if fdr else detector.threshold_score()}
         if fdr is None:
@@ -121,28 +134,74 @@ def score_file(
     share = percent(tally.flagged / tally.rows) if tally.rows else "0 %"
     session.say(f"Scored          {count(tally.rows, 'row')} in {seconds:.1f} s")
     session.say(f"Flagged         {tally.flagged:,} ({share}) {rule}")
-    if detector.calibration_scores_ is not None and tally.is_of(detector.training_scores_):
+    if detector.calibration_scores_ is not None and any(map(tally.is_of, known_scores(detector))):
         warnings.warn(TRAINED_ON, DataWarning, stacklevel=2)
     session.say("\n".join(["Highest         (row 0 is the first row of data)", *aligned(tally.top)]))
     if out != "-":
         session.say(f"Scores          {out}")
 
 
-def score_table(detector: AnomalyDetector, table: pa.Table, names: dict[str, Any]) -> pa.Table:
-    """Return the id columns of a table, then ``anomaly_score``, ``is_anomaly`` and, if calibrated, ``p_value``."""
+def known_scores(detector: Model) -> Iterator[NDArray[np.float64]]:
+    """Yield scores of rows whose p-values are no evidence: those trained on, and those that p-values compare with."""
+    import numpy as np
+
+    from expose.estimators.classifier import OutlierExposureClassifier
+
+    yield detector.training_scores_
+    if isinstance(detector, OutlierExposureClassifier) and detector.calibration_scores_ is not None:
+        yield detector.calibration_scores_
+        yield np.concatenate([detector.training_scores_, detector.calibration_scores_])  # together one table
+
+
+def read_parts(detector: Model, data: list[str], names: dict[str, Any], encoding: str) -> Iterator[Roles]:
+    """Yield what is to be scored in order, as much at a time as memory holds."""
+    from expose.cli.images import image_batches
+    from expose.cli.tables import batches, read_again
+    from expose.inputs import ImageEncoder, TextEncoder
+
+    encoder = detector.encoder_
+    if isinstance(encoder, ImageEncoder | TextEncoder):  # texts were refused before
+        yield from image_batches(data)
+        return
+    for table in batches(data, encoding, encoder.text_columns):
+        yield read_again(table, names)
+
+
+def score_roles(detector: Model, roles: Roles) -> pa.Table:
+    """Return the ids of rows, then what the model says: ``anomaly_score``, ``is_anomaly`` and so on."""
     import pyarrow as pa
 
-    from expose.cli.tables import read_again
+    from expose.estimators.classifier import OutlierExposureClassifier
+
+    ids = {} if roles.ids is None else dict(zip(roles.ids.column_names, roles.ids.columns, strict=True))
+    if isinstance(detector, OutlierExposureClassifier):
+        return pa.table(ids | by_classifier(detector, roles.features))
+    return pa.table(ids | by_detector(detector, roles.features))
+
+
+def by_detector(detector: AnomalyDetector, features: pa.Table) -> dict[str, Any]:
+    """Return what a detector says of rows, each ``(n,)``."""
     from expose.decide import conformal_p_values
 
-    roles = read_again(table, names)
-    scores = detector.anomaly_score(roles.features)  # (n,)
-    ids = {} if roles.ids is None else dict(zip(roles.ids.column_names, roles.ids.columns, strict=True))
-    flagged = scores > detector.threshold_score()
-    found = ids | {"anomaly_score": scores, "is_anomaly": flagged}
+    scores = detector.anomaly_score(features)
+    found: dict[str, Any] = {"anomaly_score": scores, "is_anomaly": scores > detector.threshold_score()}
     if detector.calibration_scores_ is not None:
-        found["p_value"] = conformal_p_values(scores, detector.calibration_scores_)  # (n,)
-    return pa.table(found)
+        found["p_value"] = conformal_p_values(scores, detector.calibration_scores_)
+    return found
+
+
+def by_classifier(classifier: OutlierExposureClassifier, features: pa.Table) -> dict[str, Any]:
+    """Return what a classifier says of rows, each ``(n,)``."""
+    from expose.estimators.judging import judge
+
+    found = judge(classifier, features)
+    said: dict[str, Any] = {
+        "anomaly_score": found.anomaly_score,
+        "is_anomaly": found.is_anomaly,
+        "predicted_class": classifier.classes_[found.predicted],
+        "probability": found.probability,
+    }
+    return said if found.p_value is None else said | {"p_value": found.p_value}
 
 
 @contextmanager

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from expose.estimators.detector import AnomalyDetector
+    from expose.cli.models import Model
     from expose.inputs.files import Roles
 
 
@@ -39,9 +39,17 @@ def read_training(
     encoding: str,
 ) -> Named:
     """Read a training table whole and split it; every column named must exist."""
-    from expose.inputs.files import read, split
+    from expose.inputs.files import read
 
-    table = read(sources(data), encoding=encoding)
+    return by_roles(read(sources(data), encoding=encoding), id_columns, ignore, label)
+
+
+def by_roles(
+    table: pa.Table, id_columns: Sequence[str] | None, ignore: Sequence[str] | None, label: str | None
+) -> Named:
+    """Split a training table; every column named must exist."""
+    from expose.inputs.files import split
+
     names: dict[str, Any] = {
         "id": column_names(id_columns, table.column_names),
         "ignore": column_names(ignore, table.column_names),
@@ -50,7 +58,7 @@ def read_training(
     return Named(split(table, **names), names)
 
 
-def roles_of(detector: AnomalyDetector, id_columns: Sequence[str] | None) -> dict[str, Any]:
+def roles_of(detector: Model, id_columns: Sequence[str] | None) -> dict[str, Any]:
     """Return the column roles a model was trained with, with other id columns if some are given."""
     names = {"id": [], "ignore": [], "label": None} | detector.metadata_
     return names | {"id": list(id_columns)} if id_columns else names

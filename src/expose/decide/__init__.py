@@ -1,9 +1,10 @@
-"""Scores to decisions: one score of several, thresholds, p-values, temperature, false discoveries, rows to label."""
+"""Scores to decisions: thresholds, p-values, false discoveries, temperature, reliability, rows to label."""
 
 from expose.decide.combination import Combination
 from expose.decide.conformal import StepUp, check_rate, conformal_p_values, conformal_threshold, select
 from expose.decide.mixture import Mixture
 from expose.decide.query import choose_queries
+from expose.decide.reliability import Reliability, checked_confidence, reliability, rms_calibration_error
 from expose.decide.rules import ScoreRule, check_threshold, describe, draw_line, needs_calibration
 from expose.decide.tail import Tail
 from expose.decide.temperature import checked_logits, fit_temperature
@@ -12,11 +13,13 @@ from expose.decide.threshold import score_threshold
 __all__ = [
     "Combination",
     "Mixture",
+    "Reliability",
     "ScoreRule",
     "StepUp",
     "Tail",
     "check_rate",
     "check_threshold",
+    "checked_confidence",
     "checked_logits",
     "choose_queries",
     "conformal_p_values",
@@ -25,6 +28,8 @@ __all__ = [
     "draw_line",
     "fit_temperature",
     "needs_calibration",
+    "reliability",
+    "rms_calibration_error",
     "score_threshold",
     "select",
 ]

@@ -18,6 +18,7 @@ from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
 from expose.errors import InputError
+from expose.estimators.fitting import held
 from expose.estimators.scoring import member_outputs, ready_to_score
 from expose.exposure import EXPOSURES, BatchRanking
 from expose.inputs import Encoder
@@ -75,15 +76,14 @@ def learn(
     objective = new_objective(classifier, encoder, len(classes), root, None if before is None else before.objective)
     shares = np.bincount(targets, minlength=len(classes)) / len(targets)
     objective.prior.copy_(torch.from_numpy(shares).float())
-    held: Tensor | OutlierSource | None = torch.from_numpy(outliers) if isinstance(outliers, np.ndarray) else outliers
     if classifier.augment and encoder.layout.kind != "image":
         raise ValueError(f"augment=True flips and crops images; these are {encoder.layout.kind} rows.")
-    data = TrainingSet(torch.from_numpy(rows), None, held, torch.from_numpy(targets))
+    data = TrainingSet(torch.from_numpy(rows), None, held(outliers), torch.from_numpy(targets))
     check_outputs(objective, data.rows[:2])
     settings = settings_for(classifier, objective, root, rows, targets, outliers)
     fresh = before is None and isinstance(classifier.network, str)
     history: list[dict[str, Any]] = []
-    if "energy" in objective.terms and held is not None:
+    if "energy" in objective.terms and outliers is not None:
         if classifier.energy_margins is not None:
             objective.margins.copy_(torch.tensor(classifier.energy_margins))
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -16,14 +17,14 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from torch import nn
 
 from expose.decide import conformal_p_values, fit_temperature, needs_calibration
-from expose.errors import InputError
+from expose.errors import CalibrationWarning, InputError
 from expose.estimators.calibration import needs_rows
 from expose.estimators.checks import check_choice, check_class_parameters, check_classes
 from expose.estimators.class_folder import load_classifier, save_classifier
 from expose.estimators.class_training import Learned, learn
 from expose.estimators.rows import encode_outliers, encode_rows
 from expose.estimators.scoring import member_outputs
-from expose.inputs import DEFAULT_SCALING
+from expose.inputs import DEFAULT_SCALING, Encoder
 from expose.networks import Unfolded
 from expose.objectives.classification import SCORES, anomaly_score
 
@@ -243,7 +244,7 @@ class OutlierExposureClassifier(ClassifierMixin, BaseEstimator):
     def anomaly_score(self, X: Any, score_function: str | None = None) -> Scores:
         """Anomaly score of each row, shape (n,), higher = more anomalous; by default as the parameter says."""
         check_is_fitted(self)
-        return self._scores(self._outputs(encode_rows(self, X, self._learned.encoder)[1]), score_function)
+        return self._score_encoded(encode_rows(self, X, self._learned.encoder)[1], score_function)
 
     def score_samples(self, X: Any) -> Scores:
         """Scikit-learn's direction: the negative of `anomaly_score`."""
@@ -257,7 +258,7 @@ class OutlierExposureClassifier(ClassifierMixin, BaseEstimator):
     def threshold_score(self) -> float:
         """The anomaly score above which rows are flagged: a quantile of the calibration rows, or the training rows."""
         check_is_fitted(self)
-        scores = self._scores(self._training if self._calibration is None else self._calibration)
+        scores = self.training_scores_ if self.calibration_scores_ is None else self.calibration_scores_
         return float(np.quantile(scores, 1 - self.threshold, method="higher"))
 
     def calibrate(self, X: Any, y: Any = None) -> Self:
@@ -268,14 +269,15 @@ class OutlierExposureClassifier(ClassifierMixin, BaseEstimator):
         X : of the kind that was trained on
             Normal rows, no outliers.
         y : array of shape (m,), optional
-            Their classes: the temperature is the one of largest likelihood of these.
+            Their classes: the temperature is the one of largest likelihood of these, unless all are classified rightly.
+            Then there is no best one, it stays 1, and a warning says so.
         """
         check_is_fitted(self)
         outputs = self._outputs(encode_rows(self, X, self._learned.encoder)[1])
         needs_rows(outputs[:, 0])
         if y is not None:
             _, targets = check_classes(column_or_1d(y), len(outputs), self.classes_)
-            self.temperature_ = fit_temperature(outputs[:, : len(self.classes_)], targets)
+            self.temperature_ = self._temperature(outputs[:, : len(self.classes_)], targets)
         self._calibration = outputs
         return self
 
@@ -290,8 +292,30 @@ class OutlierExposureClassifier(ClassifierMixin, BaseEstimator):
             If `calibrate` was not called.
         """
         scores = self.anomaly_score(X)
-        known = None if self._calibration is None else np.sort(self._scores(self._calibration))
-        return conformal_p_values(scores, needs_calibration(known))
+        return conformal_p_values(scores, needs_calibration(self.calibration_scores_))
+
+    @property
+    def training_scores_(self) -> Scores:
+        """Anomaly score of each training row, shape (n_train,)."""
+        check_is_fitted(self)
+        return self._scores(self._training)
+
+    @property
+    def calibration_scores_(self) -> Scores | None:
+        """Anomaly scores of the calibration rows, rising; None before `calibrate`."""
+        check_is_fitted(self)
+        return None if self._calibration is None else np.sort(self._scores(self._calibration))
+
+    @property
+    def threshold_rule_(self) -> str:
+        """What draws the line, in words."""
+        return f"share: {self.threshold:g} of the {'training' if self._calibration is None else 'calibration'} rows"
+
+    @property
+    def encoder_(self) -> Encoder:
+        """What makes vectors of rows, fitted on the training rows."""
+        check_is_fitted(self)
+        return self._learned.encoder
 
     @property
     def network_(self) -> nn.Module:
@@ -332,9 +356,24 @@ class OutlierExposureClassifier(ClassifierMixin, BaseEstimator):
         outputs: Scores = member_outputs(learned.ensemble, rows, "outputs_of", learned.objective.n_logits + 1)[0]
         return outputs
 
+    def _score_encoded(self, rows: NDArray[np.float32], score_function: str | None = None) -> Scores:
+        return self._scores(self._outputs(rows), score_function)
+
     def _logits(self, X: Any) -> Scores:
         check_is_fitted(self)
         return self._outputs(encode_rows(self, X, self._learned.encoder)[1])[:, : len(self.classes_)]
+
+    def _temperature(self, logits: Scores, targets: NDArray[np.int64]) -> float:
+        """The likeliest temperature; where no row is mistaken it would make all rows certain, outliers as well."""
+        if (logits.argmax(axis=1) != targets).any():
+            return fit_temperature(logits, targets)
+        warnings.warn(
+            f"All {len(targets)} calibration rows are classified rightly, so no temperature is the likeliest: "
+            "probabilities stay as they are. Hold out more rows.",
+            CalibrationWarning,
+            stacklevel=3,
+        )
+        return 1.0
 
     def _scores(self, outputs: Scores, score_function: str | None = None) -> Scores:
         name = self.score_function if score_function is None else score_function

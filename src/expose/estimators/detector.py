@@ -36,11 +36,12 @@ from expose.estimators.fitting import (
 )
 from expose.estimators.folder import load_detector, save_detector
 from expose.estimators.querying import query_rows
-from expose.estimators.rows import PLURAL, check_kind_fits, encode_rows, keep_width, outlier_rows, rows_of
+from expose.estimators.rows import PLURAL, check_kind_fits, encode_outliers, encode_rows, keep_width, rows_of
 from expose.estimators.scoring import member_scores, ready_to_score
 from expose.exposure import BatchRanking
 from expose.inputs import DEFAULT_SCALING, Encoder, ViewEncoder, encoder_for, kind_of
 from expose.objectives import Losses, MemoryObjective, Objective, make_objective
+from expose.outliers import OutlierStream
 from expose.training import Ensemble, TrainingSet, mix, survey
 
 SUSPECT = [("rank", "i8"), ("row", "i8"), ("latent_label", "f8"), ("anomaly_score", "f8")]
@@ -57,8 +58,8 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
     Parameters
     ----------
     objective : str or Objective, default="neighbours"
-        The two losses: "neighbours", "ntl", "icl", "svdd", "autoencoder"; of those that want auxiliary outliers or
-        known anomalies, "hsc", "bce", "deep_sad"; or an instance of your own.
+        The two losses: "neighbours", "ntl", "icl", "svdd", "autoencoder"; for auxiliary outliers or known anomalies
+        "hsc", "bce", "deep_sad"; or an instance of your own.
     exposure : {"auto", "blind", "refine", "hard", "soft"}, default="auto"
         How unlabelled rows are weighted: all as normal; the suspects left out; the suspects as anomalies (LOE_H);
         the suspects half and half (LOE_S). "auto" is "refine" for "neighbours" and "soft" for networks.
@@ -222,7 +223,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
             As in scikit-learn's outlier detectors; use ``labels`` for what you know.
         labels : array of shape (n,), optional
             1 known anomaly, 0 known normal, -1 unlabelled.
-        outliers : of the same kind as X, optional
+        outliers : of the same kind as X, or an `expose.outliers.OutlierStream` of such, optional
             Auxiliary outliers: rows known to be anomalous that are not part of the data.
 
         Raises
@@ -423,7 +424,9 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):
         encoder = self._fit_encoder(objective, kind, data) if before is None else before.encoder
         objective.layout = encoder.layout
         rows = encoder.transform(data)
-        extra = None if outliers is None else outlier_rows(self, encoder, outliers)
+        if isinstance(outliers, OutlierStream) and isinstance(objective, MemoryObjective):
+            outliers = outliers.take(objective.references)  # more it cannot remember
+        extra = None if outliers is None else encode_outliers(self, encoder, outliers)
         if not isinstance(objective, MemoryObjective):
             warn_if_few(data.n_rows)
         root = int(check_random_state(self.random_state).randint(2**31 - 1)) if before is None else before.root

@@ -31,11 +31,12 @@ from expose.exposure import (
     labelled_contamination,
     select_contamination,
 )
-from expose.inputs import Encoder, Layout, Rows
+from expose.inputs import Encoder, Rows
 from expose.objectives import MemoryObjective, Objective
 from expose.training import (
     Ensemble,
     Loop,
+    OutlierSource,
     Settings,
     TrainingSet,
     alternate,
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from expose.estimators.detector import AnomalyDetector
 
 ESTIMATE_ROWS = 20_000  # rows from which "auto" estimates the contamination
-COMMON_TOKENS = 256  # told apart by the forest; rarer ones count together
 FOREST_TREES = 300  # with 100 the estimate depends more on the seed (docs/notes.md)
 PREPARE_ROWS = 4096
 FEWEST_LABELS = 10  # from which "auto" estimates the contamination
@@ -71,7 +71,7 @@ class Prepared:
     encoder: Encoder
     rows: NDArray[np.float32]
     known: NDArray[np.int8] | None
-    outliers: NDArray[np.float32] | None
+    outliers: NDArray[np.float32] | OutlierSource | None
     root: int
     estimate: ContaminationEstimate
     table: Rows
@@ -81,7 +81,8 @@ class Prepared:
     def arrays(self) -> tuple[NDArray[Any] | None, ...]:
         """What the training depends on."""
         weights = () if self.start is None else tuple(value.numpy() for value in self.start.values())
-        return self.rows, self.known, self.outliers, *weights
+        outliers = self.outliers if isinstance(self.outliers, np.ndarray) else None
+        return self.rows, self.known, outliers, *weights
 
 
 class Earlier(NamedTuple):
@@ -129,7 +130,7 @@ def train(group: Sequence[Prepared]) -> None:
         detector.device, detector.precision, sum(p.numel() for p in ensemble.parameters()) // len(seeds)
     )
     rows = per_member([torch.from_numpy(p.rows) for p in group], detector.members)
-    data = TrainingSet(rows, as_tensor(first.known), as_tensor(first.outliers))
+    data = TrainingSet(rows, as_tensor(first.known), held(first.outliers))
     loop = Loop(fabric, exposure_of(detector, first.objective), shares(group), settings)
     history = loop.run(ensemble, data)
     for number, prepared in enumerate(group):
@@ -150,7 +151,7 @@ def train_alike(several: Sequence[Prepared]) -> None:
 def remember(prepared: Prepared) -> None:
     """Fit one detector whose objective remembers rows instead of training weights."""
     detector, seeds = prepared.detector, [mix(prepared.root, member) for member in range(prepared.detector.members)]
-    data = TrainingSet(torch.from_numpy(prepared.rows), as_tensor(prepared.known), as_tensor(prepared.outliers))
+    data = TrainingSet(torch.from_numpy(prepared.rows), as_tensor(prepared.known), held(prepared.outliers))
     objective = cast(MemoryObjective, prepared.objective)
     exposure = exposure_of(detector, objective)
     ensemble, history = alternate(objective, data, exposure, prepared.estimate.value, seeds)
@@ -177,7 +178,7 @@ def one_sided(prepared: Prepared) -> str | None:
     if exposes and prepared.estimate.value > 0:
         return None
     return (
-        f"{prepared.objective.name or 'This objective'} was trained on nothing abnormal, so nothing kept it from "
+        f"{prepared.objective.name or 'This objective'} was trained on nothing abnormal, so nothing keeps it from "
         "calling every row normal: pass outliers, label some anomalies, assume a contamination, or choose another "
         "objective."
     )
@@ -209,6 +210,11 @@ def as_tensor(array: NDArray[Any] | None) -> torch.Tensor | None:
     return None if array is None else torch.from_numpy(array)
 
 
+def held(outliers: NDArray[Any] | OutlierSource | None) -> torch.Tensor | OutlierSource | None:
+    """Outliers that are in memory as a tensor, others as they are."""
+    return as_tensor(outliers) if isinstance(outliers, np.ndarray) or outliers is None else outliers
+
+
 def settle_contamination(
     contamination: float | str,
     objective: Objective,
@@ -223,7 +229,7 @@ def settle_contamination(
     if contamination == "auto" and len(unlabelled) > 1:
         if isinstance(objective, MemoryObjective):
             return select_contamination(remembered_evidence(objective, unlabelled, seed))
-        return estimate_contamination(isolation_scores(evident(unlabelled, objective.layout), seed))
+        return estimate_contamination(isolation_scores(unlabelled, seed))
     share = 0.0 if contamination == "auto" else float(contamination)
     if known is None:
         return given_contamination(share)
@@ -246,10 +252,7 @@ def told_contamination(
     most = ESTIMATE_ROWS if memory is None else memory.references
     place = choose_places(torch.from_numpy(known), most, most // 2, torch.Generator().manual_seed(seed)).numpy()
     chosen = rows[place]
-    if memory is None:
-        scores = isolation_scores(evident(chosen, objective.layout), seed)
-    else:
-        scores = remembered_evidence(memory, chosen, seed)
+    scores = isolation_scores(chosen, seed) if memory is None else remembered_evidence(memory, chosen, seed)
     return labelled_contamination(scores, known[place])
 
 
@@ -268,19 +271,6 @@ def share_of_all(share_of_unlabelled: float, known: NDArray[np.int8] | None) -> 
     if known is None:
         return share_of_unlabelled
     return float((share_of_unlabelled * (known == -1) + (known == 1)).mean())
-
-
-def evident(rows: NDArray[np.float32], layout: Layout | None) -> NDArray[np.float32]:
-    """What a forest can compare of encoded rows: of texts how often the commonest tokens occur, else the rows.
-
-    Numbers of tokens follow how common they are; the place of a number in a row says nothing.
-    """
-    if layout is None or layout.kind != "text":
-        return rows
-    most = min(layout.n_tokens, COMMON_TOKENS)
-    counts = np.zeros((len(rows), most), dtype=np.float32)
-    np.add.at(counts, (np.arange(len(rows))[:, None], np.minimum(rows, most - 1).astype(np.intp)), 1.0)
-    return counts
 
 
 def isolation_scores(rows: NDArray[np.float32], seed: int) -> NDArray[np.float64]:

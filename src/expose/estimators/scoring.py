@@ -26,7 +26,7 @@ from expose.training import Ensemble
 
 TILE, WIDE_TILE = 192, 64  # rows; whole blocks of the usual matrix kernels
 VALUES_PER_TILE = 2**18  # above, the wide tile: its activations would not fit the cache
-CUDA_ROWS = 65536
+CUDA_ROWS, CUDA_VALUES = 65536, 2**25  # at most; a convolutional network makes many values of each
 TRIALS = 16
 
 _ONE_AT_A_TIME = Lock()  # the number of threads of torch is the same for the whole process
@@ -60,6 +60,11 @@ def tile_rows(width: int) -> int:
     return TILE if width * TILE <= VALUES_PER_TILE else WIDE_TILE
 
 
+def cuda_rows(width: int) -> int:
+    """Rows per tile on a CUDA device, for encoded rows of ``width`` values."""
+    return min(CUDA_ROWS, max(TILE, CUDA_VALUES // width))
+
+
 def member_scores(ensemble: Ensemble, rows: NDArray[np.float32]) -> NDArray[np.float64]:
     """Score of every row by every member: ``(n, D) -> (M, n)``."""
     return in_tiles(np.empty((ensemble.n_members, len(rows)), dtype=np.float32), ensemble, rows, "score")
@@ -75,7 +80,8 @@ def in_tiles(
 ) -> NDArray[np.float64]:
     """Fill ``results`` ``(M, n, ...)`` with what a method gives for each row, and return it in double precision."""
     if next(ensemble.parameters()).device.type == "cuda":
-        fill(results, ensemble, rows, method, Turns(len(rows), CUDA_ROWS), min(CUDA_ROWS, len(rows)))
+        tile = min(len(rows), cuda_rows(rows.shape[1]))
+        fill(results, ensemble, rows, method, Turns(len(rows), max(1, tile)), tile)
         return results.astype(np.float64)
     tile = tile_rows(rows.shape[1])
     turns = Turns(len(rows), tile)

@@ -1,13 +1,10 @@
 """Judge a detector against the truth: data sets, contamination protocols, metrics."""
 
-from expose.decide import fit_temperature
+from expose.decide import Reliability, fit_temperature, reliability, rms_calibration_error
 from expose.errors import FailedRunsWarning
 from expose.evaluation.calibration import (
-    Reliability,
     mad_calibration_error,
-    reliability,
     rescaled,
-    rms_calibration_error,
     soft_f1,
     softmax_confidence,
 )

@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from expose.decide import rms_calibration_error
 from expose.errors import InputError
-from expose.evaluation.calibration import mad_calibration_error, rms_calibration_error, soft_f1
+from expose.evaluation.calibration import mad_calibration_error, soft_f1
 from expose.evaluation.metrics import auroc, average_precision, base_rate, fnr_at_tnr, fpr_at_tpr
 from expose.evaluation.outlier_results import Measured, OutlierResults, Source, Values, over_resamples
 

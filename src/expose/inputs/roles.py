@@ -113,6 +113,17 @@ def _labels(column: Any, name: str) -> NDArray[np.int64]:
     return labels
 
 
+def is_known_label(value: object) -> bool:
+    """Tell whether a value of a label column says what is known of a row, that nothing is included.
+
+    Examples
+    --------
+    >>> [is_known_label(value) for value in (1, "normal", None, "", "cat", 2)]
+    [True, True, True, True, False, False]
+    """
+    return _label(value) is not None
+
+
 def _label(value: object) -> int | None:
     """Return what a label means, None if nothing."""
     if is_missing(value) or value == "":

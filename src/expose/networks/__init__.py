@@ -1,6 +1,7 @@
 """Trainable torch modules that several objectives share."""
 
 from expose.networks.augmentation import flip_and_crop
+from expose.networks.causal import CausalNet
 from expose.networks.choice import NETWORKS, Unfolded, backbone, make_network
 from expose.networks.convolutional import ConvNet
 from expose.networks.perceptron import Perceptron, default_sizes
@@ -9,6 +10,7 @@ from expose.networks.wide_resnet import WideResNet
 
 __all__ = [
     "NETWORKS",
+    "CausalNet",
     "ConvNet",
     "Perceptron",
     "RecurrentNet",

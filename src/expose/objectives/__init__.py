@@ -12,10 +12,14 @@ from expose.objectives.base import (
 )
 from expose.objectives.bce import BCE
 from expose.objectives.deep_sad import DeepSAD
+from expose.objectives.flow import Flow
 from expose.objectives.hsc import HSC
 from expose.objectives.icl import ICL
+from expose.objectives.language import Language
+from expose.objectives.margin import MarginRanking
 from expose.objectives.neighbours import Neighbours
 from expose.objectives.ntl import NTL
+from expose.objectives.pixelcnn import PixelCNN
 from expose.objectives.svdd import SVDD
 
 __all__ = [
@@ -27,10 +31,14 @@ __all__ = [
     "SVDD",
     "Autoencoder",
     "DeepSAD",
+    "Flow",
+    "Language",
     "Losses",
+    "MarginRanking",
     "MemoryObjective",
     "Neighbours",
     "Objective",
+    "PixelCNN",
     "make_objective",
     "nearest_rows",
     "register",

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
+from expose.inputs import as_rows, kind_of
 from expose.outliers.nearest import nearest, own_nearest
 from expose.outliers.prints import image_keys, table_keys, table_vectors, text_keys, text_shingles, thumbnails
-from expose.outliers.rows import kind_of, n_rows_of, take
+from expose.outliers.rows import take
 from expose.outliers.shingles import most_alike
 
 Pairs = NDArray[np.intp]
@@ -82,8 +83,8 @@ def check_overlap(outliers: Any, against: Any, *, near: float | None = None) -> 
     Parameters
     ----------
     outliers : table, images or texts
-        Tables as for `AnomalyDetector.fit`; images as an array (n, H, W) or (n, H, W, C) or a list of arrays; texts
-        as a list of str.
+        As for `AnomalyDetector.fit`: arrays and frames; images as an array, a list of arrays of any size or a folder
+        of image files; a list of str.
     against : the same kind, or a mapping of names to such sets
         For instance ``{"test": X_test, "normal": X}``.
     near : float or None
@@ -111,7 +112,7 @@ def check_overlap(outliers: Any, against: Any, *, near: float | None = None) -> 
 
     Notes
     -----
-    Equal means: the same values in all columns; the same pixels, whether stored as bytes or as numbers in [0, 1]; the
+    Equal means: the same values in all columns; the same pixels to 8 bit, in whatever type; the
     same letters and digits, whatever their case and the signs and spaces between them. In a table of few columns unlike
     rows are near by chance; `Matches.usual` tells how often that happens.
 
@@ -134,7 +135,7 @@ def check_overlap(outliers: Any, against: Any, *, near: float | None = None) -> 
     if not 0 <= limit < 1:
         raise InputError(f"near must be in [0, 1); got {near}.")
     matches = tuple(_matches(kind, name, outliers, other, limit) for name, other in sets.items())
-    return Overlap(kind, n_rows_of(outliers), matches)
+    return Overlap(kind, as_rows(outliers, kind).n_rows, matches)
 
 
 def without_overlap(outliers: Any, against: Any, *, near: float | None = None) -> Any:
@@ -154,8 +155,8 @@ def without_overlap(outliers: Any, against: Any, *, near: float | None = None) -
     >>> without_overlap(["a third text", "the red one was broken"], ["The red one was broken."])
     ['a third text']
     """
-    rows = check_overlap(outliers, against, near=near).rows
-    return take(outliers, np.setdiff1d(np.arange(n_rows_of(outliers)), rows))
+    found = check_overlap(outliers, against, near=near)
+    return take(outliers, np.setdiff1d(np.arange(found.n_outliers), found.rows))
 
 
 _DEFAULTS = {"table": 0.1, "image": 0.1, "text": 0.2}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 import warnings
+from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Any
 
@@ -11,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import DataWarning
-from expose.inputs import Table, TableEncoder, as_table
+from expose.inputs import Table, TableEncoder, as_images, as_table, as_texts
 from expose.inputs.columns import Categories
-from expose.outliers.rows import check_texts
+from expose.inputs.pixels import to_unit
 
 Keys = tuple[list[bytes], list[bytes]]
 Vectors = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -52,44 +53,36 @@ def table_vectors(mine: Any, theirs: Any) -> Vectors:
 
 
 def image_keys(mine: Any, theirs: Any) -> Keys:
-    """The pixels of each image as bytes, and its size."""
-    first, second = ([_image_key(image) for image in images] for images in (mine, theirs))
+    """The pixels of each image to 8 bit as a digest, and its size."""
+    first, second = ([_image_key(image) for chunk in _chunks(images) for image in chunk] for images in (mine, theirs))
     return first, second
 
 
-def _image_key(image: NDArray[Any]) -> bytes:
-    plain = image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image
-    pixels = plain if plain.dtype == np.uint8 else np.round(plain * 255).astype(np.uint8)
-    return blake2b(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes(), digest_size=16).digest()
+def _image_key(image: NDArray[np.float32]) -> bytes:
+    pixels = np.round(image * 255).astype(np.uint8)
+    return blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).digest()
 
 
 def thumbnails(mine: Any, theirs: Any) -> Vectors:
     """Images of 8 x 8 pixels in [0, 1]; all grey where any of them is."""
-    grey = any(_channels(image) < 3 for images in (mine, theirs) for image in _examples(images))
-    first, second = (_thumbnails(images, grey) for images in (mine, theirs))
+    grey = any(bool((as_images(images).shapes[:, 2] < 3).any()) for images in (mine, theirs))
+    first, second = (np.concatenate([_small(chunk, grey) for chunk in _chunks(images)]) for images in (mine, theirs))
     return first, second
 
 
-def _examples(images: Any) -> Any:
-    return images[:1] if isinstance(images, np.ndarray) else images
-
-
-def _channels(image: NDArray[Any]) -> int:
-    return image.shape[2] if image.ndim == 3 else 1
-
-
-def _thumbnails(images: Any, grey: bool) -> NDArray[np.float32]:
-    if isinstance(images, np.ndarray):
-        chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
+def _chunks(source: Any) -> Iterator[NDArray[np.float32]]:
+    """Images in [0, 1], (m, H, W, C), a few at a time."""
+    images = as_images(source)
+    if isinstance(images.pixels, np.ndarray):
+        for start in range(0, images.n_rows, CHUNK):
+            yield to_unit(images.pixels[start : start + CHUNK], start)
     else:
-        chunks = [image[None] for image in images]
-    return np.concatenate([_small(chunk, grey) for chunk in chunks])
+        yield from (images.at(row) for row in range(images.n_rows))
 
 
-def _small(images: NDArray[Any], grey: bool) -> NDArray[np.float32]:
+def _small(images: NDArray[np.float32], grey: bool) -> NDArray[np.float32]:
     """Mean colours of 8 x 8 fields, (n, 64 or 192)."""
-    values = images.astype(np.float32) / (255 if images.dtype == np.uint8 else 1)
-    values = values[..., None] if values.ndim == 3 else values[..., :3]
+    values: NDArray[Any] = images[..., : 1 if images.shape[3] < 3 else 3]
     if grey:
         values = values.mean(-1, keepdims=True)
     for axis in (1, 2):
@@ -112,13 +105,13 @@ def _words(text: str) -> list[str]:
 
 def text_keys(mine: Any, theirs: Any) -> Keys:
     """The words of each text."""
-    first, second = ([" ".join(_words(text)).encode() for text in check_texts(texts)] for texts in (mine, theirs))
+    first, second = ([" ".join(_words(text)).encode() for text in as_texts(texts).values] for texts in (mine, theirs))
     return first, second
 
 
 def text_shingles(texts: Any) -> list[frozenset[str]]:
     """The series of three words of each text; a shorter text is one series."""
-    return [_series(_words(text)) for text in check_texts(texts)]
+    return [_series(_words(text)) for text in as_texts(texts).values]
 
 
 def _series(words: list[str]) -> frozenset[str]:

@@ -1,38 +1,18 @@
-"""Rows of the kinds a user brings: tables, images, texts."""
+"""Numbers of rows, and rows by number."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
+from expose.inputs import as_images
 
 Seed = int | np.random.Generator | None
 Indices = NDArray[np.intp]
-
-
-def kind_of(data: Any) -> str:
-    """Tell what the rows are: "table", "image" or "text".
-
-    >>> kind_of(["a text"]), kind_of(np.zeros((5, 8, 8))), kind_of([[1.0, 2.0]])
-    ('text', 'image', 'table')
-    """
-    if isinstance(data, np.ndarray):
-        return "image" if data.ndim in (3, 4) else "text" if data.ndim == 1 and _all_text(data) else "table"
-    if isinstance(data, list | tuple) and len(data):
-        if _all_text(data):
-            return "text"
-        return "image" if all(isinstance(row, np.ndarray) and row.ndim in (2, 3) for row in data) else "table"
-    if len(getattr(data, "shape", ())) == 1 and _all_text(data):  # a column of a frame
-        return "text"
-    return "table"
-
-
-def _all_text(rows: Any) -> bool:
-    return len(rows) > 0 and all(isinstance(row, str) for row in rows)
 
 
 def check_texts(texts: Any) -> list[str]:
@@ -71,18 +51,19 @@ def others(rows: Indices, n_rows: int, generator: np.random.Generator) -> Indice
     return (rows + generator.integers(1, n_rows, size=len(rows))) % n_rows
 
 
-def take(data: Any, rows: Indices | Sequence[int]) -> Any:
-    """Return rows of data by number, as the kind of thing they came in."""
+def take(data: Any, rows: Indices) -> Any:
+    """Return rows of data by number, as the kind of thing they came in; of a folder as `Images`."""
     if isinstance(data, np.ndarray):
-        return data[np.asarray(rows, dtype=np.intp)]
+        return data[rows]
     if isinstance(data, list | tuple):
         return [data[row] for row in rows]
+    if isinstance(data, str | Path):
+        data = as_images(data)
+    if hasattr(data, "take") and hasattr(data, "n_rows"):  # Table, Images, Texts
+        return data.take(rows)
+    if hasattr(data, "detach"):
+        return data[rows.tolist()]
     import narwhals as nw
 
     frame = nw.from_native(data, eager_only=True, allow_series=True)
-    return nw.maybe_reset_index(frame[np.asarray(rows, dtype=np.intp).tolist()]).to_native()
-
-
-def n_rows_of(data: Any) -> int:
-    """Count the rows."""
-    return int(data.shape[0]) if hasattr(data, "shape") else len(data)
+    return nw.maybe_reset_index(frame[rows.tolist()]).to_native()

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from expose.errors import InputError, MissingExtraError
-from expose.inputs import Table, as_table, scan
-from expose.outliers.rows import kind_of, n_rows_of
+from expose.errors import InputError
+from expose.inputs import Table, as_table, kind_of, scan
+from expose.inputs.image_files import holds_images, image_files, read_file
 
 Chunk = Any  # ndarray (n, ...), list of str, list of arrays, Table, or Later
 Opener = Callable[[], Iterator[Chunk]]
 GATHERED = 1024  # single rows made one chunk
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +90,8 @@ def _gathered(rows: Iterator[Any]) -> Iterator[Chunk]:
 def stacked(rows: list[NDArray[Any]]) -> Chunk:
     """Make rows of one shape one array; images of several sizes stay a list."""
     shapes = {row.shape for row in rows}
-    if len(shapes) == 1 and rows[0].ndim:
+    alike = rows[0].ndim == 1 or len({row.dtype for row in rows}) == 1  # 255 is white in bytes, but not in 16 bit
+    if len(shapes) == 1 and rows[0].ndim and alike:
         return np.stack(rows)
     if all(row.ndim in (2, 3) for row in rows):
         return rows  # images of several sizes
@@ -105,7 +105,7 @@ def _batches(batches: Iterator[Any]) -> Iterator[Chunk]:
     for batch in batches:
         if isinstance(batch, str):
             raise InputError("expected batches of rows; got a single text. Set items='rows'.")
-        if not n_rows_of(batch):
+        if not (batch.shape[0] if hasattr(batch, "shape") else len(batch)):
             continue
         if isinstance(batch, np.ndarray):
             yield batch
@@ -116,11 +116,9 @@ def _batches(batches: Iterator[Any]) -> Iterator[Chunk]:
 
 
 def _of_files(source: str | Path) -> Opener:
-    folder = Path(source)
-    if folder.is_dir():
-        images = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-        if images:
-            return _indexed(len(images), lambda places: stacked([_image(images[place]) for place in places]))
+    if holds_images(Path(source)):
+        files = image_files(Path(source))
+        return _indexed(len(files), lambda places: stacked([read_file(files[place]) for place in places]))
     return lambda: (as_table(batch) for batch in scan(source))
 
 
@@ -168,18 +166,3 @@ def joined(chunks: list[Chunk]) -> Chunk:
 def are_images(rows: Chunk) -> bool:
     """Whether this is a list of images, which may differ in size."""
     return isinstance(rows, list) and all(isinstance(row, np.ndarray) and row.ndim in (2, 3) for row in rows)
-
-
-def _image(path: Path) -> NDArray[np.uint8]:
-    """Read one file, (H, W) where it is grey, else (H, W, 3)."""
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError as error:
-        raise MissingExtraError("image files need Pillow: pip install pillow") from error
-    try:
-        with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):
-                raise InputError(f"{path}: more than 8 bits per channel (mode {image.mode}); convert it to 8.")
-            return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise InputError(f"{path}: not a complete image file. Remove it, or fetch it again. ({error})") from error

@@ -14,7 +14,7 @@ from expose.outliers.rows import Indices, Seed, count, passes
 
 NEIGHBOURS = 10
 TYPICAL = 0.95  # quantile of the rows' distances to their nearest rows that the margin is a multiple of
-DOUBLINGS = 60
+GROWTH, PUSHES = 1.3, 90  # of the step, where one was not enough
 
 
 def shuffle_columns(X: Any, n: int | None = None, *, columns: int | None = None, random_state: Seed = None) -> Any:
@@ -202,13 +202,13 @@ def _pushed(numbers: Numbers, rows: Indices, away_from: str, margin: float, gene
     missing = np.isnan(numbers.values[rows])
     inside = np.arange(len(rows))
     values: Floats = np.empty_like(away)
-    for _ in range(DOUBLINGS):
+    for _ in range(PUSHES):
         values[inside] = numbers.stored((known[rows[inside]] + steps[inside, None] * away[inside]) * spread)
         inside = inside[nearest(values[inside] / spread, known)[0][:, 0] < least]
         if not len(inside):
             values[missing] = np.nan
             return values
-        steps[inside] *= 2
+        steps[inside] *= GROWTH
     raise InputError(
         f"{len(inside)} rows cannot be pushed beyond the data within the integer type of their columns. "
         "Give X as floating-point numbers."

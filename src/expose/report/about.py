@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 from expose.report.typical import clean_text, show_share, show_text
 
 if TYPE_CHECKING:
+    from expose.estimators.classifier import OutlierExposureClassifier
     from expose.estimators.detector import AnomalyDetector
+
+    Model = AnomalyDetector | OutlierExposureClassifier
 
 MOST_NOTES = 100
 LONGEST_NOTE = 600
 LONGEST_COMMAND = 20_000
+STRIP_ENDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)  # shares at which the strip of the estimate may end
 LIBRARIES = ("expose", "torch", "scikit-learn", "numpy", "pyarrow", "plotly")
 EXPOSURES = {
     "blind": "trusts every training row",
@@ -43,6 +47,34 @@ def contamination_of(detector: AnomalyDetector) -> Contamination:
     return Contamination(float(detector.contamination_), interval, method)
 
 
+@dataclass(frozen=True)
+class Strip:
+    """The estimated contamination on a line from 0 to `end`, its interval, the share above the threshold; in words."""
+
+    value: float
+    low: float
+    high: float
+    above: float
+    end: float
+    words: str
+
+
+def strip_of(detector: AnomalyDetector, threshold: float) -> Strip | None:
+    """What the strip shows; None where the contamination was given and there is no interval."""
+    estimate = detector.contamination_estimate_
+    if estimate.low == estimate.high:
+        return None
+    scores = detector.training_scores_
+    flagged = int((scores > threshold).sum())
+    value, low, high, above = float(estimate.value), float(estimate.low), float(estimate.high), flagged / len(scores)
+    some = "" if detector.contamination_ == estimate.value else " of the rows without a label"
+    words = (
+        f"Contamination{some} {show_share(value)} ({show_share(low)} to {show_share(high)}). {flagged:,} of "
+        f"{len(scores):,} training rows ({show_share(above)}) score above the threshold."
+    )
+    return Strip(value, low, high, above, next(end for end in STRIP_ENDS if end >= max(high, above)), words)
+
+
 def objective_name(detector: AnomalyDetector) -> str:
     """Return the registered name of the objective, or the class of the user's own."""
     objective = detector.objective
@@ -55,22 +87,23 @@ def exposure_name(detector: AnomalyDetector) -> tuple[str, str]:
     return name, EXPOSURES.get(name, "")
 
 
-def notes_of(detector: AnomalyDetector) -> list[str]:
+def notes_of(detector: Model) -> list[str]:
     """Return the notes on the training data, each of bounded length, and a count of those left out."""
-    every = [*detector.notes_, *(note for note in detector.encoder_.notes if note not in detector.notes_)]
+    own: list[str] = getattr(detector, "notes_", [])  # a classifier has those of its encoder alone
+    every = [*own, *(note for note in detector.encoder_.notes if note not in own)]
     shown = [show_text(note[:1].upper() + note[1:], LONGEST_NOTE) for note in every[:MOST_NOTES]]
     return shown if len(every) <= MOST_NOTES else [*shown, f"... and {len(every) - MOST_NOTES:,} more notes."]
 
 
-def command_for(detector: AnomalyDetector, command: str | None) -> str:
+def command_for(detector: Model, command: str | None) -> str:
     """Command given, else the one stored with the model, else the Python call that trained it."""
     stored = detector.metadata_.get("command")
     text = str(command or stored or f"{type(detector).__name__}({_changed_parameters(detector)}).fit(X)")
     return clean_text(text[:LONGEST_COMMAND], keep="\n\t")
 
 
-def parameters_of(detector: AnomalyDetector) -> dict[str, str]:
-    """Every parameter of the detector in words."""
+def parameters_of(detector: Model) -> dict[str, str]:
+    """Every parameter in words."""
     return {name: show_text(value) for name, value in sorted(detector.get_params(deep=False).items())}
 
 

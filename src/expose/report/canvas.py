@@ -66,6 +66,18 @@ def stacked_figure(y_titles: Sequence[str]) -> Figure:
     return _styled(figure)
 
 
+def panelled_figure(titles: Sequence[str], x_title: str, y_title: str) -> Figure:
+    """Return a figure with one titled plot above the other, each with an x axis of its own."""
+    from plotly.subplots import make_subplots
+
+    figure = make_subplots(rows=len(titles), cols=1, vertical_spacing=0.2, subplot_titles=titles)
+    figure.update_layout(template="none")
+    figure.update_annotations(font={"color": MUTED, "size": 13})
+    figure.update_yaxes(title_text=y_title)
+    figure.update_xaxes(title_text=x_title, row=len(titles), col=1)
+    return _styled(figure)
+
+
 def _styled(figure: Figure) -> Figure:
     axis = {
         "gridcolor": GRID, "zeroline": False, "linecolor": GRID, "automargin": True, "fixedrange": True,

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 N_BINS = 60
 LONG_TAIL = 30.0  # scores all above zero whose largest exceeds the median this many times get a log axis
 DASHES = ("solid", "dash", "dot")
+LOSSES = {"normal": "normal loss", "abnormal": "abnormal loss"}
+CHARTS = ("One line chart", "Two line charts")
 
 Floats = npt.NDArray[np.float64]
 Epochs = Sequence[Mapping[str, Any]]
@@ -72,18 +74,19 @@ def score_distribution(scores: Floats, threshold: float, labels: npt.NDArray[np.
     )
 
 
-def training_curves(history: Epochs, warmup: int = 0) -> Drawing:
-    """Mean normal and abnormal loss of each epoch, each on its own scale."""
-    figure = stacked_figure(("normal loss", "abnormal loss"))
-    for place, (key, colour) in enumerate((("normal", NORMAL), ("abnormal", SUSPECT)), start=1):
-        _add_curve(figure, history, key, f"{key} loss", colour, row=place)
+def training_curves(history: Epochs, warmup: int = 0, losses: Mapping[str, str] = LOSSES) -> Drawing:
+    """Mean losses of each epoch, each on its own scale: the normal and the abnormal one, or those named by key."""
+    figure = stacked_figure(tuple(losses.values()))
+    for place, ((key, name), colour) in enumerate(zip(losses.items(), (NORMAL, SUSPECT), strict=False), start=1):
+        _add_curve(figure, history, key, name, colour, row=place)
     figure.update_layout(showlegend=False)
     _shade_warmup(figure, history, warmup)
-    first, last = _series(history, "normal")[[0, -1]]
+    first, last = _series(history, next(iter(losses)))[[0, -1]]
+    names = list(losses.values())
     return Drawing(
         figure,
-        f"Two line charts over {len(history)} epochs. The normal loss goes from {show_number(float(first))} "
-        f"to {show_number(float(last))}; the abnormal loss is shown below it.",
+        f"{CHARTS[len(losses) - 1]} over {len(history)} epochs. The {names[0]} goes from {show_number(float(first))} "
+        f"to {show_number(float(last))}" + "".join(f"; the {name} is shown below it" for name in names[1:]) + ".",
     )
 
 

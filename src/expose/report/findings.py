@@ -1,11 +1,11 @@
-"""What a report says about some rows, gathered from a fitted detector: plain data, no markup."""
+"""What a report says about some rows, gathered from a fitted model: plain data, no markup."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +13,17 @@ import numpy.typing as npt
 from expose.decide import conformal_p_values, needs_calibration, select
 from expose.errors import DataWarning, InputError
 from expose.inputs.frames import Table, as_table
+from expose.inputs.images import ImageEncoder
+from expose.inputs.texts import TextEncoder
 from expose.report.attribution import Attribution, attribute
 from expose.report.typical import describe_typical, show_share, show_text, show_value
 
 if TYPE_CHECKING:
+    from expose.estimators.classifier import OutlierExposureClassifier
     from expose.estimators.detector import AnomalyDetector
+    from expose.inputs.encoder import TableEncoder
+
+    Model = AnomalyDetector | OutlierExposureClassifier
 
 MOST_SUSPECTS = 200  # keeps the page readable and below its size limit
 MOST_REASONS = 6  # columns shown per suspect
@@ -87,14 +93,14 @@ class Findings:
 
 
 def examine(
-    detector: AnomalyDetector, X: Any, *, ids: Any = None, labels: Any = None, top: int = 20, fdr: float | None = None
+    detector: Model, X: Any, *, ids: Any = None, labels: Any = None, top: int = 20, fdr: float | None = None
 ) -> Findings:
     """Score the rows of ``X`` and find out what makes the top ones unusual.
 
     Parameters
     ----------
-    detector : AnomalyDetector
-        Fitted.
+    detector : AnomalyDetector or OutlierExposureClassifier
+        Fitted, on a table.
     X : table-like of n rows
         Anything ``detector.anomaly_score`` takes.
     ids : sequence of n values, mapping of name to such, or a frame of n rows, optional
@@ -113,6 +119,7 @@ def examine(
     """
     if not 1 <= top <= MOST_SUSPECTS:
         raise InputError(f"top must be a number of suspects from 1 to {MOST_SUSPECTS}; got {top!r}.")
+    table_encoder(detector)
     table = as_table(X)
     id_columns, known = _id_columns(ids, table.n_rows), _known_labels(labels, table.n_rows)
     scores = np.asarray(detector.anomaly_score(X), dtype=np.float64)
@@ -122,7 +129,7 @@ def examine(
     sample = _sample(scores, rows, detector.encoder_.n_features_out)
     encoded = _encode(detector, table, sample)
     typical = _typical(detector, scores, sample)
-    found = attribute(detector._score_encoded, encoded[: len(rows)], encoded[typical], detector.encoder_.groups)
+    found = attribute(detector._score_encoded, encoded[: len(rows)], encoded[typical], table_encoder(detector).groups)
     reasons = _reasons(detector, table, rows, sample[typical], found)
     apart = _disagreements(detector, table, rows)
     p_values = _p_values(detector, scores[rows], trained_on)
@@ -144,7 +151,15 @@ def examine(
     return Findings(scores, threshold, rule, known, trained_on, suspects, sample, encoded, int(typical.size))
 
 
-def _line(detector: AnomalyDetector, scores: Floats, fdr: float | None) -> tuple[float, str]:
+def table_encoder(detector: Model) -> TableEncoder:
+    """The encoder of a model of tables, or InputError."""
+    encoder = detector.encoder_
+    if isinstance(encoder, ImageEncoder | TextEncoder):
+        raise InputError(f"a report is about the rows of a table; this model reads {encoder.layout.kind}s.")
+    return cast("TableEncoder", encoder)
+
+
+def _line(detector: Model, scores: Floats, fdr: float | None) -> tuple[float, str]:
     """The score above which rows are flagged, and the rule in words."""
     if fdr is None:
         return float(detector.threshold_score()), detector.threshold_rule_
@@ -154,7 +169,7 @@ def _line(detector: AnomalyDetector, scores: Floats, fdr: float | None) -> tuple
     return line, f"Benjamini-Hochberg: of the flagged rows at most {show_share(fdr)} false on average"
 
 
-def _p_values(detector: AnomalyDetector, scores: Floats, trained_on: bool) -> Floats | None:
+def _p_values(detector: Model, scores: Floats, trained_on: bool) -> Floats | None:
     if trained_on or detector.calibration_scores_ is None:
         return None
     return conformal_p_values(scores, detector.calibration_scores_)
@@ -191,17 +206,18 @@ def _id_columns(ids: Any, n_rows: int) -> dict[str, Sequence[Any]]:
     return columns
 
 
-def _is_training_data(detector: AnomalyDetector, scores: Floats) -> bool:
+def _is_training_data(detector: Model, scores: Floats) -> bool:
     trained = detector.training_scores_
     return len(trained) == len(scores) and bool(np.allclose(trained, scores, rtol=1e-4, atol=1e-6))
 
 
-def _ranked_rows(detector: AnomalyDetector, scores: Floats, trained_on: bool) -> Rows:
+def _ranked_rows(detector: Model, scores: Floats, trained_on: bool) -> Rows:
     """Rows in the order of the page: suspects of the training first, then by score."""
     by_score = np.argsort(-scores, kind="stable")
-    if not trained_on or not len(detector.suspects_):
+    known: Any = getattr(detector, "suspects_", ())  # a classifier has none
+    if not trained_on or not len(known):
         return by_score
-    suspects = np.asarray(detector.suspects_["row"], dtype=np.intp)
+    suspects = np.asarray(known["row"], dtype=np.intp)
     return np.concatenate([suspects, by_score[~np.isin(by_score, suspects)]])
 
 
@@ -213,13 +229,13 @@ def _sample(scores: Floats, rows: Rows, width: int) -> Rows:
     return np.concatenate([rows, np.sort(drawn)])
 
 
-def _encode(detector: AnomalyDetector, table: Table, rows: Rows) -> npt.NDArray[np.float32]:
+def _encode(detector: Model, table: Table, rows: Rows) -> npt.NDArray[np.float32]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # scoring all rows has said it already
         return detector.encoder_.transform(table.take(rows))
 
 
-def _typical(detector: AnomalyDetector, scores: Floats, sample: Rows) -> Rows:
+def _typical(detector: Model, scores: Floats, sample: Rows) -> Rows:
     """Positions in the sample of rows as ordinary as half the training rows, else of its own lower half."""
     typical = np.flatnonzero(scores[sample] <= np.median(detector.training_scores_))
     return typical if typical.size >= FEWEST_TYPICAL else np.flatnonzero(scores[sample] <= np.median(scores[sample]))
@@ -229,17 +245,15 @@ def _ids_of(columns: Mapping[str, Sequence[Any]], row: int) -> tuple[tuple[str, 
     return tuple((show_text(name) if name else "", show_text(values[row])) for name, values in columns.items())
 
 
-def _disagreements(detector: AnomalyDetector, table: Table, rows: Rows) -> list[float | None]:
-    if detector.members == 1:
+def _disagreements(detector: Model, table: Table, rows: Rows) -> list[float | None]:
+    if not hasattr(detector, "disagreement") or detector.members == 1:
         return [None] * len(rows)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
         return [float(value) for value in detector.disagreement(table.take(rows))]
 
 
-def _reasons(
-    detector: AnomalyDetector, table: Table, rows: Rows, typical: Rows, found: Attribution
-) -> list[tuple[Reason, ...]]:
+def _reasons(detector: Model, table: Table, rows: Rows, typical: Rows, found: Attribution) -> list[tuple[Reason, ...]]:
     """Columns that explain each suspect, the most telling first."""
     mine, usual = table.take(rows), table.take(typical[:DESCRIBED_ROWS])
     place_of = _places(detector, table)
@@ -259,10 +273,10 @@ def _reasons(
     ]
 
 
-def _places(detector: AnomalyDetector, table: Table) -> list[int]:
+def _places(detector: Model, table: Table) -> list[int]:
     """Where in the table each training column is: by name, or by position where either side has no names."""
-    names = [name for name, _ in detector.encoder_.groups]
-    if not (detector.encoder_.named and table.named):
+    names = [name for name, _ in table_encoder(detector).groups]
+    if not (table_encoder(detector).named and table.named):
         return list(range(len(names)))
     by_name = {name: place for place, name in enumerate(table.names)}
     return [by_name[name] for name in names]

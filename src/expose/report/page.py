@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,8 @@ from expose.report import about, figures
 from expose.report.canvas import Drawing, require_plotly
 from expose.report.findings import Findings, examine
 from expose.report.plane import project
-from expose.report.typical import show_number, show_share, show_text
+from expose.report.rendering import SECTIONS, render, write_page
+from expose.report.typical import show_text
 
 if TYPE_CHECKING:
     from expose.estimators.detector import AnomalyDetector
@@ -79,7 +79,9 @@ def build_report(
     require_plotly()
     findings = examine(detector, X, ids=ids, labels=labels, top=top, fdr=fdr)
     exposure, rule = about.exposure_name(detector)
-    return _render(
+    return render(
+        "detector.html.jinja",
+        sections=[(key, name) for key, name in SECTIONS.items() if key not in ("classes", "reliability")],
         title=show_text(title, 200),
         written=datetime.now(UTC),
         findings=findings,
@@ -90,7 +92,8 @@ def build_report(
         members=int(detector.members),
         trained_rows=len(detector.training_scores_),
         contamination=about.contamination_of(detector),
-        check=_against_labels(findings),
+        strip=about.strip_of(detector, findings.threshold),
+        check=against_labels(findings),
         drawings=_drawings(detector, findings),
         notes=about.notes_of(detector),
         command=about.command_for(detector, command),
@@ -124,66 +127,36 @@ def write_report(path: str | os.PathLike[str], detector: AnomalyDetector, X: Any
     >>> write_report("report.html", detector, X, top=10)  # doctest: +SKIP
     PosixPath('report.html')
     """
-    target = Path(os.path.realpath(path))  # a link stays a link
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
-    special = target.exists() and not target.is_file() and not target.is_dir()
-    try:
-        if target.is_dir():
-            raise IsADirectoryError(21, "it is a folder")
-        with (target if special else draft).open("w", encoding="utf-8") as file:
-            file.write(build_report(detector, X, **options))
-        if not special:  # a device or a pipe cannot be replaced
-            draft.replace(target)
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"The report could not be written to {path}: {error.strerror or error}. "
-            "Choose a file in a folder that exists, that you may write to, and that has some 6 MB to spare",
-        ) from error
-    finally:
-        with suppress(OSError):
-            draft.unlink()
-    return Path(path)
-
-
-def _render(**facts: Any) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from plotly.offline import get_plotlyjs
-
-    environment = Environment(
-        loader=PackageLoader("expose.report", "."), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters.update(number=show_number, share=show_share)
-    template = environment.get_template("template.html.jinja")
-    return template.render(**facts, plotly=get_plotlyjs())
+    return write_page(path, lambda: build_report(detector, X, **options))
 
 
 def _drawings(detector: AnomalyDetector, findings: Findings) -> dict[str, Drawing | None]:
-    history = _thinned(detector.history_)
+    history = thinned(detector.history_)
     return {
         "scores": figures.score_distribution(findings.scores, findings.threshold, findings.labels),
         "training": figures.training_curves(history, int(detector.warmup)) if history else None,
         "churn": figures.suspect_churn(history) if history else None,
-        "map": _map(findings),
+        "map": row_map(findings),
     }
 
 
-def _map(findings: Findings) -> Drawing:
+def row_map(findings: Findings) -> Drawing:
+    """Rows on a plane."""
     points, shares = project(findings.encoded)
     names = [suspect.name for suspect in findings.suspects]
     names += [f"row {row}" for row in findings.sample[len(names) :]]
     return figures.plane_map(points, shares, findings.flagged[findings.sample], names)
 
 
-def _thinned(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def thinned(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """At most `MOST_EPOCHS` epochs, evenly spaced."""
     if len(history) <= MOST_EPOCHS:
         return list(history)
     kept = np.linspace(0, len(history) - 1, MOST_EPOCHS).round().astype(int)
     return [history[place] for place in kept]
 
 
-def _against_labels(findings: Findings) -> dict[str, Any] | None:
+def against_labels(findings: Findings) -> dict[str, Any] | None:
     """How the ranking compares with known labels; None without both kinds of rows."""
     from sklearn.metrics import average_precision_score, roc_auc_score
 

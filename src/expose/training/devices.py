@@ -37,18 +37,23 @@ def make_fabric(device: str, precision: str, n_weights: int) -> Fabric:
         For other values, or a CUDA device that is not there.
     """
     from lightning_fabric import Fabric  # takes seconds; scoring does without
+    from lightning_fabric.plugins.precision import MixedPrecision
+
+    class Bf16Products(MixedPrecision):
+        """Rounds what is multiplied, and no row on its way in: bf16 cannot hold the number of a token."""
+
+        def convert_input(self, data: Any) -> Any:
+            return data
 
     accelerator, devices = parse_device(device)
     if precision not in PRECISIONS:
         raise ValueError(f"precision must be one of {list(PRECISIONS)}; got {precision!r}.")
     if precision == "auto":
         precision = "bf16" if n_weights > WIDE and has_bf16(accelerator) else "32"
-    from expose.training.mixed import MixedBehindRows
-
-    plugin: Any = MixedBehindRows("bf16-mixed", accelerator) if precision == "bf16" else None
+    how: Any = {"plugins": Bf16Products("bf16-mixed", accelerator)} if precision == "bf16" else {"precision": "32-true"}
     with warnings.catch_warnings(), quiet("lightning_fabric"):
         warnings.filterwarnings("ignore", message=".*(srun|SLURM).*")
-        return Fabric(accelerator=accelerator, devices=devices, plugins=plugin)
+        return Fabric(accelerator=accelerator, devices=devices, **how)
 
 
 @contextmanager

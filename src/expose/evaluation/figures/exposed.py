@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from expose.decide import Reliability
 from expose.errors import InputError
-from expose.evaluation.calibration import Reliability
 from expose.evaluation.figures.canvas import COLOURS, FAINT, INK, MARKERS, MUTED, new_figure, panels_of, svg
 
 if TYPE_CHECKING:

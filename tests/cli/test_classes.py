@@ -1,0 +1,292 @@
+"""``expose fit``, ``score`` and ``report`` of classifiers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from commands import Run, facts, run_in_process
+
+from expose import OutlierExposureClassifier
+from expose.cli import options
+from expose.cli.class_fit import drawn
+from expose.inputs.files import read
+from expose.objectives.classification import SCORES, TERMS
+
+QUICK = ["--epochs", "60", "--learning-rate", "0.01", "--device", "cpu"]
+CENTRES = {"cat": (3, 0), "dog": (-2, 2), "eel": (-2, -2)}
+
+
+def animals(rows: int = 240, seed: int = 0) -> pd.DataFrame:
+    """Three kinds of rows on a plane, with a name each."""
+    random = np.random.default_rng(seed)
+    kinds = random.choice(list(CENTRES), rows)
+    places = np.array([CENTRES[kind] for kind in kinds]) + random.normal(0, 0.5, (rows, 2))
+    names = [f"N{row:04d}" for row in range(rows)]
+    return pd.DataFrame({"name": names, "x": places[:, 0], "z": places[:, 1], "kind": kinds})
+
+
+def strangers(rows: int = 200, seed: int = 1) -> pd.DataFrame:
+    """Rows around all of them."""
+    angle = np.random.default_rng(seed).uniform(0, 2 * np.pi, rows)
+    return pd.DataFrame({"x": 7 * np.cos(angle), "z": 7 * np.sin(angle)})
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("animals")
+    animals().to_csv(folder / "train.csv", index=False)
+    strangers().assign(kind="none", name="-").to_parquet(folder / "other.parquet")
+    new = pd.concat([animals(60, 2), strangers(20, 3).assign(name="S", kind="fox")], ignore_index=True)
+    new.loc[:4, "kind"] = None
+    new.to_csv(folder / "new.csv", index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fitted(files: Path) -> tuple[Path, str]:
+    """A model folder, and what was said when it was made."""
+    roles = ["--id", "name", "--label", "kind", "--outliers", files / "other.parquet"]
+    result = run_in_process("fit", files / "train.csv", "--out", files / "model", *roles, *QUICK)
+    assert result.exit_code == 0, result.output
+    return files / "model", result.stdout
+
+
+def scored(run: Run, model: Path, data: Path, *more: Any) -> pd.DataFrame:
+    result = run("score", model, data, "--out", data.parent / "scores.csv", *more)
+    assert result.exit_code == 0, result.output
+    return pd.read_csv(data.parent / "scores.csv")
+
+
+def test_a_column_of_classes_trains_a_classifier_and_says_so(fitted: tuple[Path, str]) -> None:
+    model, said = fitted
+    assert "Task            classes: column 'kind' holds " in said
+    assert "on 192 rows x 2 columns and 160 outliers" in said
+    assert "Kept aside      48 rows, 40 outliers" in said
+    assert "before -> after exposure" in said
+    classifier = OutlierExposureClassifier.load(model)
+    assert classifier.classes_.tolist() == ["cat", "dog", "eel"]
+    assert classifier.feature_names_in_.tolist() == ["x", "z"], "neither ids nor classes are looked at"
+    assert len(classifier.latent_labels_) == 192
+    assert classifier.metadata_["label"] == "kind"
+    assert not model.with_name("model.checkpoint").exists()
+    assert not model.with_name("model.baseline.checkpoint").exists()
+
+
+def test_what_exposure_changed_is_measured_on_rows_kept_aside(fitted: tuple[Path, str]) -> None:
+    classifier = OutlierExposureClassifier.load(fitted[0])
+    found = classifier.metadata_["comparison"]
+    assert (found["rows"], found["outliers"]) == (48, 40)
+    assert len(classifier.calibration_scores_) == 48
+    assert found["before"]["auroc"] < 0.9 < found["after"]["auroc"]
+    assert found["after"]["accuracy"] > 0.95
+    assert sum(one["rows"] for one in found["after"]["per_class"]) == 48
+
+
+@pytest.mark.parametrize(
+    ("values", "classes"),
+    [
+        ([1, 0, 1, 0], False),
+        ([1, -1, None, 0], False),
+        (["normal", "anomaly", "", "normal"], False),
+        ([True, False, True, False], False),
+        ([0, 1, 2, 1], True),
+        (["cat", "dog", "cat", "dog"], True),
+        ([5.0, 6.0, 5.0, 6.0], True),
+    ],
+)
+def test_the_task_is_told_from_the_values(run: Run, tmp_path: Path, values: list[Any], classes: bool) -> None:
+    table = animals(80).drop(columns=["name", "kind"]).assign(mark=values * 20)
+    table.to_parquet(tmp_path / "data.parquet")
+    arguments = [
+        "fit",
+        tmp_path / "data.parquet",
+        "--out",
+        tmp_path / "m",
+        "--label",
+        "mark",
+        "--epochs",
+        "1",
+        "--json",
+    ]
+    said = facts(run(*arguments, *([] if classes else ["--objective", "ntl"])))
+    assert ("task" in said) is classes
+
+
+def test_a_task_that_is_named_overrules_the_values(run: Run, tmp_path: Path) -> None:
+    table = animals(80).drop(columns=["name"])
+    table.assign(kind=(table["kind"] == "cat").astype(int)).to_csv(tmp_path / "data.csv", index=False)
+    arguments = ["fit", tmp_path / "data.csv", "--out", tmp_path / "m", "--label", "kind", *QUICK]
+    said = facts(run(*arguments, "--task", "classes", "--json"))
+    assert set(said["classes"]) == {"0", "1"}
+    assert OutlierExposureClassifier.load(tmp_path / "m").classes_.tolist() == [0, 1]
+    table.to_csv(tmp_path / "data.csv", index=False)
+    refused = run(*arguments, "--task", "anomaly")
+    assert refused.exit_code == 2
+    assert "Expected 1 (anomaly)" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("more", "hint"),
+    [
+        (["--members", "3"], "--members: not for a classifier"),
+        (["--calibration", "5", "--objective", "ntl"], "--objective, --calibration: not for a classifier"),
+        (["--terms", "uniform"], "--terms: only with --outliers"),
+        (["--task", "anomaly", "--terms", "energy"], "--terms: only for a classifier"),
+        (["--contamination", "auto"], "by default 0"),
+        (["--threshold", "mixture"], "share of rows in [0, 1)"),
+        (["--held-out", "1"], "--held-out must be"),
+        (["--score-function", "confidence"], "needs --terms confidence"),
+        (["--scaling", "odd"], "scaling must be one of"),
+    ],
+)
+def test_options_that_play_no_part_are_refused(
+    run: Run, files: Path, tmp_path: Path, more: list[str], hint: str
+) -> None:
+    result = run("fit", files / "train.csv", "--out", tmp_path / "m", "--label", "kind", "--ignore", "name", *more)
+    assert result.exit_code == 2
+    assert hint in result.stderr
+    assert "epoch" not in result.stderr
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.parametrize("terms", ["uniforme", "", "uniform,uniform", "uniform:0.5,energy", "energy:much"])
+def test_terms_that_cannot_be(run: Run, files: Path, tmp_path: Path, terms: str) -> None:
+    roles = ["--label", "kind", "--outliers", files / "other.parquet", "--ignore", "name"]
+    result = run("fit", files / "train.csv", "--out", tmp_path / "m", *roles, "--terms", terms)
+    assert result.exit_code == 2
+    assert "--terms" in result.stderr
+
+
+def test_task_classes_needs_a_column(run: Run, files: Path, tmp_path: Path) -> None:
+    result = run("fit", files / "train.csv", "--out", tmp_path / "m", "--task", "classes")
+    assert result.exit_code == 2
+    assert "--label COLUMN" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("kinds", "hint"),
+    [
+        (["cat", "dog", None, "dog"] * 20, "names no class in 20 rows, first in row 2"),
+        (["cat"] * 80, "holds one class, 'cat'"),
+        ([f"k{row}" for row in range(80)], "80 different values in 80 rows"),
+        ([0.5 + row for row in range(80)], "80 different values in 80 rows"),
+    ],
+)
+def test_columns_that_hold_no_classes(run: Run, tmp_path: Path, kinds: list[Any], hint: str) -> None:
+    animals(80).assign(kind=kinds).to_csv(tmp_path / "data.csv", index=False)
+    result = run("fit", tmp_path / "data.csv", "--out", tmp_path / "m", "--label", "kind", "--ignore", "name")
+    assert result.exit_code == 2
+    assert hint in result.stderr
+
+
+def test_a_column_of_two_roles(run: Run, files: Path, tmp_path: Path) -> None:
+    result = run("fit", files / "train.csv", "--out", tmp_path / "m", "--label", "kind", "--id", "kind,name")
+    assert result.exit_code == 2
+    assert "only one role" in result.stderr
+
+
+def test_nothing_kept_aside(run: Run, files: Path, tmp_path: Path) -> None:
+    roles = ["--label", "kind", "--ignore", "name", "--outliers", files / "other.parquet", "--held-out", "0"]
+    result = run("fit", files / "train.csv", "--out", tmp_path / "m", *roles, "--epochs", "2")
+    assert result.exit_code == 0, result.output
+    assert "accuracy is not known" in result.stdout
+    assert "240 rows" in result.stdout
+    assert "p_value" not in scored(run, tmp_path / "m", files / "new.csv")
+    too_few = animals(4).assign(kind=["cat", "dog", "cat", "dog"])
+    too_few.to_csv(tmp_path / "few.csv", index=False)
+    result = run("fit", tmp_path / "few.csv", "--out", tmp_path / "m", "--label", "kind", "--ignore", "name")
+    assert result.exit_code == 2
+    assert "--held-out 0" in result.stderr
+
+
+def test_without_outliers_it_is_an_ordinary_classifier(run: Run, files: Path, tmp_path: Path) -> None:
+    arguments = ["fit", files / "train.csv", "--out", tmp_path / "m", "--label", "kind", "--ignore", "name"]
+    said = facts(run(*arguments, "--epochs", "2", "--json"))
+    assert (said["outliers"], said["before"]) == (0, None)
+    assert said["after"]["auroc"] is None
+
+
+def test_no_baseline(run: Run, files: Path, tmp_path: Path) -> None:
+    roles = ["--label", "kind", "--ignore", "name", "--outliers", files / "other.parquet", "--no-baseline"]
+    said = facts(run("fit", files / "train.csv", "--out", tmp_path / "m", *roles, "--epochs", "2", "--json"))
+    assert said["before"] is None
+    assert said["after"]["auroc"] is not None
+
+
+def test_outliers_that_are_rows_of_the_classes_are_told(run: Run, files: Path, tmp_path: Path) -> None:
+    animals().iloc[:7].to_csv(tmp_path / "same.csv", index=False)
+    roles = ["--label", "kind", "--ignore", "name", "--outliers", tmp_path / "same.csv", "--epochs", "1"]
+    result = run("fit", files / "train.csv", "--out", tmp_path / "m", *roles)
+    assert result.exit_code == 0, result.output
+    assert "7 of 7 outliers equal a row of the classes" in result.stderr
+
+
+def test_the_scores_file(run: Run, files: Path, fitted: tuple[Path, str]) -> None:
+    table = scored(run, fitted[0], files / "new.csv")
+    assert table.columns.tolist() == [
+        "name", "anomaly_score", "is_anomaly", "predicted_class", "probability", "p_value"
+    ]  # fmt: skip
+    classifier = OutlierExposureClassifier.load(fitted[0])
+    features = read(files / "new.csv").select(["x", "z"])
+    np.testing.assert_allclose(table["anomaly_score"], classifier.anomaly_score(features), rtol=1e-12)
+    assert table["is_anomaly"].tolist() == classifier.is_anomaly(features).tolist()
+    assert table["predicted_class"].tolist() == classifier.predict(features).tolist()
+    np.testing.assert_allclose(table["probability"], classifier.predict_proba(features).max(axis=1), rtol=1e-9)
+    np.testing.assert_allclose(table["p_value"], classifier.p_value(features), rtol=1e-12)
+    assert table["is_anomaly"][60:].mean() > 0.8
+    assert table["is_anomaly"][:60].mean() < 0.3
+
+
+def test_other_thresholds(run: Run, files: Path, fitted: tuple[Path, str]) -> None:
+    flagged = [
+        scored(run, fitted[0], files / "new.csv", *more)["is_anomaly"].sum()
+        for more in (["--threshold", "0"], ["--threshold", "0.9"], ["--fdr", "0.2"])
+    ]
+    assert flagged[0] < flagged[1]
+    assert flagged[2] >= 15
+    refused = run("score", fitted[0], files / "new.csv", "--out", files / "scores.csv", "--threshold", "tail")
+    assert refused.exit_code == 2
+    assert "share of rows" in refused.stderr
+
+
+def test_p_values_of_the_training_table_are_no_evidence(run: Run, files: Path, fitted: tuple[Path, str]) -> None:
+    result = run("score", fitted[0], files / "train.csv", "--out", files / "scores.csv")
+    assert "no evidence" in result.stderr
+
+
+def test_the_report(run: Run, files: Path, fitted: tuple[Path, str]) -> None:
+    result = run("report", fitted[0], files / "new.csv", "--out", files / "page.html", "--top", "5")
+    assert result.exit_code == 0, result.output
+    page = (files / "page.html").read_text(encoding="utf-8")
+    assert "<bdi>fox</bdi> (20)" in page
+    assert "of 55" not in page
+    assert "of the 55 rows of known classes" in page
+    pd.read_csv(files / "new.csv").drop(columns="kind").to_csv(files / "bare.csv", index=False)
+    result = run("report", fitted[0], files / "bare.csv", "--out", files / "page.html")
+    assert result.exit_code == 0, result.output
+    assert "rows of known classes" not in (files / "page.html").read_text(encoding="utf-8")
+
+
+def test_query_is_for_detectors(run: Run, files: Path, fitted: tuple[Path, str]) -> None:
+    result = run("query", fitted[0], files / "train.csv", "--out", files / "q.csv")
+    assert result.exit_code == 3
+    assert "OutlierExposureClassifier" in result.stderr
+
+
+def test_a_share_of_each_class_is_drawn_and_one_row_stays() -> None:
+    random = np.random.default_rng(0)
+    rows = np.arange(100, 110)
+    found = drawn(rows, 0.3, random)
+    assert len(set(found.tolist())) == 3
+    assert set(found.tolist()) <= set(rows.tolist())
+    assert len(drawn(rows[:1], 0.99, random)) == 0
+    assert len(drawn(rows[:2], 0.99, random)) == 1
+
+
+def test_the_names_that_help_lists_are_those_there_are() -> None:
+    assert tuple(TERMS) == options.TERMS
+    assert set(options.CLASS_SCORES) == set(SCORES)

@@ -1,0 +1,141 @@
+"""The page about a classifier: what it says before and after exposure, and that nothing in the data can break it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_page import HOSTILE, figure, words
+
+from expose import OutlierExposureClassifier
+from expose.decide import reliability
+from expose.errors import InputError
+from expose.estimators.judging import judge
+from expose.report import build_class_report, compare, write_class_report
+
+CLASSES = np.array(["ash", "elm", HOSTILE])
+
+
+def leaves(rows: int, seed: int) -> tuple[pd.DataFrame, np.ndarray]:
+    random = np.random.default_rng(seed)
+    y = random.integers(0, 3, rows)
+    places = np.array([(2, 0), (-1, 1.7), (-1, -1.7)])[y] + random.normal(0, 0.7, (rows, 2))
+    return pd.DataFrame(places, columns=["length", HOSTILE]), CLASSES[y]
+
+
+def others(rows: int, seed: int) -> pd.DataFrame:
+    angle = np.random.default_rng(seed).uniform(0, 2 * np.pi, rows)
+    return pd.DataFrame({"length": 6 * np.cos(angle), HOSTILE: 6 * np.sin(angle)})
+
+
+@pytest.fixture(scope="module")
+def models() -> tuple[OutlierExposureClassifier, OutlierExposureClassifier]:
+    """The same classifier before and after exposure, calibrated."""
+    X, y = leaves(240, 0)
+    held, held_y = leaves(120, 1)
+    before, after = (
+        OutlierExposureClassifier(epochs=40, learning_rate=0.01, scaling="standard", random_state=0)
+        .fit(X, y, outliers=outliers)
+        .calibrate(held, held_y)
+        for outliers in (None, others(200, 2))
+    )
+    return before, after
+
+
+@pytest.fixture(scope="module")
+def comparison(models: Any) -> dict[str, Any]:
+    return compare(models[1], *leaves(120, 1), outliers=others(80, 3), before=models[0])
+
+
+def test_judging_is_what_the_methods_say_one_by_one(models: Any) -> None:
+    X, _ = leaves(50, 5)
+    found = judge(models[1], X)
+    np.testing.assert_array_equal(found.anomaly_score, models[1].anomaly_score(X))
+    np.testing.assert_array_equal(found.is_anomaly, models[1].is_anomaly(X))
+    np.testing.assert_array_equal(models[1].classes_[found.predicted], models[1].predict(X))
+    np.testing.assert_allclose(found.probability, models[1].predict_proba(X).max(axis=1), rtol=1e-12)
+    np.testing.assert_array_equal(found.p_value, models[1].p_value(X))
+    some = found.take(np.arange(50) % 2 == 0)
+    np.testing.assert_array_equal(some.p_value, found.p_value[::2])
+
+
+def test_a_comparison_holds_what_was_measured(models: Any, comparison: dict[str, Any]) -> None:
+    X, y = leaves(120, 1)
+    for when, model in zip(("before", "after"), models, strict=True):
+        side = comparison[when]
+        right = model.predict(X) == y
+        assert side["accuracy"] == pytest.approx(right.mean())
+        bins = reliability(right, model.predict_proba(X).max(axis=1), rows_per_bin=50)
+        gap = np.sqrt(np.average((bins.accuracy - bins.confidence) ** 2, weights=bins.rows))
+        assert side["calibration_error"] == pytest.approx(gap)
+        assert side["bins"]["rows"] == [50, 50, 20]
+        assert side["outliers_flagged"] == pytest.approx(model.is_anomaly(others(80, 3)).mean())
+        assert [one["rows"] for one in side["per_class"]] == [(y == name).sum() for name in model.classes_]
+    assert comparison["before"]["auroc"] < 0.8
+    assert comparison["after"]["auroc"] > 0.95
+
+
+def test_before_and_after_are_on_the_page(models: Any, comparison: dict[str, Any]) -> None:
+    X, y = leaves(60, 6)
+    page = build_class_report(models[1], X, y, comparison=comparison, title="Leaves")
+    said = words(page)
+    for name, digits in (("accuracy", "{:.1%}"), ("calibration_error", "{:.1%}"), ("outliers_flagged", "{:.1%}")):
+        before, after = (digits.format(comparison[when][name]).replace("%", " %") for when in ("before", "after"))
+        assert f"{before} → {after}" in said, name
+    assert f"{comparison['before']['auroc']:.3f} → {comparison['after']['auroc']:.3f}" in said
+    assert "of the 60 rows of known classes" in said
+    names = {trace["name"] for trace in figure(page, "scores")["data"]}
+    assert names == {"classes", "outliers", "these rows"}
+    curves = [trace["name"] for trace in figure(page, "reliability")["data"]]
+    assert curves == ["as sure as right", "before exposure", "after exposure", "these rows"]
+    assert 'id="churn"' not in page
+
+
+def test_nothing_in_the_data_breaks_out(models: Any, comparison: dict[str, Any]) -> None:
+    X, y = leaves(40, 7)
+    foreign = y.astype(object)
+    foreign[:3] = HOSTILE + "fox"
+    page = build_class_report(models[1], X, foreign, comparison=comparison, title=HOSTILE)
+    assert "<img" not in page[: page.index("<noscript>")]
+    assert "<script>alert" not in page
+
+
+def test_without_classes_or_a_comparison(models: Any) -> None:
+    X, _ = leaves(40, 8)
+    page = build_class_report(models[1], X)
+    said = words(page)
+    assert "No rows were kept aside" in said
+    assert "classes of these rows are not known" in said
+    assert 'id="reliability"' not in page
+    assert {trace["name"] for trace in figure(page, "scores")["data"]} == {"training rows", "these rows"}
+    X, y = leaves(40, 8)
+    y = y.astype(object)
+    y[:4], y[4:] = "fox", None
+    said = words(build_class_report(models[1], X, y))
+    assert "fox (4)" in said
+    assert "Accuracy here" not in said
+
+
+def test_unusable_classes(models: Any) -> None:
+    X, y = leaves(40, 9)
+    with pytest.raises(InputError, match="40 rows; got 39"):
+        build_class_report(models[1], X, y[:39])
+    with pytest.raises(InputError, match="1 of other classes"):
+        compare(models[1], X, ["fox", *y[1:]])
+
+
+def test_a_model_of_images_has_no_report() -> None:
+    images = np.random.default_rng(0).random((8, 6, 6))
+    classifier = OutlierExposureClassifier("mlp", epochs=1, random_state=0).fit(images, [0, 1] * 4)
+    with pytest.raises(InputError, match="rows of a table"):
+        build_class_report(classifier, images)
+
+
+def test_a_page_is_written_whole(models: Any, tmp_path: Any) -> None:
+    X, y = leaves(40, 10)
+    target = write_class_report(tmp_path / "page.html", models[1], X, y, top=3)
+    assert target.read_text(encoding="utf-8").startswith("<!doctype html>")
+    with pytest.raises(OSError, match="could not be written"):
+        write_class_report(tmp_path / "none" / "page.html", models[1], X, y)
