@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from commands import Run, facts
 
+from expose.cli.bench import OBJECTIVES as OFFERED
 from expose.cli.bench import SHOWN, listed, means, whole_numbers
 from expose.evaluation import read_results, registry, runner
 from expose.evaluation.trial import Cell, Row, run_cell
@@ -267,3 +268,10 @@ def test_a_missing_extra_names_its_install_line(run: Run, out: Path, monkeypatch
 def test_lists() -> None:
     assert listed(["a, b", "b,c"]) == ["a", "b", "c"]
     assert whole_numbers("0-2, 5,1") == [0, 1, 2, 5, 1]
+
+
+def test_objectives_that_want_outliers_or_other_rows_are_not_offered():
+    from expose.objectives import OBJECTIVES
+
+    suited = [name for name, one in OBJECTIVES.items() if "table" in one.kinds and not one.needs_anomalies]
+    assert sorted(OFFERED) == sorted(suited)

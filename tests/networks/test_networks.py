@@ -110,6 +110,17 @@ def test_dropout_drops_in_training_only():
     assert torch.equal(network(images), network(images))
 
 
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
+def test_convolutions_run_with_channels_last_in_memory_and_give_the_same(shape):
+    network, seen = ConvNet(shape, 10).eval(), []
+    images = torch.rand(4, *shape)
+    expected = network.head(network.features(2 * images - 1).mean((-2, -1)))
+    network.features[4].register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
+    torch.testing.assert_close(network(images), expected)
+    assert all(x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous() for x in seen)
+    assert len(seen) == 1
+
+
 def test_the_small_conv_net_is_small_and_takes_odd_sizes():
     assert 1e5 < sizes(ConvNet((3, 32, 32), 10)) < 3e5
     assert ConvNet((3, 5, 7), 2)(torch.rand(2, 3, 5, 7)).shape == (2, 2)
