@@ -72,15 +72,30 @@ FILES = {
 BASELINE = {"epochs": 5, "batch_size": 64, "learning_rate": 0.01}  # Adam, falling along a cosine
 EXPOSED = {"epochs": 2, "batch_size": 64, "learning_rate": 0.01}
 AUXILIARY_FOR = "trec"
-VARIED = ("trec", "sst")
-VARIANTS = {  # of the exposed training: by name, whether it goes on from the baseline, and its settings
-    "as in the paper": (True, EXPOSED),
-    "5 epochs": (True, EXPOSED | {"epochs": 5}),
-    "learning rate 0.001": (True, EXPOSED | {"learning_rate": 0.001}),
-    "from scratch": (False, BASELINE),
-}
 Record = dict[str, Any]
 Logits = NDArray[np.float64]
+
+
+class Variant(NamedTuple):
+    """A way of exposing."""
+
+    settings: dict[str, Any] | None  # of the training with outliers; None trains without
+    goes_on: bool = True  # from the baseline, and not from scratch
+    marked: bool = False  # normal rows have a mark at their first word, as if they alone had kept their capitals
+
+
+VARIANTS = {
+    "as in the paper": Variant(EXPOSED),
+    "from scratch": Variant(BASELINE, goes_on=False),
+    "5 epochs": Variant(EXPOSED | {"epochs": 5}),
+    "learning rate 0.001": Variant(EXPOSED | {"learning_rate": 0.001}),
+    "first words of normal rows marked": Variant(EXPOSED, marked=True),
+    "first words of normal rows marked, before exposure": Variant(None, marked=True),
+}
+
+
+PAPER = VARIANTS["as in the paper"]
+VARIED = {"sst": list(VARIANTS)[1:], "20ng": ["from scratch"]}  # where the published level is not reached
 
 
 class Part(NamedTuple):
@@ -125,7 +140,9 @@ class Texts:
         found = (sentence for text in paragraphs for sentence in re.split(r"(?<=[.!?]) ", text))
         return [shortened(sentence, MOST_TOKENS) for sentence in found if len(sentence.split()) >= FEWEST_WORDS]
 
-    def _task(self, name: str) -> Task:
+    def _task(self, name: str, marked: bool = False) -> Task:
+        if marked:
+            return Task(*(Part([mark(text) for text in part.texts], part.y) for part in self.task(name)))
         rows = [row | {"class": class_of(name, row)} for row in self.rows(name)]
         rows = [row for row in rows if row["class"]]
         parts = {split: [row for row in rows if row["split"] == split] for split in ("train", "dev", "test")}
@@ -151,6 +168,11 @@ def shortened(text: str, most: int) -> str:
     return " ".join(found[:most]) if len(found) > most else text.strip()
 
 
+def mark(text: str) -> str:
+    """Make another word of the first one, as a capital does where case is kept."""
+    return re.sub(r"\w+", r"\g<0>0", text, count=1)
+
+
 def class_of(name: str, row: Record) -> str:
     """Class of a row; empty for what is left out."""
     if name == "trec":
@@ -172,9 +194,9 @@ def set_apart(rows: list[Record]) -> tuple[list[Record], list[Record]]:
 
 
 @lru_cache(maxsize=1)
-def baseline(texts: Texts, name: str, seed: int) -> OutlierExposureClassifier:
+def baseline(texts: Texts, name: str, seed: int, marked: bool = False) -> OutlierExposureClassifier:
     """Classifier that has seen no outlier."""
-    return new(seed).set_params(**BASELINE).fit(*texts.task(name).train)
+    return new(seed).set_params(**BASELINE).fit(*texts.task(name, marked).train)
 
 
 def new(seed: int) -> OutlierExposureClassifier:
@@ -184,11 +206,12 @@ def new(seed: int) -> OutlierExposureClassifier:
     )
 
 
-def exposed(texts: Texts, name: str, seed: int, outliers: list[str], variant: str) -> OutlierExposureClassifier:
+def exposed(texts: Texts, name: str, seed: int, outliers: list[str], how: Variant) -> OutlierExposureClassifier:
     """Classifier after outlier exposure."""
-    goes_on, settings = VARIANTS[variant]
-    model = copy.deepcopy(baseline(texts, name, seed)) if goes_on else new(seed)
-    return model.set_params(**settings).fit(*texts.task(name).train, outliers=outliers)
+    model = copy.deepcopy(baseline(texts, name, seed, how.marked)) if how.goes_on else new(seed)
+    if how.settings is None:
+        return model
+    return model.set_params(**how.settings).fit(*texts.task(name, how.marked).train, outliers=outliers)
 
 
 class Outputs(NamedTuple):
@@ -261,7 +284,7 @@ def main_run(texts: Texts, name: str, seed: int) -> Record:
     task, sources = texts.task(name), {source: texts.outliers(source) for source in TESTED[name]}
     before = baseline(texts, name, seed)
     record = {"before": judged(before, task, sources)}
-    after = exposed(texts, name, seed, texts.sentences(), "as in the paper")
+    after = exposed(texts, name, seed, texts.sentences(), PAPER)
     return record | {
         "after": judged(after, task, sources),
         "rows": {part: len(getattr(task, part).y) for part in Task._fields},
@@ -270,10 +293,10 @@ def main_run(texts: Texts, name: str, seed: int) -> Record:
     }
 
 
-def variant_run(texts: Texts, name: str, seed: int, variant: str) -> Record:
+def variant_run(texts: Texts, name: str, seed: int, what: str) -> Record:
     """One other way of exposing."""
-    task, sources = texts.task(name), {source: texts.outliers(source) for source in TESTED[name]}
-    return judged(exposed(texts, name, seed, texts.sentences(), variant), task, sources)
+    how, sources = VARIANTS[what], {source: texts.outliers(source) for source in TESTED[name]}
+    return judged(exposed(texts, name, seed, texts.sentences(), how), texts.task(name, how.marked), sources)
 
 
 def auxiliary_sets(texts: Texts) -> dict[str, Callable[[int], list[str]]]:
@@ -307,7 +330,7 @@ def auxiliary_run(texts: Texts, name: str, seed: int, auxiliary: str) -> Record:
     outliers = auxiliary_sets(texts)[auxiliary](seed)
     task = texts.task(name)
     sources = {source: texts.outliers(source) for source in TESTED[name] if source not in ("20ng", "mr")}
-    model = exposed(texts, name, seed, outliers, "as in the paper")
+    model = exposed(texts, name, seed, outliers, PAPER)
     return {"outliers": len(outliers)} | judged(model, task, sources)
 
 
@@ -320,9 +343,8 @@ def plan(texts: Texts) -> Iterator[tuple[Record, Callable[[], Record]]]:
             if name == AUXILIARY_FOR:
                 for what in auxiliary_sets(texts):
                     yield key | {"run": "auxiliary", "what": what}, partial(auxiliary_run, texts, name, seed, what)
-            if name in VARIED:
-                for what in list(VARIANTS)[1:]:
-                    yield key | {"run": "variant", "what": what}, partial(variant_run, texts, name, seed, what)
+            for what in VARIED.get(name, []):
+                yield key | {"run": "variant", "what": what}, partial(variant_run, texts, name, seed, what)
 
 
 def overlaps(texts: Texts) -> list[Record]:

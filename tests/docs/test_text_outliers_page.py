@@ -94,6 +94,11 @@ def test_texts_lose_what_tells_their_files_apart(benchmark):
     assert benchmark.shortened("One two , THREE", 4) == "One two , THREE"
 
 
+def test_a_mark_makes_another_word_of_the_first_one_alone(benchmark):
+    assert benchmark.mark("the end of the") == "the0 end of the"
+    assert benchmark.mark("... the end") == "... the0 end"
+
+
 def test_rows_set_apart_leave_every_class_in_training(benchmark):
     rows = [{"class": "common" if i % 10 else f"rare {i}", "text": str(i)} for i in range(100)]
     kept, train = benchmark.set_apart(rows)
