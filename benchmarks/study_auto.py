@@ -132,7 +132,7 @@ def cost_section(page: Page, about: dict[str, Any]) -> None:
         f"Seconds, and how many times an isolation forest's, {about['threads']} thread of a CPU, on rows of "
         f"{about['columns']} columns with default parameters, {' to '.join(dict.fromkeys((days[0], days[-1])))}, by "
         "`python benchmarks/fit_cost.py`. Seconds are the processor's"
-        + (f", up to {max(wall):,} rows by the clock of an idle machine. " if wall else ". ")
+        + (f"; most up to {max(wall):,} rows are by the clock of an idle machine. " if wall else ". ")
         + "A dash was not tried.",
         fit_cost.table(about["results"]),
     )
