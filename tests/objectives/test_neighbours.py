@@ -26,8 +26,21 @@ def test_nearest_takes_the_furthest_row_where_weights_do_not_suffice():
     assert float(nearest(torch.tensor([[[3.0, 1.0, 2.0]]]), torch.tensor([0.0, 1.0, 1.0]), 5).exp()) == pytest.approx(2)
 
 
+@pytest.mark.parametrize("count", [1, 3, 5, 50])
+def test_nearest_is_the_same_for_whole_weights_as_for_any(count):
+    """The shortcut for weights of 0 and 1 against the sum of weights, in which one far row weighs a half."""
+    generator = torch.Generator().manual_seed(0)
+    distance = torch.rand(2, 6, 40, generator=generator).sort(dim=-1).values
+    distance[:, 0, 0] = 0.0
+    weight = (torch.rand(40, generator=generator) < 0.7).float()
+    weight[-1] = 1.0
+    by_sum = torch.cat([weight, torch.tensor([0.5])])
+    further = torch.cat([distance, distance[..., -1:]], dim=-1)
+    assert torch.equal(nearest(distance, weight, count), nearest(further, by_sum, count))
+
+
 def test_enclosing_is_a_quantile_of_the_distances_to_other_rows():
-    distance = torch.arange(1.0, 11.0).flip(0)[None, None]  # 1 to 10
+    distance = torch.arange(1.0, 11.0)[None, None]  # 1 to 10
     assert enclosing(distance, (0.1, 0.5)).exp().flatten().tolist() == pytest.approx([1.0, 5.0])
     of_itself = torch.arange(0.0, 10.0)[None, None]  # the row itself, then 1 to 9
     assert enclosing(of_itself, (0.1, 0.5)).exp().flatten().tolist() == pytest.approx([1.0, 5.0])

@@ -154,13 +154,16 @@ class Neighbours(MemoryObjective):
     def measure_few(self, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The same of so few rows that their distances fit the memory."""
         distance = self.distances(batch)  # (V, B, R)
-        near = nearest(distance, self.keep_normal, self.near)
+        all_present = bool((self.present > 0).all())
+        ordered = ascending(distance if all_present else distance[..., self.present > 0])
+        core = nth(ordered, self.near)
+        none_dropped = torch.equal(self.keep_normal, self.present)
+        near = core if none_dropped else nearest(distance, self.keep_normal, self.near)
         if bool(self.keep_abnormal.any()):
             near = near - PULL * nearest(distance, self.keep_abnormal, ABNORMAL_NEIGHBOURS)
-        core = nearest(distance, self.present, self.near)
         linked = torch.maximum(distance, self.height[:, None]).amin(dim=-1, keepdim=True)  # (V, B, 1)
         linked = torch.maximum(torch.log(linked + TINY), core)
-        return near, linked, enclosing(distance[..., self.present > 0], self.wide)
+        return near, linked, enclosing(ordered, self.wide)
 
     def heights(self) -> Tensor:
         """At which distance the cluster of each remembered row holds enough others: ``(V, R)``, infinite where absent.
@@ -207,6 +210,9 @@ def nearest(distance: Tensor, weight: Tensor, count: int) -> Tensor:
     do not suffice, it is the distance of the furthest row that has any.
     """
     having = torch.nonzero(weight > 0).flatten()
+    if bool((weight[having] == 1).all()):  # the same, found sooner
+        distance = distance.index_fill(-1, torch.nonzero(weight == 0).flatten(), torch.inf)
+        return nth(distance.topk(min(count + 1, len(having)), dim=-1, largest=False).values, count)
     distance, weight = distance[..., having], weight[having]
     found = distance.topk(min(2 * count + 1, len(having)), dim=-1, largest=False)  # (V, B, K)
     weights = weight[found.indices]
@@ -216,12 +222,17 @@ def nearest(distance: Tensor, weight: Tensor, count: int) -> Tensor:
     return torch.log(found.values.gather(-1, place) + TINY)
 
 
-def enclosing(distance: Tensor, shares: Sequence[float]) -> Tensor:
-    """Log of the distance within which each share of the other rows lies: ``(V, B, R) -> (V, B, S)``."""
-    ordered = ascending(distance)
+def nth(ordered: Tensor, count: int) -> Tensor:
+    """Log of the distance of the ``count``-th other row, or the last: ``(V, B, R)``, ascending, to ``(V, B, 1)``."""
+    place = (ordered[..., :1] == 0).long() + count - 1
+    return torch.log(ordered.gather(-1, place.clamp(max=ordered.shape[-1] - 1)) + TINY)
+
+
+def enclosing(ordered: Tensor, shares: Sequence[float]) -> Tensor:
+    """Log of the distance within which each share of the other rows lies; ascending ``(V, B, R) -> (V, B, S)``."""
     own = (ordered[..., :1] == 0).long()
-    last = distance.shape[-1] - 1
-    places = torch.tensor([max(0, round(share * (last + 1)) - 1) for share in shares], device=distance.device)
+    last = ordered.shape[-1] - 1
+    places = torch.tensor([max(0, round(share * (last + 1)) - 1) for share in shares], device=ordered.device)
     return torch.log(ordered.gather(-1, (places + own).clamp(max=last)) + TINY)
 
 
