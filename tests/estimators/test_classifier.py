@@ -192,6 +192,25 @@ def test_checkpoint_goes_on_to_the_same_classifier(tmp_path, monkeypatch):
     assert not (tmp_path / "state").exists()
 
 
+def test_an_interruption_before_the_margins_of_the_energy_ends_the_fit(monkeypatch):
+    from expose.errors import InterruptedWarning
+    from expose.training import Loop
+
+    epoch, done = Loop.epoch, []
+
+    def stopped(self, *arguments):
+        done.append(1)
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        return epoch(self, *arguments)
+
+    monkeypatch.setattr(Loop, "epoch", stopped)
+    with pytest.warns(InterruptedWarning):
+        classifier = quick(terms="energy", epochs=10).fit(X, Y, outliers=OUTLIERS)
+    assert len(classifier.history_) == 2
+    assert classifier.predict(X).shape == (240,)
+
+
 def test_frames_with_words_and_gaps():
     frame = pd.DataFrame(X, columns=list("wxyz")).assign(kind=np.where(X[:, 0] > 2, "big", None))
     frame.loc[::7, "x"] = np.nan

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 from torch import nn
 
 from expose.errors import InputError, ModelFolderError
 from expose.estimators.class_training import Learned, network_for, outputs_for, terms_of
-from expose.estimators.folder import plain
+from expose.estimators.folder import kept_parameters, stored_weights, weights_in
 from expose.estimators.scoring import ready_to_score
 from expose.inputs import encoder_from_json
 from expose.objectives.classification import Classification
@@ -33,12 +32,10 @@ def save_classifier(classifier: OutlierExposureClassifier, folder: Path, metadat
     classes = learned.classes.tolist()
     if not all(isinstance(name, str | int | float | bool) for name in classes):
         raise InputError(f"A model folder keeps classes that are texts or numbers; these are {classes[:5]}.")
-    seed = classifier.random_state
-    parameters = {k: plain(v) for k, v in classifier.get_params(deep=False).items() if k not in NOT_KEPT}
     network = classifier.network
     meta = {
         "class": CLASS,
-        "parameters": parameters | {"random_state": plain(seed) if isinstance(seed, int | np.integer) else None},
+        "parameters": kept_parameters(classifier, NOT_KEPT),
         "network": network if isinstance(network, str) else None,
         "network_class": None if isinstance(network, str) else type(network).__name__,
         "classes": classes,
@@ -52,9 +49,7 @@ def save_classifier(classifier: OutlierExposureClassifier, folder: Path, metadat
         "root": learned.root,
         "metadata": metadata,
     }
-    state = learned.objective.state_dict()
-    weights = {name: value.detach().cpu() for name, value in state.items()}
-    tensors = {f"weights/{k}": (v.float() if v.is_floating_point() else v).numpy() for k, v in weights.items()}
+    tensors = stored_weights(learned.objective)
     tensors["latent_labels"] = learned.latent
     tensors["training_outputs"] = classifier._training
     if classifier._calibration is not None:
@@ -81,9 +76,8 @@ def load_classifier(cls: type[Classifier], folder: Path, network: nn.Module | No
         network_for(make, encoder, outputs_for(terms, len(classes))), len(classes), terms, augment=classifier.augment
     )
     objective.layout = encoder.layout
-    weights = {name.removeprefix("weights/"): a for name, a in tensors.items() if name.startswith("weights/")}
     try:
-        objective.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+        objective.load_state_dict(weights_in(tensors))
     except RuntimeError as error:
         raise ModelFolderError(f"The network does not fit the weights in {folder}: {error}") from error
     ensemble = ready_to_score(Ensemble([objective]), torch_device(device), encoder.layout)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +15,7 @@ from sklearn.utils import check_random_state
 from torch import Tensor, nn
 
 from expose.errors import InputError
-from expose.estimators.fitting import held
+from expose.estimators.fitting import digest_of, held
 from expose.estimators.scoring import member_outputs, ready_to_score
 from expose.exposure import EXPOSURES, BatchRanking
 from expose.inputs import Encoder
@@ -50,7 +47,7 @@ UNDETERMINING = {"network", "score_function", "threshold", "verbose", "checkpoin
 
 @dataclass
 class Learned:
-    """A trained classifier: everything but what the estimator's attributes hold."""
+    """A trained classifier, of which the estimator shows parts as attributes."""
 
     encoder: Encoder
     classes: NDArray[Any]
@@ -83,6 +80,7 @@ def learn(
     settings = settings_for(classifier, objective, root, rows, targets, outliers)
     fresh = before is None and isinstance(classifier.network, str)
     history: list[dict[str, Any]] = []
+    interrupted = False
     if "energy" in objective.terms and outliers is not None:
         if classifier.energy_margins is not None:
             objective.margins.copy_(torch.tensor(classifier.energy_margins))
@@ -90,14 +88,15 @@ def learn(
             first = settings.epochs // 2 if fresh else 0  # an untrained network has no energies to speak of
             if first:
                 early = replace(settings, epochs=first, checkpoint=None)
-                history = run(classifier, objective, replace(data, outliers=None), early).run_history
+                history, interrupted = run(classifier, objective, replace(data, outliers=None), early)
                 settings = replace(settings, epochs=settings.epochs - first)
             set_margins(objective, data, classifier.device)
-    trained = run(classifier, objective, data, settings)
-    history += [record | {"epoch": record["epoch"] + len(history)} for record in trained.run_history]
+    if not interrupted:  # who stopped the first half wants no second one
+        records, interrupted = run(classifier, objective, data, settings)
+        history += [record | {"epoch": record["epoch"] + len(history)} for record in records]
     ensemble = ready_to_score(Ensemble([objective]), torch_device(classifier.device), encoder.layout)
     latent = latent_labels(classifier, ensemble, data, root)
-    return Learned(encoder, classes, objective, ensemble, root, history, latent, trained.interrupted)
+    return Learned(encoder, classes, objective, ensemble, root, history, latent, interrupted)
 
 
 def latent_labels(
@@ -114,22 +113,16 @@ def latent_labels(
     return latent
 
 
-@dataclass(frozen=True)
-class Run:
-    """What one run of the loop leaves beside the weights."""
-
-    run_history: list[dict[str, Any]]
-    interrupted: bool
-
-
-def run(classifier: OutlierExposureClassifier, objective: Classification, data: TrainingSet, settings: Settings) -> Run:
-    """Train the objective in place."""
+def run(
+    classifier: OutlierExposureClassifier, objective: Classification, data: TrainingSet, settings: Settings
+) -> tuple[list[dict[str, Any]], bool]:
+    """Train the objective in place; return the history, and whether it was interrupted."""
     weights = sum(p.numel() for p in objective.parameters())
     fabric = make_fabric(classifier.device, classifier.precision, weights)
     loop = Loop(fabric, EXPOSURES[classifier.exposure], float(classifier.contamination), settings)
     history = loop.run(Ensemble([objective.train()]), data)
     objective.cpu()
-    return Run(history, loop.interrupted)
+    return history, loop.interrupted
 
 
 def new_objective(
@@ -242,12 +235,6 @@ def fingerprint(
 ) -> str:
     """A digest of all that determines the training, so that a checkpoint serves only its own run."""
     parameters = {k: v for k, v in classifier.get_params(deep=False).items() if k not in UNDETERMINING}
-    digest = hashlib.sha256(json.dumps([parameters, root, version("expose"), torch.__version__], default=str).encode())
-    digest.update(repr(objective.network).encode())
-    for value in objective.state_dict().values():
-        digest.update(value.detach().cpu().numpy().tobytes())
-    for array in (rows, targets, outliers if isinstance(outliers, np.ndarray) else None):
-        if array is not None:
-            digest.update(repr(array.shape).encode())
-            digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
+    state = [value.detach().cpu().numpy() for value in objective.state_dict().values()]
+    told = outliers if isinstance(outliers, np.ndarray) else None
+    return digest_of(parameters, root, repr(objective.network), [*state, rows, targets, told])

@@ -9,7 +9,7 @@ import copy
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -326,8 +326,13 @@ def fingerprint(
 ) -> str:
     """A digest of all that determines the training, so that a checkpoint serves only its own run."""
     parameters = {k: v for k, v in detector.get_params(deep=False).items() if k not in UNDETERMINING}
+    return digest_of(parameters, root, repr((objective.name, type(objective), objective.hyperparameters())), arrays)
+
+
+def digest_of(parameters: dict[str, Any], root: int, model: str, arrays: Iterable[NDArray[Any] | None]) -> str:
+    """A digest of parameters, seed, what the model is, arrays, and the versions that compute."""
     digest = hashlib.sha256(json.dumps([parameters, root, version("expose"), torch.__version__], default=str).encode())
-    digest.update(repr((objective.name, type(objective), objective.hyperparameters())).encode())
+    digest.update(model.encode())
     for array in arrays:
         digest.update(repr(None if array is None else array.shape).encode())
         if array is not None:

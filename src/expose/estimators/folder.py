@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from torch import nn
 
 from expose.decide import Combination
 from expose.errors import InputError, ModelFolderError
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 
     Detector = TypeVar("Detector", bound=AnomalyDetector)
 
-CLASS = "AnomalyDetector"
+CLASS, WEIGHTS = "AnomalyDetector", "weights/"
 NOT_KEPT = {
     "objective",
     "random_state",
@@ -41,12 +44,9 @@ def save_detector(detector: AnomalyDetector, folder: Path, metadata: dict[str, A
             "set_params(threshold=...) takes your object again: it learns from the training scores, which are kept."
         )
     objective = detector._objective
-    parameters = {k: plain(v) for k, v in detector.get_params(deep=False).items() if k not in NOT_KEPT}
-    parameters["members"] = detector.ensemble_.n_members
-    seed = detector.random_state
     meta = {
         "class": CLASS,
-        "parameters": parameters | {"random_state": plain(seed) if isinstance(seed, int | np.integer) else None},
+        "parameters": kept_parameters(detector, NOT_KEPT) | {"members": detector.ensemble_.n_members},
         "objective": {
             "name": objective.name,
             "class": type(objective).__name__,
@@ -67,10 +67,8 @@ def save_detector(detector: AnomalyDetector, folder: Path, metadata: dict[str, A
 
 def tensors_of(detector: AnomalyDetector) -> dict[str, NDArray[Any]]:
     """All arrays of a fitted detector, by name."""
-    state = detector.ensemble_.state_dict()
-    weights = {name: value.detach().cpu() for name, value in state.items()}
     return (
-        {f"weights/{k}": (v.float() if v.is_floating_point() else v).numpy() for k, v in weights.items()}
+        stored_weights(detector.ensemble_)
         | {
             "training_scores": detector.training_scores_,
             "latent_labels": detector.latent_labels_,
@@ -106,10 +104,28 @@ def load_detector(cls: type[Detector], folder: Path, objective: Objective | None
     template.layout = detector.encoder_.layout
     detector._objective = template
     detector.ensemble_ = blank_members(template, detector.encoder_.n_features_out, detector.members)
-    weights = {name.removeprefix("weights/"): a for name, a in tensors.items() if name.startswith("weights/")}
-    detector.ensemble_.load_state_dict({name: torch.from_numpy(array) for name, array in weights.items()})
+    detector.ensemble_.load_state_dict(weights_in(tensors))
     ready_to_score(detector.ensemble_, torch_device(device), detector.encoder_.layout)
     return detector
+
+
+def kept_parameters(estimator: BaseEstimator, not_kept: Collection[str]) -> dict[str, Any]:
+    """The parameters of an estimator as JSON, but for those of the place and run; a seed only if it is a number."""
+    seed = estimator.random_state
+    parameters = {k: plain(v) for k, v in estimator.get_params(deep=False).items() if k not in not_kept}
+    return parameters | {"random_state": plain(seed) if isinstance(seed, int | np.integer) else None}
+
+
+def stored_weights(module: nn.Module) -> dict[str, NDArray[Any]]:
+    """The weights of a module by name, as a folder keeps them: in single precision."""
+    state = {name: value.detach().cpu() for name, value in module.state_dict().items()}
+    return {f"{WEIGHTS}{k}": (v.float() if v.is_floating_point() else v).numpy() for k, v in state.items()}
+
+
+def weights_in(tensors: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
+    """What `stored_weights` stored, as a state dict."""
+    own = {name: array for name, array in tensors.items() if name.startswith(WEIGHTS)}
+    return {name.removeprefix(WEIGHTS): torch.from_numpy(array) for name, array in own.items()}
 
 
 def restore_objective(stored: dict[str, Any], given: Objective | None, folder: Path) -> Objective:

@@ -226,13 +226,13 @@ class Loop:
         """How much each outlier of a batch ``(M, O)`` counts: as an anomaly, if nothing else was asked for."""
         s = self.settings
         normal, abnormal = losses.normal.detach(), losses.abnormal.detach()
+        if s.outlier_share == s.hardest == 1:
+            return Weights(torch.zeros_like(abnormal), torch.ones_like(abnormal))
         generator = torch.Generator().manual_seed(mix(s.seeds[0], mix(number, step), stream=6))
         if s.outlier_share < 1:  # unlabelled wild rows: their labels are latent too
             return hard(normal, abnormal, None, BatchRanking(s.outlier_share, generator))
-        if s.hardest < 1:
-            counted = BatchRanking(s.hardest, generator).suspects(abnormal, None).float()
-            return Weights(torch.zeros_like(counted), counted)
-        return Weights(torch.zeros_like(abnormal), torch.ones_like(abnormal))
+        counted = BatchRanking(s.hardest, generator).suspects(abnormal, None).float()
+        return Weights(torch.zeros_like(counted), counted)
 
     def assigner(self, model: Any, data: TrainingSet, members: int, number: int) -> Any:
         """The first half-step as a function of a batch's losses and row numbers; blind while warming up."""
