@@ -172,7 +172,9 @@ def make_encoder(choice: Any, kind: Kind, preferred: str | None = None) -> Encod
     choice = (preferred or kind.encoder) if choice is None else choice
     if isinstance(choice, str):
         if choice not in ENCODERS:
-            raise InputError(f"encoder must be one of {sorted(ENCODERS)} or an object with fit and transform; got {choice!r}.")
+            raise InputError(
+                f"encoder must be one of {sorted(ENCODERS)} or an object with fit and transform; got {choice!r}."
+            )
         return ENCODERS[choice]()
     if not (hasattr(choice, "fit") and hasattr(choice, "transform")):
         raise InputError(f"encoder must be a name or an object with fit and transform; got a {type(choice).__name__}.")
@@ -192,5 +194,7 @@ def restore_encoder(family: str, state: State, kind: Kind, own: Any = None) -> E
         encoder.layout = Layout("vector", (int(state.meta["width"]),))
         return encoder
     if family not in CLASSES:
-        raise ModelFolderError(f"The model was trained with the encoder {family!r}, which is not registered: import its file first.")
+        raise ModelFolderError(
+            f"The model was trained with the encoder {family!r}, which is not registered: import its file first."
+        )
     return CLASSES[family].restore(state)
