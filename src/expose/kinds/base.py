@@ -154,5 +154,7 @@ def kind_of_files(sources: Sequence[str]) -> Kind:
 def kind_named(name: str) -> Kind:
     """A registered kind, or an error that says which there are."""
     if name not in KINDS:
-        raise InputError(f"there is no kind {name!r} of samples; there are {sorted(KINDS)}. Import the file that registers it.")
+        raise InputError(
+            f"there is no kind {name!r} of samples; there are {sorted(KINDS)}. Import the file that registers it."
+        )
     return KINDS[name]

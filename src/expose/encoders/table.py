@@ -6,20 +6,18 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from expose.errors import DataWarning, InputError
-from expose.inputs.categories import encode_categories, fit_categories
-from expose.inputs.columns import Times
-from expose.inputs.frames import as_table
-from expose.inputs.layout import Layout
-from expose.inputs.numbers import blocks, fit_numbers, missing_in, sample_rows
-from expose.inputs.quality import table_notes
-from expose.inputs.scaling import DEFAULT_SCALING, apply_scaling, check_scaling
-from expose.inputs.schema import (
+from expose.encoders.base import Encoder, State, register_encoder
+from expose.encoders.categories import encode_categories, fit_categories
+from expose.encoders.layout import Layout
+from expose.encoders.numbers import blocks, fit_numbers, missing_in, sample_rows
+from expose.encoders.quality import table_notes
+from expose.encoders.scaling import SCALINGS, apply_scaling, check_scaling
+from expose.encoders.schema import (
     CategoryColumn,
     ColumnSchema,
     NumberColumn,
@@ -30,8 +28,14 @@ from expose.inputs.schema import (
     to_numbers,
     to_times,
 )
-from expose.inputs.table import Table, listing
-from expose.inputs.times import encode_times, fit_times
+from expose.encoders.times import encode_times, fit_times
+from expose.errors import DataWarning, InputError
+from expose.files.names import listing
+from expose.kinds.columns import Times
+from expose.kinds.frames import as_table
+from expose.kinds.rows import Table
+
+THREE_SCALINGS = ("quantile", "standard", "unscaled")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,29 +46,31 @@ class _Numbers:
     target: NDArray[np.intp] | slice  # (k,) encoded column
     indicated: NDArray[np.intp]  # which of the k have an indicator
     indicators: NDArray[np.intp]  # the encoded columns of those
-    factor: NDArray[np.float64]
-    center: NDArray[np.float64]
-    spread: NDArray[np.float64]
-    fill: NDArray[np.float64]
 
 
-class TableEncoder:
+@register_encoder(
+    "table",
+    {scaling: lambda scaling=scaling: TableEncoder(scaling) for scaling in SCALINGS}
+    | {"three-scalings": lambda: TableEncoder(THREE_SCALINGS)},
+)
+class TableEncoder(Encoder):
     """Encode tables as float32 matrices, always finite.
 
-    Numbers and booleans are scaled (see `expose.inputs.scaling`), and a missing one becomes the median with
+    Numbers and booleans are scaled (see `expose.encoders.scaling`), and a missing one becomes the median with
     an indicator column; categories are one-hot with one column for rare and unseen ones; times become scaled
     seconds and the phase of day, week and year where the training rows vary in it. Constant and empty columns
     are left out. If nothing is left, one column of zeros remains.
 
     Parameters
     ----------
-    scaling : {"quantile", "robust", "standard", "none"}
-        How numbers are scaled.
+    scalings : str or sequence of str, default="quantile"
+        How numbers are scaled: "quantile", "robust", "standard" or "unscaled". Of V scalings, each encoded value stands
+        V times side by side.
 
     Attributes
     ----------
-    n_features_out : int
-        Number of encoded columns, D.
+    layout : Layout
+        Of form "vector", with D * V values.
     groups : list of (str, slice)
         Each input column and its encoded columns; an empty slice if it is left out.
     notes : list of str
@@ -81,15 +87,20 @@ class TableEncoder:
     >>> encoder = TableEncoder().fit(as_table([[1.0, "a"], [2.0, "b"], [3.0, "a"]]))
     >>> encoder.transform(as_table([[2.0, "b"]])).tolist()
     [[0.0, 0.0, 1.0, 0.0]]
+    >>> encoder = TableEncoder(["standard", "unscaled"]).fit(as_table([[1.0], [3.0]]))
+    >>> encoder.transform(as_table([[3.0]])).tolist()
+    [[1.0, 3.0]]
     """
 
-    def __init__(self, scaling: str = DEFAULT_SCALING) -> None:
-        self.scaling = scaling
+    encodes = "table"
+
+    def __init__(self, scalings: str | Sequence[str] = "quantile") -> None:
+        self.scalings = (scalings,) if isinstance(scalings, str) else tuple(scalings)
         self.notes: list[str] = []
 
     # ------------------------------------------------------------------------------------------------- learn
 
-    def fit(self, table: Any) -> TableEncoder:
+    def fit(self, samples: Any) -> Self:
         """Learn the schema of a table.
 
         Raises
@@ -97,35 +108,35 @@ class TableEncoder:
         InputError
             When the table has no row or no column, or a number is infinite.
         """
-        table = as_table(table)
-        check_scaling(self.scaling)
+        table = as_table(samples)
+        _check_scalings(self.scalings)
         if table.n_rows == 0 or table.n_columns == 0:
             raise InputError(
                 f"Found array with {table.n_rows} sample(s) and {table.n_columns} feature(s) "
                 f"(shape=({table.n_rows}, {table.n_columns})) while a minimum of 1 is required."
             )
-        columns: dict[int, ColumnSchema] = dict(
-            zip(table.places.tolist(), fit_numbers(table, self.scaling), strict=True)
-        )
+        numbers, scales = fit_numbers(table, self.scalings)
+        columns: dict[int, ColumnSchema] = dict(zip(table.places.tolist(), numbers, strict=True))
         for place, column in table.others.items():
             name = table.names[place]
             columns[place] = fit_times(column, name) if isinstance(column, Times) else fit_categories(column, name)
-        self._settle([columns[i] for i in range(table.n_columns)], table.named)
-        rows = sample_rows(table.n_rows)
-        self.notes = table_notes(table, self.columns, self.transform(table.take(rows)))
+        used = [i for i in np.argsort(table.places) if numbers[i].used]
+        self._settle([columns[i] for i in range(table.n_columns)], table.named, scales[:, :, used])
+        sample = table.take(sample_rows(table.n_rows))
+        self.notes = table_notes(table, self.columns, self._encode(sample)[..., 0])
         return self
 
-    def _settle(self, columns: Sequence[ColumnSchema], named: bool) -> None:
-        """Lay out the encoded columns."""
+    def _settle(self, columns: Sequence[ColumnSchema], named: bool, scales: NDArray[np.float64]) -> None:
+        """Lay out the encoded columns; ``scales`` are those of the used number columns, (V, 4, k)."""
         self.columns = tuple(columns)
         self.names = tuple(column.name for column in columns)
         self.named = named
         ends = np.cumsum([column.width for column in columns])
         starts = [0, *ends[:-1].tolist()]
-        self.n_features_out = max(int(ends[-1]), 1)
-        self.groups = [
-            (name, slice(start, int(end))) for name, start, end in zip(self.names, starts, ends, strict=True)
-        ]
+        self.layout = Layout("vector", (max(int(ends[-1]), 1) * len(self.scalings),), views=len(self.scalings))
+        self.text_columns = tuple(column.name for column in columns if isinstance(column, CategoryColumn))
+        self._places = [slice(start, int(end)) for start, end in zip(starts, ends, strict=True)]  # of one view
+        self._scales = scales
         self._numbers = self._number_plan(starts)
         self._unused = [(i, c) for i, c in enumerate(columns) if isinstance(c, NumberColumn) and not c.used]
 
@@ -134,42 +145,33 @@ class TableEncoder:
         target = np.array([starts[i] for i, _ in chosen], dtype=np.intp)
         gaps = np.array([c.indicator for _, c in chosen], dtype=bool)
         in_a_row = len(target) > 0 and bool((np.diff(target) == 1).all())
-        factor, center, spread, fill = (
-            np.array([(c.factor, c.center, c.spread, c.fill) for _, c in chosen], dtype=np.float64)
-            .reshape(-1, 4)
-            .T.copy()
-        )
         return _Numbers(
             source=np.array([i for i, _ in chosen], dtype=np.intp),
             target=slice(int(target[0]), int(target[-1]) + 1) if in_a_row else target,
             indicated=np.flatnonzero(gaps),
             indicators=target[gaps] + 1,
-            factor=factor, center=center, spread=spread, fill=fill,
-        )  # fmt: skip
+        )
 
     @property
-    def layout(self) -> Layout:
-        """What an encoded row is."""
-        return Layout("table", (self.n_features_out,))
-
-    @property
-    def text_columns(self) -> tuple[str, ...]:
-        """Columns of categories: the ones a CSV reader must not guess numbers in."""
-        return tuple(column.name for column in self.columns if isinstance(column, CategoryColumn))
+    def groups(self) -> list[tuple[str, slice]]:
+        """Each input column and its encoded columns, in all scalings."""
+        views = len(self.scalings)
+        places = [slice(place.start * views, place.stop * views) for place in self._places]
+        return list(zip(self.names, places, strict=True))
 
     # ------------------------------------------------------------------------------------------------ encode
 
-    def transform(self, table: Any) -> NDArray[np.float32]:
+    def transform(self, samples: Any) -> NDArray[np.float32]:
         """Encode a table.
 
         Parameters
         ----------
-        table : Table or anything `as_table` takes
+        samples : Table or anything `as_table` takes
             Named columns are found by name, in any order; columns without names count by position.
 
         Returns
         -------
-        ndarray of float32, (n, D), C-contiguous, finite
+        ndarray of float32, (n, D * V), C-contiguous, finite
 
         Raises
         ------
@@ -181,18 +183,25 @@ class TableEncoder:
         DataWarning
             For columns that are not used, unseen categories, values missing where none was in training.
         """
-        table = as_table(table)
+        encoded = self._encode(as_table(samples))
+        return encoded.reshape(len(encoded), self.layout.n_values)
+
+    def _encode(self, table: Table) -> NDArray[np.float32]:
+        """Encode a table, (n, D, V)."""
         places = self._match(table)
-        out = np.zeros((table.n_rows, self.n_features_out), dtype=np.float32)
+        views = len(self.scalings)
+        out = np.zeros((len(table), self.layout.n_values // views, views), dtype=np.float32)
         self._check_unused(table, places)
         self._encode_numbers(table, places, out)
-        for (_, encoded), column, place in zip(self.groups, self.columns, places.tolist(), strict=True):
+        for target, column, place in zip(self._places, self.columns, places.tolist(), strict=True):
             if isinstance(column, TimeColumn):
-                encode_times(to_times(table.at(place), column.name), column, out[:, encoded])
+                encode_times(to_times(table.at(place), column.name), column, out[:, target, 0])
             elif isinstance(column, CategoryColumn):
                 boolean = place in table.booleans
                 categories = to_categories(table.at(place), column.keys, boolean=boolean)
-                encode_categories(categories, column, out[:, encoded])
+                encode_categories(categories, column, out[:, target, 0])
+            if not isinstance(column, NumberColumn):
+                out[:, target, 1:] = out[:, target, :1]  # only numbers differ between scalings
         return out
 
     def _match(self, table: Table) -> NDArray[np.intp]:
@@ -212,7 +221,7 @@ class TableEncoder:
             raise InputError(_missing_message(missing, table.names))
         extra = [name for name in table.names if name not in set(self.names)]
         if extra:
-            warn(f"ignored {len(extra)} column(s) that were not there in training: {listing(extra)}")
+            _warn(f"ignored {len(extra)} column(s) that were not there in training: {listing(extra)}")
         return np.array([position[name] for name in self.names], dtype=np.intp)
 
     def _check_unused(self, table: Table, places: NDArray[np.intp]) -> None:
@@ -227,7 +236,7 @@ class TableEncoder:
             if now.any():
                 changed.append(schema.name)
         if changed:
-            warn(
+            _warn(
                 f"{len(changed)} column(s) had the same value or none in every training row and are not "
                 f"used, but hold others now: {listing(changed)}"
             )
@@ -241,17 +250,21 @@ class TableEncoder:
         for start, block in blocks(numbers, chosen):
             rows = slice(start, start + len(block))
             missing = missing_in(block, start, [self.names[i] for i in plan.source])
-            with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-                apply_scaling(block, self.scaling, plan.factor, plan.center, plan.spread)
             if missing is not None:
-                np.copyto(block, plan.fill, where=missing)
-                out[rows, plan.indicators] = missing[:, plan.indicated]
+                out[rows, plan.indicators] = missing[:, plan.indicated, None]
                 gaps += missing.sum(axis=0)
-            out[rows, plan.target] = block
+            for view, scaling in enumerate(self.scalings):
+                scaled = block if view == len(self.scalings) - 1 else block.copy(order="K")
+                factor, center, spread, fill = self._scales[view]
+                with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+                    apply_scaling(scaled, scaling, factor, center, spread)
+                if missing is not None:
+                    np.copyto(scaled, fill, where=missing)
+                out[rows, plan.target, view] = scaled
         gaps[plan.indicated] = 0
         if gaps.any():
             names = [self.names[i] for i in plan.source[gaps > 0]]
-            warn(
+            _warn(
                 f"no value was missing in training in {listing(names)}, now {gaps.sum()} are; they count as the median"
             )
 
@@ -268,25 +281,33 @@ class TableEncoder:
 
     # ------------------------------------------------------------------------------------------------- store
 
-    def to_json(self) -> dict[str, Any]:
-        """Return all that was learned, in JSON types."""
-        return {
-            "scaling": self.scaling,
+    def state(self) -> State:
+        """Return the schema, and the scales of numbers, (V, 4, k)."""
+        meta = {
+            "scalings": list(self.scalings),
             "named": self.named,
             "notes": list(self.notes),
             "columns": [schema_to_json(column) for column in self.columns],
         }
+        return State(meta, {"scales": self._scales})
 
     @classmethod
-    def from_json(cls, stored: dict[str, Any]) -> TableEncoder:
-        """Return the encoder that `to_json` described; it encodes to the same bits."""
-        encoder = cls(check_scaling(stored["scaling"]))
-        encoder.notes = list(stored["notes"])
-        encoder._settle([schema_from_json(column) for column in stored["columns"]], bool(stored["named"]))
+    def restore(cls, state: State) -> Self:
+        """Make the encoder of what `state` gave; it encodes to the same bits."""
+        encoder = cls(_check_scalings(state.meta["scalings"]))
+        encoder.notes = list(state.meta["notes"])
+        columns = [schema_from_json(column) for column in state.meta["columns"]]
+        encoder._settle(columns, bool(state.meta["named"]), np.asarray(state.arrays["scales"], dtype=np.float64))
         return encoder
 
 
-def warn(message: str) -> None:
+def _check_scalings(scalings: Sequence[str]) -> Sequence[str]:
+    if not scalings:
+        raise InputError("scalings must name one scaling or several; got none.")
+    return [check_scaling(scaling) for scaling in scalings]
+
+
+def _warn(message: str) -> None:
     """Warn about data that have a defined treatment."""
     warnings.warn(message, DataWarning, stacklevel=4)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import DataWarning, InputError, MissingExtraError
-from expose.inputs.table import listing
+from expose.files.names import listing
 
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 _TURNED: Final = (5, 6, 7, 8)  # values of the EXIF tag 274, "orientation", that exchange height and width

@@ -8,32 +8,48 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from expose.encoders.scaling import SAMPLE_ROWS, apply_scaling, fit_scaling
+from expose.encoders.schema import NumberColumn
 from expose.errors import InputError
-from expose.inputs.scaling import SAMPLE_ROWS, apply_scaling, fit_scaling
-from expose.inputs.schema import NumberColumn
-from expose.inputs.table import Table
+from expose.kinds.rows import Table
 
 CHUNK_VALUES: Final = 65_536  # numbers worked on at a time: half a megabyte, which stays in the cache
 
 
-def fit_numbers(table: Table, scaling: str) -> Iterator[NumberColumn]:
-    """Learn range, gaps and scale of each number column."""
+def fit_numbers(table: Table, scalings: Sequence[str]) -> tuple[list[NumberColumn], NDArray[np.float64]]:
+    """Learn range and gaps of each number column, and its scale in V ways.
+
+    Returns
+    -------
+    list of NumberColumn
+        In the order of ``table.places``.
+    ndarray, (V, 4, k)
+        Factor, center, spread and the encoded median of each.
+    """
     low, high, missing = _ranges(table)
     present = missing < table.n_rows
     sample = table.numbers[sample_rows(table.n_rows)][:, present].astype(np.float64)
-    scales = np.zeros((4, len(present)))
+    scales = np.zeros((len(scalings), 4, len(present)))
     if present.any():
-        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            scale = fit_scaling(_never_empty(sample, low[present]), scaling)
-            median = scale.median[None].copy()  # (1, k), to be encoded like any other row
-            apply_scaling(median, scaling, scale.factor, scale.center, scale.spread)
-            scales[:, present] = scale.factor, scale.center, scale.spread, median[0]
+        sample = _never_empty(sample, low[present])
+        for view, scaling in enumerate(scalings):
+            scales[view][:, present] = _scale(sample.copy(order="K"), scaling)
+    columns = []
     for i, place in enumerate(table.places):
-        name, gaps = table.names[place], bool(0 < missing[i] < table.n_rows)
+        gaps = bool(0 < missing[i] < table.n_rows)
         constant = float(low[i]) if low[i] == high[i] else None
         used = bool(present[i]) and (constant is None or gaps)
-        factor, center, spread, fill = scales[:, i].tolist() if used else (1.0, 0.0, 1.0, 0.0)
-        yield NumberColumn(name, used, gaps, factor, center, spread, fill, constant)
+        columns.append(NumberColumn(table.names[place], used, gaps, constant))
+    return columns, scales
+
+
+def _scale(sample: NDArray[np.float64], scaling: str) -> NDArray[np.float64]:
+    """Return factor, center, spread and encoded median, (4, k); changes the sample."""
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        scale = fit_scaling(sample, scaling)
+        median = scale.median[None].copy()  # (1, k), to be encoded like any other row
+        apply_scaling(median, scaling, scale.factor, scale.center, scale.spread)
+    return np.stack([scale.factor, scale.center, scale.spread, median[0]])
 
 
 def sample_rows(n_rows: int) -> NDArray[np.intp] | slice:

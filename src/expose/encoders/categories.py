@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from expose.encoders.schema import CategoryColumn
 from expose.errors import DataWarning
-from expose.inputs.columns import Categories
-from expose.inputs.schema import CategoryColumn
-from expose.inputs.table import listing
+from expose.files.names import listing
+from expose.kinds.columns import Categories
 
 MOST_SLOTS: Final = 32  # categories with an encoded column of their own
 MOST_KEYS: Final = 10_000  # categories remembered

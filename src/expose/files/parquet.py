@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from expose.errors import InputError
-from expose.inputs.frames import check_names
+from expose.files.names import check_names
 
 _READ_AHEAD = 2**20  # bytes; without it a whole column of a row group is held at once
 

@@ -27,10 +27,10 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from expose.errors import InputError
-from expose.inputs.table import listing
+from expose.files.names import listing
 
 BLOCK_BYTES: Final = 8 * 2**20
-_LONGEST_ROW: Final = 64 * 2**20
+LONGEST_ROW: Final = 64 * 2**20
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _NULLS: Final = (
     "", "NA", "N/A", "n/a", "#N/A", "<NA>", "NULL", "null", "NaN", "nan", "-nan", "NAN", "None", "none",
@@ -243,7 +243,7 @@ def _blocks(stream: IO[bytes], size: int) -> Iterator[bytes]:
     while piece := stream.read(size):
         block = rest + piece
         cut = _last_row_end(block)
-        if not cut and len(block) > _LONGEST_ROW:  # a lone quote mark would make the rest of the file one value
+        if not cut and len(block) > LONGEST_ROW:  # a lone quote mark would make the rest of the file one value
             cut = block.rfind(b"\n") + 1
         if cut:
             yield block[:cut]

@@ -12,20 +12,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from expose.errors import InputError
-from expose.inputs.columns import (
+from expose.files.names import check_names, listing
+from expose.kinds.columns import (
     PLAIN_NUMBERS,
     Categories,
     Column,
     Times,
     column_from_arrow,
     column_from_objects,
+    column_kind,
     distinct,
     fill_numbers,
-    kind_of,
 )
-from expose.inputs.table import Table, from_columns, listing
-
-__all__ = ["Table", "as_table"]
+from expose.kinds.rows import Table, from_columns
 
 
 def as_table(X: Any) -> Table:
@@ -83,19 +82,8 @@ def _from_other(source: Any) -> Table:
         return _from_array(np.asarray(source))
     raise InputError(
         f"expected a table: a 2-D NumPy array, a list of rows, a pandas, Polars or Arrow table; got "
-        f"{type(source).__name__}. A file is read with expose.inputs.read(path)."
+        f"{type(source).__name__}. A file is read with expose.files.read(path)."
     )
-
-
-def check_names(names: Sequence[object]) -> tuple[str, ...]:
-    """Return column names as a tuple of texts, each of them once."""
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise InputError(f"column names must differ; got more than once: {listing(repeated)}. Rename them.")
-    wrong = [name for name in names if not isinstance(name, str)]
-    if wrong:
-        raise InputError(f"column names must be all texts or all numbers; got {listing(wrong)} among texts")
-    return tuple(str(name) for name in names)
 
 
 def _numbered(n_columns: int) -> tuple[str, ...]:
@@ -110,7 +98,7 @@ def _from_arrow(source: Any) -> Table:
         source = pa.Table.from_batches([source])
     names = check_names(source.column_names)
     columns, types = source.columns, source.schema.types
-    kinds = [kind_of(arrow_type) for arrow_type in types]
+    kinds = [column_kind(arrow_type) for arrow_type in types]
     extension = [isinstance(arrow_type, pa.BaseExtensionType) for arrow_type in types]
     plain = [i for i, kind in enumerate(kinds) if kind == "number" and not extension[i]]
     single = all(pa.types.is_float32(types[i]) for i in plain)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,8 +15,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from expose.errors import InputError
+from expose.files.values import is_missing, key_of
 
-Kind = Literal["number", "category", "time"]
+ColumnKind = Literal["number", "category", "time"]
 
 PLAIN_NUMBERS = (bool, int, float, np.number, np.bool_, decimal.Decimal)
 MOMENTS = (dt.date, np.datetime64)  # datetime and pandas' Timestamp are dates too
@@ -85,26 +85,6 @@ class Times:
 Column = NDArray[Any] | Categories | Times  # a plain array is a column of numbers, NaN where missing
 
 
-def key_of(value: object) -> str:
-    """Return the name under which a value counts as a category; the same for 1, 1.0 and "1".
-
-    >>> key_of(1.0), key_of("1"), key_of(True), key_of(2.5)
-    ('1', '1', 'true', '2.5')
-    """
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
-    if isinstance(value, bytes):
-        return value.decode("utf-8", errors="replace")
-    if isinstance(value, int | np.integer):
-        return str(int(value))
-    if isinstance(value, float | np.floating | decimal.Decimal):
-        number = float(value)
-        return str(int(number)) if number.is_integer() else repr(number)
-    return str(value)
-
-
 def categories_of(keys: Sequence[str | None]) -> Categories:
     """Count equal names as one category; None and the empty text are missing."""
     return _from_dictionary(pa.array(keys, type=pa.string()).dictionary_encode())
@@ -114,19 +94,19 @@ def categories_of(keys: Sequence[str | None]) -> Categories:
 
 
 @cache
-def kind_of(arrow_type: Any) -> Kind | None:
+def column_kind(arrow_type: Any) -> ColumnKind | None:
     """Return what a column of this Arrow type counts as; None if it cannot be used.
 
-    >>> kind_of(pa.float32()), kind_of(pa.date32()), kind_of(pa.list_(pa.int8()))
+    >>> column_kind(pa.float32()), column_kind(pa.date32()), column_kind(pa.list_(pa.int8()))
     ('number', 'time', None)
     """
     is_type = pa.types
     if isinstance(arrow_type, pa.BaseExtensionType):
-        return kind_of(arrow_type.storage_type)
+        return column_kind(arrow_type.storage_type)
     if is_type.is_timestamp(arrow_type) or is_type.is_date(arrow_type):
         return "time"
     if is_type.is_dictionary(arrow_type):
-        return "category" if kind_of(arrow_type.value_type) else None
+        return "category" if column_kind(arrow_type.value_type) else None
     if _is_text(arrow_type):
         return "category"
     numeric = (is_type.is_integer, is_type.is_floating, is_type.is_boolean, is_type.is_decimal)
@@ -141,7 +121,7 @@ def _is_text(arrow_type: Any) -> bool:
 
 def column_from_arrow(column: Any, name: str) -> Column:
     """Turn one Arrow column (a ChunkedArray) into numbers, categories or times."""
-    kind = kind_of(column.type)
+    kind = column_kind(column.type)
     if kind is None:
         raise InputError(
             f"column {name!r} is of type {column.type}, which has no meaning as a feature. Expected numbers, "
@@ -213,15 +193,6 @@ def distinct(codes: NDArray[np.int64], values: Sequence[Any]) -> Categories:
 
 
 # --------------------------------------------------------------------------------- columns of Python objects
-
-
-def is_missing(value: object) -> bool:
-    """Tell whether a value stands for nothing: None, NaN, NaT, pandas' NA."""
-    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
-        return True
-    if isinstance(value, np.datetime64 | np.timedelta64):
-        return bool(np.isnat(value))
-    return isinstance(value, float | np.floating | decimal.Decimal) and math.isnan(value)
 
 
 def column_from_objects(values: NDArray[Any], name: str, *, parse_text: bool) -> Column:

@@ -8,7 +8,7 @@ scaling    center          spread                                      large |z|
 quantile   of the range    range from the 5 % to the 95 % quantile     logarithmic beyond 2
 robust     median          between the quartiles, over 1.349           cut at 1e6
 standard   mean            standard deviation                          cut at 1e6
-none       0               1                                           cut at 1e15
+unscaled   0               1                                           cut at 1e15
 =========  ==============  ==========================================  =====================================
 
 The range of "quantile" reaches on either side of the median at most twice as far as the quartiles suggest for
@@ -30,8 +30,7 @@ from expose.errors import InputError
 
 Floats = NDArray[np.float64]
 
-SCALINGS: Final = ("quantile", "robust", "standard", "none")
-DEFAULT_SCALING: Final = "quantile"
+SCALINGS: Final = ("quantile", "robust", "standard", "unscaled")
 
 KNEE: Final = 2.0  # quantile: where the logarithm takes over, with slope 1
 LARGEST_SCALED: Final = 1e6  # squares and their sums stay far inside float32
@@ -73,7 +72,7 @@ def fit_scaling(sample: Floats, scaling: str) -> Scale:
         One of `SCALINGS`.
     """
     k = sample.shape[1]
-    factor = np.ones(k) if scaling == "none" else _factor(sample)
+    factor = np.ones(k) if scaling == "unscaled" else _factor(sample)
     sample *= factor
     ordered = np.sort(sample.T, axis=1)  # (k, n), NaN last
     counts = np.sum(~np.isnan(ordered), axis=1)
@@ -135,7 +134,7 @@ def _first_spread(ordered: Floats, counts: NDArray[np.int64], pairs: Sequence[tu
 
 def apply_scaling(numbers: Floats, scaling: str, factor: Floats, center: Floats, spread: Floats) -> None:
     """Scale columns (n, k) in place; finite numbers stay finite, NaN stays NaN."""
-    if scaling == "none":
+    if scaling == "unscaled":
         np.clip(numbers, -LARGEST_RAW, LARGEST_RAW, out=numbers)
         return
     if (factor != 1).any():

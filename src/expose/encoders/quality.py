@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from expose.inputs.columns import Categories
-from expose.inputs.schema import CategoryColumn, ColumnSchema, TimeColumn
-from expose.inputs.table import Table, all_missing, listing
+from expose.encoders.schema import CategoryColumn, ColumnSchema, TimeColumn
+from expose.files.names import listing
+from expose.kinds.columns import Categories
+from expose.kinds.rows import Table, all_missing
 
 FEWEST_ROWS = 20  # below it, running numbers and repeated rows are no surprise
 

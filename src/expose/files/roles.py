@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -11,19 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from expose.errors import InputError
-from expose.inputs.columns import is_missing, key_of
-from expose.inputs.table import listing
-
-
-def existing(wanted: Collection[str], names: Sequence[str], role: str) -> list[str]:
-    """Return wanted column names; each of them must exist."""
-    wanted = [wanted] if isinstance(wanted, str) else list(wanted)
-    for name in wanted:
-        if name not in names:
-            close = get_close_matches(name, names, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
-            raise InputError(f"{role}: there is no column {name!r}; the table has {listing(names)}.{hint}")
-    return wanted
+from expose.files.names import existing, listing
+from expose.files.values import is_missing, key_of
 
 
 class Roles(NamedTuple):
@@ -79,23 +67,61 @@ def split(table: Any, *, id: Collection[str] = (), ignore: Collection[str] = (),
     >>> roles.features.column_names, roles.labels.tolist()
     (['x'], [-1, 1])
     """
-    names = table.column_names
-    ids, ignored = existing(id, names, "id"), existing(ignore, names, "ignore")
-    labelled = existing([label], names, "label") if label is not None else []
-    twice = [name for name in ids if name in ignored or name in labelled] + [n for n in ignored if n in labelled]
-    if twice:
-        raise InputError(f"a column can have only one role of id, ignore and label; {listing(twice)} has two")
-    features = [name for name in names if name not in {*ids, *ignored, *labelled}]
-    if not features:
-        raise InputError(f"no column is left to learn from; the table has only {listing(names)}")
+    names = columns_by_role(table.column_names, id=id, ignore=ignore, label=label)
     return Roles(
-        table.select(features),
-        table.select(ids) if ids else None,
-        _labels(table[label], label) if label is not None else None,
+        table.select(names.features),
+        table.select(names.ids) if names.ids else None,
+        known_labels(table[label], label) if label is not None else None,
     )
 
 
-def _labels(column: Any, name: str) -> NDArray[np.int64]:
+class ColumnsByRole(NamedTuple):
+    """Names of the columns that a model sees, of those that name a row, and of the one that says what is known."""
+
+    features: list[str]
+    ids: list[str]
+    label: str | None
+
+
+def columns_by_role(
+    names: Sequence[str], *, id: Collection[str] = (), ignore: Collection[str] = (), label: str | None = None
+) -> ColumnsByRole:
+    """Check the roles of columns, and find out which are features; parameters and errors as in `split`."""
+    ids, ignored = existing(id, names, "id"), existing(ignore, names, "ignore")
+    labels = existing([label], names, "label") if label is not None else []
+    twice = [name for name in ids if name in ignored or name in labels] + [n for n in ignored if n in labels]
+    if twice:
+        raise InputError(f"a column can have only one role of id, ignore and label; {listing(twice)} has two")
+    features = [name for name in names if name not in {*ids, *ignored, *labels}]
+    if not features:
+        raise InputError(f"no column is left to learn from; the table has only {listing(names)}")
+    return ColumnsByRole(features, ids, label)
+
+
+def known_labels(column: Any, name: str) -> NDArray[np.int64]:
+    """Read what a label column says of each row.
+
+    Parameters
+    ----------
+    column : pyarrow.ChunkedArray of n values
+    name : str
+        Of the column, for messages.
+
+    Returns
+    -------
+    ndarray of int64, (n,)
+        1 anomaly, 0 normal, -1 unlabelled; `split` tells the spellings.
+
+    Raises
+    ------
+    InputError
+        When a value says none of these.
+
+    Examples
+    --------
+    >>> known_labels(pa.chunked_array([["anomaly", None, "0"]]), "odd").tolist()
+    [1, -1, 0]
+    """
     encoded = column.combine_chunks().dictionary_encode() if not pa.types.is_dictionary(column.type) else column
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.unify_dictionaries().combine_chunks()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
-from expose.inputs.columns import Categories, Column, Kind, Times
+from expose.files.names import listing
+from expose.kinds.columns import Categories, Column, ColumnKind, Times
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +44,9 @@ class Table:
     others: Mapping[int, Categories | Times] = field(default_factory=dict)
     booleans: frozenset[int] = frozenset()
 
+    def __len__(self) -> int:
+        return self.n_rows
+
     @property
     def n_columns(self) -> int:
         """Number of columns."""
@@ -56,9 +60,9 @@ class Table:
         return index
 
     @property
-    def kinds(self) -> tuple[Kind, ...]:
+    def kinds(self) -> tuple[ColumnKind, ...]:
         """What each column is: "number", "category" or "time"."""
-        kinds: list[Kind] = ["number"] * self.n_columns
+        kinds: list[ColumnKind] = ["number"] * self.n_columns
         for place, column in self.others.items():
             kinds[place] = "time" if isinstance(column, Times) else "category"
         return tuple(kinds)
@@ -96,17 +100,6 @@ class Table:
             return Table(first.names, n_rows, first.named, numbers, np.arange(first.n_columns), {}, booleans)
         columns = [_joined(first.at(i), second.at(i), name) for i, name in enumerate(first.names)]
         return from_columns(first.names, first.named, columns, n_rows, booleans)
-
-
-def listing(names: Iterable[object], most: int = 5) -> str:
-    """Return names for a message, the first few of them quoted.
-
-    >>> listing(["a", "b"]), listing(range(8))
-    ("'a', 'b'", '0, 1, 2, 3, 4 and 3 more')
-    """
-    every = list(names)
-    shown = ", ".join(repr(name) for name in every[:most])
-    return f"{shown} and {len(every) - most} more" if len(every) > most else shown
 
 
 def all_missing(column: Column) -> bool:

@@ -13,13 +13,9 @@ from typing import Any, Final
 import pyarrow as pa
 
 from expose.errors import DataWarning, InputError
-from expose.inputs.delimited import Delimited, open_delimited, spooled, widest
-from expose.inputs.parquet import Parquet
-from expose.inputs.roles import Roles, existing, split
-from expose.inputs.table import listing
-from expose.inputs.writing import Sink, writer
-
-__all__ = ["Roles", "Sink", "read", "scan", "split", "writer"]
+from expose.files.delimited import Delimited, open_delimited, spooled, widest
+from expose.files.names import existing, listing
+from expose.files.parquet import Parquet
 
 Source = str | Path | Sequence[str | Path]
 File = Delimited | Parquet

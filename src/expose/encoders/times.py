@@ -7,9 +7,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from expose.inputs.columns import Times
-from expose.inputs.scaling import SAMPLE_ROWS, apply_scaling, fit_scaling
-from expose.inputs.schema import TimeColumn
+from expose.encoders.scaling import SAMPLE_ROWS, apply_scaling, fit_scaling
+from expose.encoders.schema import TimeColumn
+from expose.kinds.columns import Times
 
 DAY: Final = 86_400.0
 PERIODS: Final = {"day": DAY, "week": 7 * DAY, "year": 365.2425 * DAY}  # seconds

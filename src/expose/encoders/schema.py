@@ -10,8 +10,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from expose.errors import InputError
-from expose.inputs.columns import Categories, Column, Kind, Times, key_of
-from expose.inputs.table import all_missing
+from expose.files.values import key_of
+from expose.kinds.columns import Categories, Column, ColumnKind, Times
+from expose.kinds.rows import all_missing
 
 Floats = NDArray[np.float64]
 
@@ -20,14 +21,10 @@ Floats = NDArray[np.float64]
 class NumberColumn:
     """A column of numbers: one encoded column, and an indicator if values were missing in training."""
 
-    kind: ClassVar[Kind] = "number"
+    kind: ClassVar[ColumnKind] = "number"
     name: str
     used: bool
     indicator: bool
-    factor: float = 1.0
-    center: float = 0.0
-    spread: float = 1.0
-    fill: float = 0.0  # the encoded value of a missing one
     constant: float | None = None
 
     @property
@@ -40,7 +37,7 @@ class NumberColumn:
 class TimeColumn:
     """A column of times: seconds, scaled, then sine and cosine of each period within which it varies."""
 
-    kind: ClassVar[Kind] = "time"
+    kind: ClassVar[ColumnKind] = "time"
     name: str
     used: bool
     indicator: bool
@@ -62,7 +59,7 @@ class CategoryColumn:
     column of their own. `complete` is False when there were too many names to keep.
     """
 
-    kind: ClassVar[Kind] = "category"
+    kind: ClassVar[ColumnKind] = "category"
     name: str
     used: bool
     indicator: bool
@@ -79,7 +76,7 @@ class CategoryColumn:
 
 
 ColumnSchema = NumberColumn | TimeColumn | CategoryColumn
-_CLASSES: dict[Kind, type[ColumnSchema]] = {c.kind: c for c in (NumberColumn, TimeColumn, CategoryColumn)}
+_CLASSES: dict[ColumnKind, type[ColumnSchema]] = {c.kind: c for c in (NumberColumn, TimeColumn, CategoryColumn)}
 
 
 def schema_to_json(column: ColumnSchema) -> dict[str, Any]:
@@ -92,7 +89,7 @@ def schema_to_json(column: ColumnSchema) -> dict[str, Any]:
 
 def schema_from_json(fields: dict[str, Any]) -> ColumnSchema:
     """Return the schema that `schema_to_json` wrote."""
-    kind: Kind = fields["kind"]
+    kind: ColumnKind = fields["kind"]
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in fields.items() if key != "kind"
     }
