@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import warnings
@@ -12,8 +11,9 @@ import numpy as np
 import pytest
 import torch
 
+from expose.encoders import ImageEncoder, Layout
 from expose.errors import DataWarning, InputError
-from expose.inputs import ImageEncoder, Layout, as_images, encoder_from_json
+from expose.kinds import as_images
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow reads image files; pip install 'expose[images]'")
 RNG = np.random.default_rng(0)
@@ -45,7 +45,7 @@ def test_rows_are_float32_in_the_unit_range_with_channels_first():
     encoder = ImageEncoder().fit(COLOUR)
     rows = quiet(encoder, COLOUR)
     assert encoder.layout == Layout("image", (3, 8, 10))
-    assert encoder.n_features_out == 240
+    assert encoder.layout.n_values == 240
     assert encoder.notes == []
     assert rows.dtype == np.float32
     assert rows.flags.c_contiguous
@@ -239,10 +239,10 @@ def test_an_image_of_floats_out_of_range_is_named(tmp_path):
 
 def test_other_files_are_left_out_with_a_warning_and_hidden_ones_without(folder):
     (folder / ".hidden.png").write_bytes(b"")
-    assert as_images(folder).n_rows == 6
+    assert len(as_images(folder)) == 6
     (folder / "labels.csv").write_text("a")
     with pytest.warns(DataWarning, match=r"left out 1 file\(s\) that are no images: 'labels.csv'"):
-        assert as_images(folder).n_rows == 6
+        assert len(as_images(folder)) == 6
 
 
 def test_a_folder_without_images_and_a_missing_one_are_said(tmp_path):
@@ -253,7 +253,7 @@ def test_a_folder_without_images_and_a_missing_one_are_said(tmp_path):
 
 
 def test_without_pillow_the_install_line_is_said(folder):
-    code = "import sys; sys.modules['PIL'] = None; import expose.inputs as i; i.ImageEncoder().fit(sys.argv[1])"
+    code = "import sys; sys.modules['PIL'] = None; import expose.encoders as e; e.ImageEncoder().fit(sys.argv[1])"
     done = subprocess.run(
         [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False, timeout=60
     )
@@ -264,10 +264,10 @@ def test_without_pillow_the_install_line_is_said(folder):
 
 
 @pytest.mark.parametrize("size", [None, 6, (5, 7)])
-def test_an_encoder_survives_json(size):
+def test_an_encoder_survives_json(size, restored):
     encoder = ImageEncoder(size).fit([*COLOUR, GREY[0, :5]])
-    twin = encoder_from_json(json.loads(json.dumps(encoder.to_json())))
+    twin = restored(encoder)
     assert isinstance(twin, ImageEncoder)
-    assert twin.to_json() == encoder.to_json()
+    assert twin.state() == encoder.state()
     assert np.array_equal(quiet(twin, list(COLOUR)), quiet(encoder, list(COLOUR)))
     assert (twin.layout, twin.notes, twin.groups) == (encoder.layout, encoder.notes, encoder.groups)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 
 import numpy as np
@@ -12,10 +11,10 @@ import pyarrow as pa
 import pytest
 import torch
 
+from expose.encoders import Layout, TextEncoder
+from expose.encoders import text as module
 from expose.errors import DataWarning, InputError
-from expose.inputs import Layout, TextEncoder, as_texts, encoder_from_json
-from expose.inputs import texts as module
-from expose.inputs.texts import tokens
+from expose.kinds import as_texts, tokens
 
 TEXTS = ["The cat sat.", "The dog sat, too!", "A bird?"]
 
@@ -35,7 +34,7 @@ def words(encoder: TextEncoder, row: np.ndarray) -> list[str]:
 def test_rows_hold_the_numbers_of_tokens_by_how_frequent_they_are():
     encoder = TextEncoder().fit(["b b b", "a a c", "c c d"])
     assert encoder.vocabulary == ("b", "c", "a", "d")
-    assert encoder.layout == Layout("text", (3,), n_tokens=6)
+    assert encoder.layout == Layout("tokens", (3,), n_tokens=6)
     rows = quiet(encoder, ["d c", "b new a b"])
     assert rows.dtype == np.float32
     assert rows.tolist() == [[5, 3, 0], [2, 1, 4]]
@@ -76,9 +75,9 @@ def test_characters_are_tokens_if_told():
 def test_the_length_covers_most_texts_and_cutting_is_noted():
     texts = ["w " * 10] * 96 + ["w " * 1000] * 4
     encoder = TextEncoder().fit(texts)
-    assert encoder.n_features_out == 10
+    assert encoder.layout.n_values == 10
     assert encoder.notes == ["4 of 100 texts are longer than 10 words and are cut there."]
-    assert TextEncoder().fit(["w " * 1000] * 5).n_features_out == 256
+    assert TextEncoder().fit(["w " * 1000] * 5).layout.n_values == 256
     assert TextEncoder(length=3).fit(texts).transform(texts).shape == (100, 3)
     assert quiet(TextEncoder(length=4).fit(["a b"]), ["a b", "a b a b a b"]).tolist() == [[2, 3, 0, 0], [2, 3, 2, 3]]
 
@@ -126,11 +125,11 @@ def test_parameters_are_checked(wrong):
 
 
 @pytest.mark.parametrize("level", ["word", "char"])
-def test_an_encoder_survives_json(level):
+def test_an_encoder_survives_json(level, restored):
     encoder = TextEncoder(level=level).fit([*TEXTS, None])
-    twin = encoder_from_json(json.loads(json.dumps(encoder.to_json())))
+    twin = restored(encoder)
     assert isinstance(twin, TextEncoder)
-    assert twin.to_json() == encoder.to_json()
+    assert twin.state() == encoder.state()
     assert np.array_equal(quiet(twin, ["The bird sat"]), quiet(encoder, ["The bird sat"]))
     assert (twin.layout, twin.notes, twin.groups) == (encoder.layout, encoder.notes, encoder.groups)
 

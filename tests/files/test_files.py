@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from expose.errors import DataWarning, InputError
-from expose.inputs import delimited, read, scan, split, writer
+from expose.files import delimited, read, scan, split, writer
 
 SMALL = b"a,b\n1,x\n2.5,y\n"
 
@@ -120,7 +120,7 @@ def test_blocks_lose_and_change_nothing(tmp_path, monkeypatch, block):
 
 def test_a_lone_quote_mark_does_not_swallow_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(delimited, "BLOCK_BYTES", 100)
-    monkeypatch.setattr(delimited, "_LONGEST_ROW", 500)
+    monkeypatch.setattr(delimited, "LONGEST_ROW", 500)
     path = written(tmp_path / "inch.csv", "a,b\n" + '1,5" pipe\n' + "2,x\n" * 1_000)
     assert read(path).num_rows == 1_001
 

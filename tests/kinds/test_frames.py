@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 from expose.errors import InputError
-from expose.inputs import Table, as_table
+from expose.kinds import Table, as_table
 
 MIXED = {
     "amount": [1.5, None, -3.0],
@@ -26,7 +26,7 @@ MIXED = {
 
 def same(first: Table, second: Table) -> None:
     assert first.kinds == second.kinds
-    assert first.n_rows == second.n_rows
+    assert len(first) == len(second)
     for one, two in zip(first.names, second.names, strict=True):
         np.testing.assert_array_equal(first.column(one), second.column(two))
 

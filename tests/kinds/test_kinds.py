@@ -10,8 +10,6 @@ import polars as pl
 import pyarrow as pa
 import pytest
 import torch
-
-from expose.errors import InputError
 from expose.inputs import (
     ImageEncoder,
     Images,
@@ -25,6 +23,8 @@ from expose.inputs import (
     encoder_from_json,
     kind_of,
 )
+
+from expose.errors import InputError
 
 GREY = np.zeros((3, 8, 8))
 RECORD = pa.record_batch({"a": ["x"]})

@@ -1,7 +1,8 @@
-"""Columns of numbers: what is learned of them, and the blocks in which they are worked on."""
+"""Columns of numbers: what is learned of them, and how they are encoded, block by block, in several scalings."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -9,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.encoders.scaling import SAMPLE_ROWS, apply_scaling, fit_scaling
-from expose.encoders.schema import NumberColumn
-from expose.errors import InputError
+from expose.encoders.schema import ColumnSchema, NumberColumn, to_numbers
+from expose.errors import DataWarning, InputError
+from expose.files.names import listing
 from expose.kinds.rows import Table
 
 CHUNK_VALUES: Final = 65_536  # numbers worked on at a time: half a megabyte, which stays in the cache
@@ -66,7 +68,92 @@ def _never_empty(sample: NDArray[np.float64], low: NDArray[np.float64]) -> NDArr
     return sample
 
 
-def blocks(numbers: NDArray[Any], columns: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.float64]]]:
+class Numbers:
+    """The number columns that are encoded: where each comes from, how it is scaled, and where it goes.
+
+    Parameters
+    ----------
+    columns : sequence of ColumnSchema
+        All columns of the table.
+    starts : sequence of int
+        The first encoded column of each.
+    scalings : sequence of str, V of them
+    scales : ndarray, (V, 4, k)
+        Of the k used number columns in the order of ``columns``, see `fit_numbers`.
+    """
+
+    def __init__(
+        self,
+        columns: Sequence[ColumnSchema],
+        starts: Sequence[int],
+        scalings: Sequence[str],
+        scales: NDArray[np.float64],
+    ) -> None:
+        chosen = [(i, column) for i, column in enumerate(columns) if isinstance(column, NumberColumn) and column.used]
+        target = np.array([starts[i] for i, _ in chosen], dtype=np.intp)
+        gaps = np.array([column.indicator for _, column in chosen], dtype=bool)
+        in_a_row = len(target) > 0 and bool((np.diff(target) == 1).all())
+        self.scalings, self.scales = scalings, scales
+        self.names = [column.name for _, column in chosen]
+        self.source = np.array([i for i, _ in chosen], dtype=np.intp)  # (k,) column of the schema
+        self.target = slice(int(target[0]), int(target[-1]) + 1) if in_a_row else target  # (k,) encoded column
+        self.indicated = np.flatnonzero(gaps)  # which of the k have an indicator
+        self.indicators = target[gaps] + 1  # the encoded columns of those
+
+    def encode(self, table: Table, places: NDArray[np.intp], out: NDArray[np.float32]) -> None:
+        """Write the encoded columns, in each scaling.
+
+        Parameters
+        ----------
+        table : Table
+        places : ndarray of int, (n_columns,)
+            Where in the table each column of the schema is.
+        out : ndarray, (n, D, V)
+        """
+        if not self.names:
+            return
+        numbers, chosen = _collected(table, places[self.source])
+        gaps = np.zeros(len(chosen), dtype=np.int64)
+        for start, block in _blocks(numbers, chosen):
+            missing = _missing_in(block, start, self.names)
+            if missing is not None:
+                gaps += missing.sum(axis=0)
+            self._encode_block(block, missing, out[start : start + len(block)])
+        gaps[self.indicated] = 0
+        if gaps.any():
+            names = listing(name for name, gap in zip(self.names, gaps, strict=True) if gap)
+            message = f"no value was missing in training in {names}, now {gaps.sum()} are; they count as the median"
+            warnings.warn(message, DataWarning, stacklevel=5)
+
+    def _encode_block(
+        self, block: NDArray[np.float64], missing: NDArray[np.bool_] | None, out: NDArray[np.float32]
+    ) -> None:
+        if missing is not None:
+            out[:, self.indicators] = missing[:, self.indicated, None]
+        for view, scaling in enumerate(self.scalings):
+            # each view scales a copy in place; the last one may have the block itself
+            scaled = block if view == len(self.scalings) - 1 else block.copy(order="K")
+            factor, center, spread, fill = self.scales[view]
+            with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+                apply_scaling(scaled, scaling, factor, center, spread)
+            if missing is not None:
+                np.copyto(scaled, fill, where=missing)
+            out[:, self.target, view] = scaled
+
+
+def _collected(table: Table, places: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return a matrix with all wanted number columns, and which of its columns they are."""
+    index = table.number_index[places]
+    foreign = np.flatnonzero(index < 0)
+    if len(foreign) == 0:
+        return table.numbers, index
+    parsed = [to_numbers(table.at(places[i]), table.names[places[i]]) for i in foreign]
+    index = index.copy()
+    index[foreign] = table.numbers.shape[1] + np.arange(len(foreign))
+    return np.column_stack([table.numbers, *parsed]), index
+
+
+def _blocks(numbers: NDArray[Any], columns: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.float64]]]:
     """Yield copies of the columns as float64, a few rows at a time, each column contiguous."""
     in_order = np.array_equal(columns, np.arange(numbers.shape[1]))
     step = max(1, CHUNK_VALUES // max(len(columns), 1))
@@ -78,7 +165,7 @@ def blocks(numbers: NDArray[Any], columns: NDArray[np.intp]) -> Iterator[tuple[i
         yield start, block
 
 
-def missing_in(block: NDArray[np.float64], start: int, names: Sequence[str]) -> NDArray[np.bool_] | None:
+def _missing_in(block: NDArray[np.float64], start: int, names: Sequence[str]) -> NDArray[np.bool_] | None:
     """Return where a block is NaN, None if nowhere; refuse infinity. One sum tells that all is well."""
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(block.sum()):
@@ -99,8 +186,8 @@ def _ranges(table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64], NDA
     k = table.numbers.shape[1]
     low, high, missing = np.full(k, np.nan), np.full(k, np.nan), np.zeros(k, dtype=np.int64)
     names = [table.names[i] for i in table.places]
-    for start, block in blocks(table.numbers, np.arange(k)):
-        gaps = missing_in(block, start, names)
+    for start, block in _blocks(table.numbers, np.arange(k)):
+        gaps = _missing_in(block, start, names)
         if gaps is not None:
             missing += gaps.sum(axis=0)
         low = np.fmin(low, np.fmin.reduce(block, axis=0))

@@ -45,11 +45,13 @@ _HUGE: Final = 1e140
 _SHIFT: Final = 2.0**600
 
 
-def check_scaling(scaling: str) -> str:
-    """Return the name if it is a scaling."""
-    if scaling not in SCALINGS:
-        raise InputError(f"scaling must be one of {', '.join(map(repr, SCALINGS))}; got {scaling!r}")
-    return scaling
+def check_scalings(scalings: Sequence[str]) -> Sequence[str]:
+    """Return the names, one at least, if each is a scaling."""
+    wrong = [scaling for scaling in scalings if scaling not in SCALINGS]
+    if wrong or not scalings:
+        got = repr(wrong[0]) if wrong else "none"
+        raise InputError(f"scalings must be one or several of {', '.join(map(repr, SCALINGS))}; got {got}.")
+    return scalings
 
 
 class Scale(NamedTuple):

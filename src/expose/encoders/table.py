@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Self
 
@@ -14,9 +13,9 @@ from numpy.typing import NDArray
 from expose.encoders.base import Encoder, State, register_encoder
 from expose.encoders.categories import encode_categories, fit_categories
 from expose.encoders.layout import Layout
-from expose.encoders.numbers import blocks, fit_numbers, missing_in, sample_rows
+from expose.encoders.numbers import Numbers, fit_numbers, sample_rows
 from expose.encoders.quality import table_notes
-from expose.encoders.scaling import SCALINGS, apply_scaling, check_scaling
+from expose.encoders.scaling import SCALINGS, check_scalings
 from expose.encoders.schema import (
     CategoryColumn,
     ColumnSchema,
@@ -25,7 +24,6 @@ from expose.encoders.schema import (
     schema_from_json,
     schema_to_json,
     to_categories,
-    to_numbers,
     to_times,
 )
 from expose.encoders.times import encode_times, fit_times
@@ -36,16 +34,6 @@ from expose.kinds.frames import as_table
 from expose.kinds.rows import Table
 
 THREE_SCALINGS = ("quantile", "standard", "unscaled")
-
-
-@dataclass(frozen=True, eq=False)
-class _Numbers:
-    """Where the number columns that are encoded come from and go to."""
-
-    source: NDArray[np.intp]  # (k,) column of the schema
-    target: NDArray[np.intp] | slice  # (k,) encoded column
-    indicated: NDArray[np.intp]  # which of the k have an indicator
-    indicators: NDArray[np.intp]  # the encoded columns of those
 
 
 @register_encoder(
@@ -109,7 +97,7 @@ class TableEncoder(Encoder):
             When the table has no row or no column, or a number is infinite.
         """
         table = as_table(samples)
-        _check_scalings(self.scalings)
+        check_scalings(self.scalings)
         if table.n_rows == 0 or table.n_columns == 0:
             raise InputError(
                 f"Found array with {table.n_rows} sample(s) and {table.n_columns} feature(s) "
@@ -136,21 +124,8 @@ class TableEncoder(Encoder):
         self.layout = Layout("vector", (max(int(ends[-1]), 1) * len(self.scalings),), views=len(self.scalings))
         self.text_columns = tuple(column.name for column in columns if isinstance(column, CategoryColumn))
         self._places = [slice(start, int(end)) for start, end in zip(starts, ends, strict=True)]  # of one view
-        self._scales = scales
-        self._numbers = self._number_plan(starts)
+        self._numbers = Numbers(columns, starts, self.scalings, scales)
         self._unused = [(i, c) for i, c in enumerate(columns) if isinstance(c, NumberColumn) and not c.used]
-
-    def _number_plan(self, starts: Sequence[int]) -> _Numbers:
-        chosen = [(i, c) for i, c in enumerate(self.columns) if isinstance(c, NumberColumn) and c.used]
-        target = np.array([starts[i] for i, _ in chosen], dtype=np.intp)
-        gaps = np.array([c.indicator for _, c in chosen], dtype=bool)
-        in_a_row = len(target) > 0 and bool((np.diff(target) == 1).all())
-        return _Numbers(
-            source=np.array([i for i, _ in chosen], dtype=np.intp),
-            target=slice(int(target[0]), int(target[-1]) + 1) if in_a_row else target,
-            indicated=np.flatnonzero(gaps),
-            indicators=target[gaps] + 1,
-        )
 
     @property
     def groups(self) -> list[tuple[str, slice]]:
@@ -192,7 +167,7 @@ class TableEncoder(Encoder):
         views = len(self.scalings)
         out = np.zeros((len(table), self.layout.n_values // views, views), dtype=np.float32)
         self._check_unused(table, places)
-        self._encode_numbers(table, places, out)
+        self._numbers.encode(table, places, out)
         for target, column, place in zip(self._places, self.columns, places.tolist(), strict=True):
             if isinstance(column, TimeColumn):
                 encode_times(to_times(table.at(place), column.name), column, out[:, target, 0])
@@ -241,44 +216,6 @@ class TableEncoder(Encoder):
                 f"used, but hold others now: {listing(changed)}"
             )
 
-    def _encode_numbers(self, table: Table, places: NDArray[np.intp], out: NDArray[np.float32]) -> None:
-        plan = self._numbers
-        if len(plan.source) == 0:
-            return
-        numbers, chosen = self._collect(table, places[plan.source])
-        gaps = np.zeros(len(chosen), dtype=np.int64)
-        for start, block in blocks(numbers, chosen):
-            rows = slice(start, start + len(block))
-            missing = missing_in(block, start, [self.names[i] for i in plan.source])
-            if missing is not None:
-                out[rows, plan.indicators] = missing[:, plan.indicated, None]
-                gaps += missing.sum(axis=0)
-            for view, scaling in enumerate(self.scalings):
-                scaled = block if view == len(self.scalings) - 1 else block.copy(order="K")
-                factor, center, spread, fill = self._scales[view]
-                with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-                    apply_scaling(scaled, scaling, factor, center, spread)
-                if missing is not None:
-                    np.copyto(scaled, fill, where=missing)
-                out[rows, plan.target, view] = scaled
-        gaps[plan.indicated] = 0
-        if gaps.any():
-            names = [self.names[i] for i in plan.source[gaps > 0]]
-            _warn(
-                f"no value was missing in training in {listing(names)}, now {gaps.sum()} are; they count as the median"
-            )
-
-    def _collect(self, table: Table, places: NDArray[np.intp]) -> tuple[NDArray[Any], NDArray[np.intp]]:
-        """Return a matrix with all wanted number columns, and which of its columns they are."""
-        index = table.number_index[places]
-        foreign = np.flatnonzero(index < 0)
-        if len(foreign) == 0:
-            return table.numbers, index
-        parsed = [to_numbers(table.at(places[i]), table.names[places[i]]) for i in foreign]
-        index = index.copy()
-        index[foreign] = table.numbers.shape[1] + np.arange(len(foreign))
-        return np.column_stack([table.numbers, *parsed]), index
-
     # ------------------------------------------------------------------------------------------------- store
 
     def state(self) -> State:
@@ -289,22 +226,16 @@ class TableEncoder(Encoder):
             "notes": list(self.notes),
             "columns": [schema_to_json(column) for column in self.columns],
         }
-        return State(meta, {"scales": self._scales})
+        return State(meta, {"scales": self._numbers.scales})
 
     @classmethod
     def restore(cls, state: State) -> Self:
         """Make the encoder of what `state` gave; it encodes to the same bits."""
-        encoder = cls(_check_scalings(state.meta["scalings"]))
+        encoder = cls(check_scalings(state.meta["scalings"]))
         encoder.notes = list(state.meta["notes"])
         columns = [schema_from_json(column) for column in state.meta["columns"]]
         encoder._settle(columns, bool(state.meta["named"]), np.asarray(state.arrays["scales"], dtype=np.float64))
         return encoder
-
-
-def _check_scalings(scalings: Sequence[str]) -> Sequence[str]:
-    if not scalings:
-        raise InputError("scalings must name one scaling or several; got none.")
-    return [check_scaling(scaling) for scaling in scalings]
 
 
 def _warn(message: str) -> None:
