@@ -45,6 +45,7 @@ class Encoder:
     """
 
     family: str = ""  # what a model folder calls it
+    encodes: str = ""  # name of the kind of samples; empty: any
     layout: Layout
     notes: list[str]
     text_columns: tuple[str, ...] = ()
@@ -132,7 +133,7 @@ class OwnEncoder(Encoder):
 
 
 def checked(parts: Any, n_samples: int, own: Any) -> NDArray[np.float32]:
-    """The output of a user's encoder as finite float32 ``(n, D)`` or ``(n, P, D)``, or an error that says what it is."""
+    """Return a user's encoded samples as finite float32 ``(n, D)`` or ``(n, P, D)``, or say what is wrong with them."""
     name = f"{type(own).__name__}.transform"
     if hasattr(parts, "toarray"):
         raise InputError(f"{name} gave a sparse matrix; make it dense, for example by sparse_output=False.")
@@ -171,15 +172,33 @@ def make_encoder(choice: Any, kind: Kind, preferred: str | None = None) -> Encod
 
     choice = (preferred or kind.encoder) if choice is None else choice
     if isinstance(choice, str):
-        if choice not in ENCODERS:
-            raise InputError(
-                f"encoder must be one of {sorted(ENCODERS)} or an object with fit and transform; got {choice!r}."
-            )
-        return ENCODERS[choice]()
-    if not (hasattr(choice, "fit") and hasattr(choice, "transform")):
-        raise InputError(f"encoder must be a name or an object with fit and transform; got a {type(choice).__name__}.")
+        return _named(choice, kind)
+    if isinstance(choice, type) or not (hasattr(choice, "fit") and hasattr(choice, "transform")):
+        got = (
+            f"the class itself; write {choice.__name__}()" if isinstance(choice, type) else f"a {type(choice).__name__}"
+        )
+        raise InputError(f"encoder must be a name or an object with fit and transform; got {got}.")
     copied = clone(choice, safe=False)
-    return copied if isinstance(copied, Encoder) else OwnEncoder(copied, kind)
+    return _suited(copied, kind) if isinstance(copied, Encoder) else OwnEncoder(copied, kind)
+
+
+def _named(name: str, kind: Kind) -> Encoder:
+    if name not in ENCODERS:
+        raise InputError(
+            f"encoder must be one of {sorted(ENCODERS)} or an object with fit and transform; got {name!r}."
+        )
+    return _suited(ENCODERS[name](), kind)
+
+
+def _suited(encoder: Encoder, kind: Kind) -> Encoder:
+    """Return the encoder if it encodes samples of this kind."""
+    if encoder.encodes not in ("", kind.name):
+        able = [name for name, make in ENCODERS.items() if make().encodes in ("", kind.name)]
+        raise InputError(
+            f"{type(encoder).__name__} encodes samples of kind {encoder.encodes!r}; got {kind.plural}. Encoders of "
+            f"{kind.plural}: {', '.join(map(repr, sorted(able)))}, or an object with fit and transform."
+        )
+    return encoder
 
 
 def restore_encoder(family: str, state: State, kind: Kind, own: Any = None) -> Encoder:
@@ -195,6 +214,6 @@ def restore_encoder(family: str, state: State, kind: Kind, own: Any = None) -> E
         return encoder
     if family not in CLASSES:
         raise ModelFolderError(
-            f"The model was trained with the encoder {family!r}, which is not registered: import its file first."
+            f"The model was trained with the encoder {family!r}, which is not registered. Import its file first."
         )
     return CLASSES[family].restore(state)
