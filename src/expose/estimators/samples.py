@@ -46,13 +46,15 @@ class Encoded:
 
     @property
     def n_features(self) -> int:
-        """Columns of a table; values of an encoded part of another kind."""
-        return int(getattr(self.samples, "n_columns", self.parts.shape[-1]))
+        """Columns of a table; values of an encoded part where samples have no columns."""
+        columns = self.kind.columns(self.samples)
+        return self.parts.shape[-1] if columns is None else columns[0]
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns, if they have any."""
-        return tuple(self.samples.names) if getattr(self.samples, "named", False) else ()  # type: ignore[attr-defined]
+        columns = self.kind.columns(self.samples)
+        return () if columns is None else columns[1]
 
 
 def encode_training(X: Any, kind: Kind, choice: Any, objective: Objective, before: Encoder | None) -> Encoded:
@@ -72,20 +74,18 @@ def encode_training(X: Any, kind: Kind, choice: Any, objective: Objective, befor
 
 
 def samples_of(X: Any, kind: Kind) -> Samples:
-    """Anything as samples of a kind; InputError when it is of another one."""
-    given = kind_of(X)
-    if given is not kind and len(getattr(X, "__dict__", ())) + len(getattr(X, "shape", "x")) and not is_empty(X):
+    """Anything as samples of a kind; where it cannot be, an InputError that says of which kind it looks instead."""
+    try:
+        return kind.samples(X)
+    except (TypeError, ValueError) as error:
+        given = kind_of(X)
+        if given is kind:
+            raise
         shape = f" of shape {tuple(X.shape)}" if hasattr(X, "shape") else ""
         raise InputError(
             f"expected {kind.plural}, as in training; got what looks like {given.plural}, a {type(X).__name__}{shape}. "
             f"{given.advice}"
-        )
-    return kind.samples(X)
-
-
-def is_empty(X: Any) -> bool:
-    """Whether there is nothing in it: an empty list may be of any kind."""
-    return isinstance(X, list | tuple) and not len(X)
+        ) from error
 
 
 def check_form(objective: Objective, encoder: Encoder, kind: Kind) -> None:

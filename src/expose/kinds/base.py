@@ -99,6 +99,10 @@ class Kind:
         """
         raise TypeError(f"{type(self).__name__} must define samples(X).")
 
+    def columns(self, samples: Any) -> tuple[int, tuple[str, ...]] | None:
+        """How many columns samples have, and their names if these are their own; None where there are no columns."""
+        return None
+
     def plain(self, samples: Any) -> Any:
         """Samples as the encoders of other packages expect them, by default a list."""
         return list(samples)

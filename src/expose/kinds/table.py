@@ -37,6 +37,10 @@ class TableKind(Kind):
         """Make a `Table`, see `as_table`."""
         return as_table(X)
 
+    def columns(self, samples: Any) -> tuple[int, tuple[str, ...]] | None:
+        """The columns of a table."""
+        return samples.n_columns, samples.names if samples.named else ()
+
     def plain(self, samples: Any) -> NDArray[Any]:
         """Rows ``(n, columns)``: floats if all columns are numbers, else objects."""
         table = as_table(samples)

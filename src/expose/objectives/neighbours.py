@@ -38,6 +38,7 @@ from torch import Tensor
 from expose.encoders.layout import Layout
 from expose.objectives.base import Losses, MemoryObjective, register
 from expose.objectives.linking import joining_heights
+from expose.objectives.recipes import Remember
 
 SURVIVAL = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # shares of rows beyond the knots of a tail
 FIRST, LAST = 3, 7  # places of 0.7 and 0.3 among them, between which the slope of the exponential is measured
@@ -105,6 +106,7 @@ class Neighbours(MemoryObjective):
     @torch.no_grad()
     def prepare(self, rows: Tensor) -> None:
         """Remember rows ``(n, D * V)``, drawn at random where they are too many, and measure their distances."""
+        assert isinstance(self.recipe, Remember)
         most = self.recipe.reference_points
         if len(rows) > most:
             rows = rows[torch.randperm(len(rows))[:most].sort().values]

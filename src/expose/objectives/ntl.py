@@ -21,7 +21,6 @@ Both are divided by log K, so that a model whose h_k are all 1/K has normal = 1.
 from __future__ import annotations
 
 import math
-
 from typing import Any
 
 import torch
