@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -250,31 +251,36 @@ def test_loading_and_scoring_need_no_compiler(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------------ the walk of X
 
 
-CORRIDOR = "estimators"
+CORRIDOR, N_SAMPLES = "estimators", 67
 ON_THE_WAY = ("kinds", "encoders", "training")  # rooms that see samples or what became of them
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "walk.svg"
 
 
+def holds_samples(frame: FrameType) -> bool:
+    """Whether a function was given the samples, or what became of them: anything with one entry per sample."""
+    given = [frame.f_locals[name] for name in frame.f_code.co_varnames[: frame.f_code.co_argcount]]
+    given += [each for value in given if hasattr(value, "__dict__") for each in vars(value).values()]
+    return any(hasattr(value, "__len__") and not isinstance(value, str) and len(value) == N_SAMPLES for value in given)
+
+
 def walked() -> list[str]:
-    """Rooms that a fit of the default enters from the estimators, in turn."""
+    """Rooms that samples enter from the estimators while the default is fitted, in turn."""
     rooms: list[str] = []
 
-    def note(frame: object, event: str, _: object) -> None:
-        if event != "call":
+    def note(frame: FrameType, event: str, _: object) -> None:
+        here, caller = frame.f_code, frame.f_back.f_code if frame.f_back else None
+        if event != "call" or caller is None or here.co_name.startswith("__"):
             return
-        here, caller = frame.f_code.co_filename, frame.f_back and frame.f_back.f_code.co_filename  # type: ignore[attr-defined]
-        if not caller or not caller.startswith(str(SOURCE / CORRIDOR)) or not here.startswith(str(SOURCE)):
-            return
-        entered = room(Path(here))
-        if entered in ON_THE_WAY and rooms[-1:] != [entered] and frame.f_code.co_name not in ("<module>", "kind_of"):  # type: ignore[attr-defined]
-            rooms.append(entered)
+        if str(SOURCE / CORRIDOR) in caller.co_filename and str(SOURCE) in here.co_filename:
+            entered = room(Path(here.co_filename))
+            if entered in ON_THE_WAY and rooms[-1:] != [entered] and holds_samples(frame):
+                rooms.append(entered)
 
-    detector = expose.AnomalyDetector(random_state=0)
-    rows = np.random.default_rng(0).normal(size=(60, 3))
-    expose.AnomalyDetector(random_state=0).fit(rows)  # imports are over, then
+    rows = np.random.default_rng(0).normal(size=(N_SAMPLES, 3))
+    expose.AnomalyDetector(random_state=0).fit(rows)  # so that all imports are over
     sys.setprofile(note)
     try:
-        detector.fit(rows)
+        expose.AnomalyDetector(random_state=0).fit(rows)
     finally:
         sys.setprofile(None)
     return rooms

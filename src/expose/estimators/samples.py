@@ -27,12 +27,18 @@ class Encoded:
     Attributes
     ----------
     parts : (n, D) or (n, P, D) array of float32
+    n_features : int
+        Columns of a table; values of an encoded part where samples have no columns.
+    columns : tuple of str
+        Names of the columns, if they have any.
     """
 
     kind: Kind
     samples: Samples
     encoder: Encoder
     parts: NDArray[np.float32]
+    n_features: int
+    columns: tuple[str, ...]
 
     @property
     def flat(self) -> NDArray[np.float32]:
@@ -43,18 +49,6 @@ class Encoded:
     def parts_per_sample(self) -> int:
         """P, 1 where a sample is one part."""
         return self.parts.shape[1] if self.parts.ndim == 3 else 1
-
-    @property
-    def n_features(self) -> int:
-        """Columns of a table; values of an encoded part where samples have no columns."""
-        columns = self.kind.columns(self.samples)
-        return self.parts.shape[-1] if columns is None else columns[0]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns, if they have any."""
-        columns = self.kind.columns(self.samples)
-        return () if columns is None else columns[1]
 
 
 def encode_training(X: Any, kind: Kind, choice: Any, objective: Objective, before: Encoder | None) -> Encoded:
@@ -68,9 +62,12 @@ def encode_training(X: Any, kind: Kind, choice: Any, objective: Objective, befor
     samples = samples_of(X, kind)
     if len(samples) < FEWEST:
         raise InputError(f"training needs at least {FEWEST} rows, better hundreds; got {len(samples)} sample(s).")
+    columns = kind.columns(samples)
     encoder = before or make_encoder(choice, kind, objective.encoders.get(kind.name)).fit(samples)
     check_form(objective, encoder, kind)
-    return Encoded(kind, samples, encoder, encoder.transform(samples))
+    parts = encoder.transform(samples)
+    n_features, names = (parts.shape[-1], ()) if columns is None else columns
+    return Encoded(kind, samples, encoder, parts, n_features, names)
 
 
 def samples_of(X: Any, kind: Kind) -> Samples:
