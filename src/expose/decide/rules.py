@@ -49,7 +49,7 @@ def check_threshold(value: Any) -> None:
 
 
 def parse(text: str) -> tuple[str, float | None]:
-    """Take a named rule apart: ``"tail:0.001"`` is the name and the rate.
+    """Split a named rule: ``"tail:0.001"`` is the name and the rate.
 
     Examples
     --------

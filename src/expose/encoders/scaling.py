@@ -14,7 +14,7 @@ unscaled   0               1                                           cut at 1e
 The range of "quantile" reaches on either side of the median at most twice as far as the quartiles suggest for
 a normal distribution, so that up to a quarter of outliers, however large, cannot squash the rest. Where a
 range is 0, because most rows are equal, the next wider pair of quantiles takes its place, and at last the
-standard deviation. 2**p is 1 except where squares would leave the range of float64. `docs/notes.md` tells why
+standard deviation. 2**p is 1 except where squares would leave the range of float64. `docs/notes/scaling.md` tells why
 "quantile" is the default.
 """
 

@@ -253,7 +253,7 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
         Returns
         -------
         Explanation
-            ``names`` of what is told apart, and ``effects`` (n, K), in units of `anomaly_score`.
+            ``names`` of what is distinguished, and ``effects`` (n, K), in units of `anomaly_score`.
         """
         return explain(self.scorer(), X)
 

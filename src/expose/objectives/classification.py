@@ -47,7 +47,7 @@ class Classification(Objective):
     ----------
     network : str or nn.Module
         A name that `expose.networks.make_network` knows, or a module of the user's own, of which a copy is trained:
-        from unfolded parts ``(B, *shape)`` to K outputs, one more for the background class, and one more for the confidence.
+        from unfolded parts ``(B, *shape)`` to K outputs, one more for the background class, one for the confidence.
     prior : sequence of K float
         Shares of the classes.
     terms : dict of str to float
