@@ -42,7 +42,7 @@ def read(
     ----------
     source : path, glob pattern, folder, list of paths, or "-"
         .csv, .tsv, .txt (also .gz, .bz2, .xz, .zst) or .parquet; "-" is CSV from standard
-        input. The delimiter of a CSV file is told from its header.
+        input. The delimiter of a CSV file is found in its header.
     columns : collection of str, optional
         Read only these.
     encoding : str
@@ -132,7 +132,7 @@ def _open(path: Path, encoding: str, text: Collection[str], *, keep: bool) -> Fi
 
 
 def _suffix(path: Path) -> str:
-    """Return the suffix that tells the format."""
+    """Return the suffix that names the format."""
     suffix = path.suffix.lower()
     if suffix in _PACKED_SUFFIXES:
         suffix = Path(path.stem).suffix.lower()

@@ -103,6 +103,10 @@ class Kind:
         """Samples as the encoders of other packages expect them, by default a list."""
         return list(samples)
 
+    def columns(self, samples: Any) -> tuple[str, ...]:
+        """Names of the columns of samples, where these have some."""
+        return ()
+
     # --------------------------------------------------------------------------------------------------- files
 
     def claims(self, sources: Sequence[str]) -> bool:
@@ -142,6 +146,12 @@ def kind_of(X: Any) -> Kind:
     """The kind of samples that an object holds: of the kinds that recognise it the one registered last.
 
     Tables are registered first and recognise everything: what is no table either, they refuse with a reason.
+
+    Examples
+    --------
+    >>> import expose.kinds
+    >>> kind_of(["a text", "another"]).name, kind_of(np.zeros((5, 8, 8))).name, kind_of([[1.0, 2.0]]).name
+    ('text', 'image', 'table')
     """
     return next(kind for kind in reversed(KINDS.values()) if kind.recognises(X))
 

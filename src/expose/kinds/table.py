@@ -48,6 +48,10 @@ class TableKind(Kind):
             rows[:, place] = table.column(name)
         return rows
 
+    def columns(self, samples: Any) -> tuple[str, ...]:
+        """Names of the columns; x0, x1, ... where the source had none."""
+        return as_table(samples).names
+
     def claims(self, sources: Sequence[str]) -> bool:
         """Everything: what cannot be read as a table, `read` refuses with a reason."""
         return True
