@@ -78,7 +78,24 @@ Some = TypeVar("Some", bound=type[Encoder])
 
 
 def register_encoder(family: str, names: Mapping[str, Callable[[], Encoder]] | None = None) -> Callable[[Some], Some]:
-    """Make an encoder known: to model folders by ``family``, to estimators by that or several names."""
+    """Make an encoder known: to model folders by ``family``, to estimators by that or several names.
+
+    Examples
+    --------
+    >>> @register_encoder("lengths")
+    ... class Lengths(Encoder):
+    ...     encodes = "text"
+    ...
+    ...     def fit(self, samples):
+    ...         self.layout = Layout("vector", (1,))
+    ...         return self
+    ...
+    ...     def transform(self, samples):
+    ...         return np.array([[len(text)] for text in samples.values], dtype=np.float32)
+    >>> ENCODERS["lengths"] is Lengths
+    True
+    >>> del ENCODERS["lengths"], CLASSES["lengths"]
+    """
 
     def add(cls: Some) -> Some:
         cls.family = family
@@ -195,7 +212,13 @@ def make_encoder(choice: Any, kind: Kind, preferred: str | None = None) -> Encod
     Raises
     ------
     InputError
-        If there is no such encoder.
+        If there is no such encoder, or it encodes samples of another kind.
+
+    Examples
+    --------
+    >>> from expose.kinds import kind_named
+    >>> make_encoder(None, kind_named("table")).scalings, make_encoder(None, kind_named("text")).level
+    (('quantile',), 'word')
     """
     from sklearn.base import clone
 

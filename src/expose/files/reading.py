@@ -80,7 +80,7 @@ def scan(
     encoding: str = "utf-8",
     text: Collection[str] = (),
 ) -> Iterator[Any]:
-    """Read files batch by batch, in order, in bounded memory; all batches have the same schema.
+    r"""Read files batch by batch, in order, in bounded memory; all batches have the same schema.
 
     A CSV file of more than a few megabytes is read twice: first to settle the types of its columns.
 
@@ -99,6 +99,14 @@ def scan(
     ------
     FileNotFoundError, InputError
         As in `read`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "small.csv"
+    >>> _ = path.write_text("amount\n1\n2.5\n4\n")
+    >>> [batch.num_rows for batch in scan(path, batch_rows=2)]
+    [2, 1]
     """
     with _opened(source, encoding, text) as files:
         schema = _common_schema(files, columns)

@@ -137,7 +137,20 @@ class Kind:
 
 
 def register_kind(cls: type[Kind]) -> type[Kind]:
-    """Make a kind known. Kinds registered later are asked first whether they recognise something."""
+    """Make a kind known. Kinds registered later are asked first whether they recognise something.
+
+    Examples
+    --------
+    >>> @register_kind
+    ... class Sounds(Kind):
+    ...     name, plural = "sound", "sounds"
+    ...
+    ...     def claims(self, sources):
+    ...         return all(source.endswith(".wav") for source in sources)
+    >>> kind_of_files(["a.wav"]).plural
+    'sounds'
+    >>> del KINDS["sound"]
+    """
     KINDS[cls.name] = cls()
     return cls
 
@@ -157,7 +170,14 @@ def kind_of(X: Any) -> Kind:
 
 
 def kind_of_files(sources: Sequence[str]) -> Kind:
-    """The kind of samples that files, folders and patterns hold, by the same rule."""
+    """The kind of samples that files, folders and patterns hold, by the same rule.
+
+    Examples
+    --------
+    >>> import expose.kinds
+    >>> kind_of_files(["rows.csv"]).name
+    'table'
+    """
     return next(kind for kind in reversed(KINDS.values()) if kind.claims(sources))
 
 
