@@ -99,6 +99,10 @@ class Kind:
         """
         raise TypeError(f"{type(self).__name__} must define samples(X).")
 
+    def columns(self, samples: Any) -> tuple[int, tuple[str, ...]] | None:
+        """How many columns samples have, and their names if these are their own; None where there are no columns."""
+        return None
+
     def plain(self, samples: Any) -> Any:
         """Samples as the encoders of other packages expect them, by default a list."""
         return list(samples)
@@ -121,9 +125,10 @@ class Kind:
         """Read samples in order, as many at a time as memory holds; by default all at once."""
         yield self.read(sources, reading)
 
-    def from_arrow(self, table: Any) -> Samples:
-        """Make samples of the columns of an Arrow table."""
-        return self.samples(table)
+    def split(self, table: Any, reading: Reading) -> Batch:
+        """Samples of an Arrow table whose columns play these roles; by default ids beside what `samples` takes."""
+        ids = [name for name in reading.id if name in table.column_names]
+        return Batch(self.samples(table.drop_columns(ids)), table.select(ids) if ids else None)
 
     # ------------------------------------------------------------------------------------------ parts and people
 

@@ -37,6 +37,10 @@ class TableKind(Kind):
         """Make a `Table`, see `as_table`."""
         return as_table(X)
 
+    def columns(self, samples: Any) -> tuple[int, tuple[str, ...]] | None:
+        """The columns of a table."""
+        return samples.n_columns, samples.names if samples.named else ()
+
     def plain(self, samples: Any) -> NDArray[Any]:
         """Rows ``(n, columns)``: floats if all columns are numbers, else objects."""
         table = as_table(samples)
@@ -70,6 +74,10 @@ class TableKind(Kind):
             When ids are not in later data.
         """
         table = read(_source(sources), encoding=reading.encoding, text=reading.text)
+        return self.split(table, reading)
+
+    def split(self, table: Any, reading: Reading) -> Batch:
+        """Rows of an Arrow table whose columns play these roles."""
         return _by_role(table, _roles(table.column_names, reading))
 
     def scan(self, sources: Sequence[str], reading: Reading) -> Iterator[Batch]:
