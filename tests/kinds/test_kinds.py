@@ -216,14 +216,25 @@ def test_images_are_plain_arrays_with_their_own_values():
     assert plain[0].max() == 7
 
 
-def test_columns_of_arrow_become_samples(tmp_path):
-    assert KINDS["table"].from_arrow(RECORD).names == ("a",)
-    assert KINDS["text"].from_arrow(RECORD).values == ("x",)
-    assert KINDS["image"].from_arrow(pa.table({"file": ["a.png", "b.png"]})).names == ("a.png", "b.png")
+def test_columns_of_arrow_become_samples_and_ids():
+    keyed = Reading(id=("key",), later=True)
+    table = KINDS["table"].split(pa.table({"key": [7], "x": [1.5]}), keyed)
+    assert (table.samples.to_pydict(), table.ids.to_pydict()) == ({"x": [1.5]}, {"key": [7]})
+    text = KINDS["text"].split(pa.table({"key": [7], "words": ["one text"]}), keyed)
+    assert (text.samples.values, text.ids.to_pydict()) == (("one text",), {"key": [7]})
+    assert KINDS["text"].split(pa.table(RECORD), Reading()).ids is None
+    image = KINDS["image"].split(pa.table({"key": [7], "file": ["a.png"], "day": [1]}), keyed)
+    assert (image.samples.names, image.ids.to_pydict()) == (("a.png",), {"key": [7], "file": ["a.png"]})
     with pytest.raises(InputError, match="images come as a column 'file'"):
-        KINDS["image"].from_arrow(RECORD)
-    with pytest.raises(InputError, match=r"texts come as one column; got the columns \['a', 'b'\]"):
-        KINDS["text"].from_arrow(pa.table({"a": ["x"], "b": ["y"]}))
+        KINDS["image"].split(pa.table(RECORD), Reading())
+    with pytest.raises(InputError, match=r"texts come as one column.*; got 'a', 'b'"):
+        KINDS["text"].split(pa.table({"a": ["x"], "b": ["y"]}), Reading())
+
+
+def test_columns_are_counted_and_named_if_they_have_names():
+    assert KINDS["table"].columns(as_table(RECORD)) == (1, ("a",))
+    assert KINDS["table"].columns(as_table([[1.0, 2.0]])) == (2, ())
+    assert KINDS["image"].columns(as_images(GREY)) is None
 
 
 def test_importing_kinds_is_light():

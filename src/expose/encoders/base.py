@@ -138,7 +138,7 @@ class OwnEncoder(Encoder):
         self.own.fit(self.kind.plain(samples))
         some = samples.take(slice(0, 8))  # enough to see the form, where a large network encodes
         width = self._encoded(some).shape[-1]
-        self.settle(width, self._names(self.kind.columns(samples), width))
+        self.settle(width, self._names(samples, width))
         return self
 
     def settle(self, width: int, names: Sequence[str]) -> None:
@@ -159,8 +159,9 @@ class OwnEncoder(Encoder):
     def _encoded(self, samples: Samples) -> NDArray[np.float32]:
         return checked(self.own.transform(self.kind.plain(samples)), len(samples), self.own)
 
-    def _names(self, columns: Sequence[str], width: int) -> list[str]:
+    def _names(self, samples: Samples, width: int) -> list[str]:
         """Return the names of its outputs if it has some, as scikit-learn's objects do."""
+        _, columns = self.kind.columns(samples) or (0, ())
         names: list[str] = []
         with contextlib.suppress(AttributeError, TypeError, ValueError):  # names are no reason to fail
             names = list(map(str, self.own.get_feature_names_out(columns or None)))

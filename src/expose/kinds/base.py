@@ -107,10 +107,6 @@ class Kind:
         """Samples as the encoders of other packages expect them, by default a list."""
         return list(samples)
 
-    def columns(self, samples: Any) -> tuple[str, ...]:
-        """Names of the columns of samples, where these have some."""
-        return ()
-
     # --------------------------------------------------------------------------------------------------- files
 
     def claims(self, sources: Sequence[str]) -> bool:
