@@ -38,8 +38,9 @@ class TableKind(Kind):
         return as_table(X)
 
     def columns(self, samples: Any) -> tuple[int, tuple[str, ...]] | None:
-        """The columns of a table."""
-        return samples.n_columns, samples.names if samples.named else ()
+        """How many there are, and their names if the source had some."""
+        table = as_table(samples)
+        return table.n_columns, table.names if table.named else ()
 
     def plain(self, samples: Any) -> NDArray[Any]:
         """Rows ``(n, columns)``: floats if all columns are numbers, else objects."""
