@@ -32,8 +32,7 @@ _NO_LOCKS_HERE = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
 def all_or_nothing(target: Path, part_of: Path | None = None) -> Iterator[Path]:
     """Give a free name beside `target` to write to; on any failure remove it, and the parents made for it.
 
-    The caller writes there, and gives it to `publish` when it is complete. Where a file is all there is to
-    write, `whole_file` is shorter.
+    The caller writes there, and gives it to `publish` when it is complete. `whole_file` does that by itself.
 
     Parameters
     ----------
@@ -59,7 +58,7 @@ def all_or_nothing(target: Path, part_of: Path | None = None) -> Iterator[Path]:
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "new" / "page.html"
     >>> with all_or_nothing(target) as draft:
-    ...     write_new(draft, b"<p>hello")
+    ...     _ = draft.write_text("<p>hello")
     ...     publish(draft, target)
     >>> target.read_text()
     '<p>hello'
@@ -126,11 +125,13 @@ def publish(draft: Path, target: Path) -> None:
     sync(target.parent)
 
 
-def write_new(path: Path, content: bytes) -> None:
-    """Write a file that must not exist yet, and wait until the disk has it."""
-    with path.open("xb") as file:
+def put(content: bytes, target: Path) -> None:
+    """Write a file whole, where no other process does: under the lock of `all_or_nothing` for its folder, say."""
+    draft = beside(target, DRAFT)
+    remove(draft)
+    with draft.open("xb") as file:
         file.write(content)
-    sync(path)
+    publish(draft, target)
 
 
 def sync(path: Path) -> None:

@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
-from expose.atomic import DRAFT, LOCK, all_or_nothing, beside, publish, remove, sync, whole_file, write_new
+from expose.atomic import DRAFT, LOCK, all_or_nothing, put, remove, whole_file
 from expose.errors import ModelFolderError
 
 SCHEMA = 2
@@ -47,6 +47,7 @@ Tensors = dict[str, NDArray[Any]]
 T = TypeVar("T")
 
 _ARRAYS = re.compile(r"(weights|training)-[0-9a-f]{16}\.safetensors")
+_ARRAYS_OR_DRAFT = re.compile(rf"{_ARRAYS.pattern}|\.{_ARRAYS.pattern}{re.escape(DRAFT)}")
 _FIRST_LINE = re.compile(rb'\{"sha256_of_the_rest": "([0-9a-f]{64})",')
 _CHECKPOINT_DIGEST = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 _NO_DIGEST = b"0" * 64
@@ -112,12 +113,11 @@ def save_folder(
     files = _files(tensors, training_tensors or {})
     description = _describe(meta, files)
     check_target(target)
-    with all_or_nothing(target / DESCRIPTION, part_of=target) as draft:
+    with all_or_nothing(target / DESCRIPTION, part_of=target):
         try:
             for part, content in files.items():
-                _put(target / _name(part, content), content)
-            write_new(draft, description)
-            publish(draft, target / DESCRIPTION)
+                put(content, target / _name(part, content))
+            put(description, target / DESCRIPTION)
         finally:
             _remove_unnamed(target)
 
@@ -430,20 +430,12 @@ def _refuse_damaged(place: Path, files: Mapping[str, str], stored: list[bytes]) 
             raise _damaged(place / name)
 
 
-def _put(path: Path, content: bytes) -> None:
-    """Write a file of arrays. No reader opens it before a description names it, so no draft is needed."""
-    if not path.is_file() or path.read_bytes() != content:  # there if the same arrays were saved before
-        remove(path)
-        write_new(path, content)
-    sync(path.parent)
-
-
 def _remove_unnamed(place: Path) -> None:
     """Remove the arrays that the model, if there is one, does not name; of a damaged one none, to lose nothing."""
     with contextlib.suppress(OSError, ModelFolderError), refusing_nonsense(place):
         named = _array_files(_verified_description(place), True) if (place / DESCRIPTION).exists() else {}
         for entry in place.iterdir():
-            if _ARRAYS.fullmatch(entry.name) and entry.name not in named:
+            if _ARRAYS_OR_DRAFT.fullmatch(entry.name) and entry.name not in named:
                 remove(entry)
 
 
@@ -533,10 +525,9 @@ def _refuse_strangers(place: Path) -> None:
 
 def _strangers(place: Path) -> list[str]:
     """Return what neither a save nor one that was killed leaves in a folder."""
-    ours = {DESCRIPTION, *(beside(place / DESCRIPTION, ending).name for ending in (DRAFT, LOCK))}
-    return sorted(
-        entry.name for entry in place.iterdir() if entry.name not in ours and not _ARRAYS.fullmatch(entry.name)
-    )
+    ours = {DESCRIPTION, f".{DESCRIPTION}{DRAFT}", f".{DESCRIPTION}{LOCK}"}
+    present = (entry.name for entry in place.iterdir())
+    return sorted(name for name in present if name not in ours and not _ARRAYS_OR_DRAFT.fullmatch(name))
 
 
 def _refuse_other_schema(description: Mapping[str, Any], source: Path) -> None:
@@ -573,6 +564,7 @@ def _refuse_to_replace(target: Path) -> None:
 
 
 def _is_ours(description: Path) -> bool:
-    with contextlib.suppress(OSError), description.open("rb") as file:
+    if not description.is_file():
+        return False
+    with description.open("rb") as file:
         return _FIRST_LINE.fullmatch(file.readline(200).rstrip(b"\n")) is not None
-    return False
