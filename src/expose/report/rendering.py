@@ -1,55 +1,34 @@
-"""Facts poured into a template, and the page written whole or not at all."""
+"""Facts poured into the template, and the page written whole or not at all."""
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from expose.atomic import all_or_nothing
 from expose.report.typical import show_number, show_share
-
-SECTIONS = {  # of a page, in order; a page leaves out what it has not
-    "summary": "Summary",
-    "classes": "Classes",
-    "scores": "Scores",
-    "reliability": "Reliability",
-    "suspects": "Suspects",
-    "map": "Map",
-    "training": "Training",
-    "churn": "Churn",
-    "quality": "Data quality",
-    "reproduce": "Reproduce",
-}
 
 
 def write_page(path: str | os.PathLike[str], build: Callable[[], str]) -> Path:
     """Write what ``build`` gives to a file, whole or not at all; that it cannot be written is found out before."""
     target = Path(os.path.realpath(path))  # a link stays a link
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
-    special = target.exists() and not target.is_file() and not target.is_dir()
-    try:
+    if target.exists() and not target.is_file() and not target.is_dir():
+        target.write_text(build(), encoding="utf-8")  # a device or a pipe cannot be replaced
+        return Path(path)
+    with all_or_nothing(target) as draft:
         if target.is_dir():
-            raise IsADirectoryError(21, "it is a folder")
-        with (target if special else draft).open("w", encoding="utf-8") as file:
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        with draft.open("x", encoding="utf-8") as file:
             file.write(build())
-        if not special:  # a device or a pipe cannot be replaced
-            draft.replace(target)
-    except OSError as error:
-        raise OSError(
-            error.errno,
-            f"The report could not be written to {path}: {error.strerror or error}. "
-            "Choose a file in a folder that exists, that you may write to, and that has some 6 MB to spare",
-        ) from error
-    finally:
-        with suppress(OSError):
-            draft.unlink()
+        draft.replace(target)
     return Path(path)
 
 
-def render(template: str, **facts: Any) -> str:
-    """Fill in a template of this package: a child of ``layout.html.jinja``."""
+def render(**facts: Any) -> str:
+    """Fill in the page."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from plotly.offline import get_plotlyjs
 
@@ -58,5 +37,4 @@ def render(template: str, **facts: Any) -> str:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters.update(number=show_number, share=show_share)
-    page = environment.get_template(template)
-    return page.render(**facts, plotly=get_plotlyjs())
+    return environment.get_template("page.html.jinja").render(**facts, plotly=get_plotlyjs())

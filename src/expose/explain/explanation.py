@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.explain.attribution import attribute
+from expose.model import Fitted
 from expose.scoring import Scorer
 
 Floats = NDArray[np.float64]
@@ -21,7 +22,7 @@ class Explanation:
     Attributes
     ----------
     names : tuple of K str
-        What is told apart: the columns of a table.
+        What a score is divided among: the columns of a table.
     effects : (n, K) array of float
         Change of the anomaly score due to each, in its units; 0 for what was not examined.
     excess : (n,) array of float
@@ -40,15 +41,29 @@ class Explanation:
 
 
 def explain(scorer: Scorer, X: Any) -> Explanation:
-    """Attribute the anomaly score of each sample to the columns, or whatever the encoder tells apart.
+    """Attribute the anomaly score of each sample to the columns, or whatever the encoder distinguishes.
 
-    See `expose.explain.attribution` for how.
+    See `expose.explain.attribution` for how. It compares with typical training parts that the model keeps, so one
+    sample is explained as well as many, up to the number of typical parts averaged over: 16 for few, 4 for thousands.
+    Some 100 scores are computed for each of 1,000 samples, more where they are fewer.
     """
-    fitted = scorer.fitted
-    parts = scorer.encode(X)
-    rows = parts if parts.ndim == 2 else parts.mean(axis=1)
+    return explain_parts(scorer.fitted, scorer.encode(X))
+
+
+def explain_parts(fitted: Fitted, parts: NDArray[np.float32]) -> Explanation:
+    """The same for encoded samples, ``(n, D)`` or ``(n, P, D)``; of P parts the most anomalous is explained."""
+    rows = most_anomalous_parts(fitted, parts)
     groups = fitted.encoder.groups
     found = attribute(fitted.scores, rows, fitted.typical, groups)
     effects = np.zeros((len(rows), len(groups)))
     np.put_along_axis(effects, found.columns, found.effects, axis=1)
     return Explanation(tuple(name for name, _ in groups), effects, found.excess)
+
+
+def most_anomalous_parts(fitted: Fitted, parts: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of each encoded sample the part that its score comes from, ``(n, D)``."""
+    if parts.ndim == 2:
+        return parts
+    scores = fitted.scores(parts.reshape(-1, parts.shape[-1])).reshape(parts.shape[:2])  # (n, P)
+    chosen: NDArray[np.float32] = parts[np.arange(len(parts)), scores.argmax(axis=1)]
+    return chosen
