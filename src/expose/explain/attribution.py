@@ -104,6 +104,7 @@ def attribute(
             _effects(score, rows[chunk // columns.shape[1]], columns.reshape(-1)[chunk], references, owner)
             for chunk in _chunks(columns.size, len(references) * rows.shape[1])
         ]
+        or [np.empty(0)]  # no column was worth encoding
     )
     # An effect is half of (score - mixed) + (mixed - reference score), and _effects leaves the constants out.
     excess = row_scores - reference_scores.mean()

@@ -96,7 +96,8 @@ def measure(classifier: OutlierExposureClassifier, X: Any, targets: Ints, outlie
 
 def rightness(head: Verdict, said: Decisions, targets: Ints) -> dict[str, Any]:
     """Accuracy, overall and by class, and reliability of what was said of rows of known classes, ``targets`` (n,)."""
-    assert said.predicted is not None and said.probability is not None  # as of every classifier
+    assert said.predicted is not None  # as of every classifier
+    assert said.probability is not None
     right = np.equal(said.predicted, targets)
     bins = reliability(right, said.probability, rows_per_bin=max(FEWEST_PER_BIN, math.ceil(len(targets) / MOST_BINS)))
     gaps = bins.accuracy - bins.confidence
