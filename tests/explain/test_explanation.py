@@ -9,7 +9,7 @@ import pytest
 
 from expose import AnomalyDetector
 from expose.explain import attribution, explain, explain_parts
-from expose.explain.explanation import most_anomalous_parts
+from expose.explain.attribution import most_anomalous_parts
 from expose.report.findings import examine
 
 
@@ -55,7 +55,7 @@ def test_of_several_parts_the_most_anomalous_is_explained(rows):
     detector = AnomalyDetector(encoder=Pairs(), random_state=0).fit(rows)
     parts = detector.scorer().encode(rows[:5])
     assert parts.shape == (5, 2, 5)
-    np.testing.assert_array_equal(most_anomalous_parts(detector.fitted_, parts), parts[:, 1])
+    np.testing.assert_array_equal(most_anomalous_parts(detector.fitted_.scores, parts), parts[:, 1])
     found = explain(detector.scorer(), rows[:5])
     assert found.effects.argmax(axis=1).tolist() == list(range(5))
     np.testing.assert_array_equal(explain_parts(detector.fitted_, parts).effects, found.effects)

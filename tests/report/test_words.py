@@ -69,7 +69,8 @@ def test_heavy_tailed_scores_get_a_logarithmic_axis_and_every_row_is_counted():
     drawn = score_distribution(scores, threshold).figure
     assert drawn.layout.xaxis.type == "log"
     assert [int(np.sum(bars.y)) for bars in drawn.data] == [4_750, 250]
-    assert drawn.layout.shapes[0].x0 == pytest.approx(np.log10(threshold))
+    assert drawn.layout.shapes[0].x0 == threshold  # on such an axis shapes are placed by values,
+    assert drawn.layout.annotations[0].x == pytest.approx(np.log10(threshold))  # and annotations by logarithms
 
 
 @pytest.mark.parametrize("scores", [[0.0, 0.0], [-1e300, 1e300], [5.0], [1e-300, 2e-300]])
@@ -88,6 +89,7 @@ def test_epochs_without_a_figure_are_gaps():
     ]
     normal, abnormal = training_curves(history, warmup=1).figure.data
     assert (list(normal.y), list(abnormal.y)) == ([1.0, None], [None, 2.0])
+    assert (normal.mode, abnormal.mode) == ("markers", "markers")  # a line through one point is not to be seen
     assert suspect_churn(history) is None
     assert suspect_churn(2 * [{"epoch": 1, "flipped": 0.0, "overlap": None}]) is None
     assert len(suspect_churn(2 * [{"epoch": 1, "flipped": 0.1, "overlap": None}]).figure.data) == 1

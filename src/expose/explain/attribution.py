@@ -113,6 +113,15 @@ def attribute(
     return Attribution(np.take_along_axis(columns, best, 1), np.take_along_axis(effects, best, 1), excess)
 
 
+def most_anomalous_parts(score: Score, parts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Of each encoded sample, ``(n, D)`` or ``(n, P, D)``, the part that its score comes from, ``(n, D)``."""
+    if parts.ndim == 2:
+        return parts
+    scores = score(parts.reshape(-1, parts.shape[-1])).reshape(parts.shape[:2])  # (n, P)
+    chosen: npt.NDArray[np.float32] = parts[np.arange(len(parts)), scores.argmax(axis=1)]
+    return chosen
+
+
 def column_owners(groups: Sequence[tuple[str, slice]], n_encoded: int) -> Indices:
     """Position in ``groups`` of each encoded column, (D,); -1 for a column that no group claims."""
     owner = np.full(n_encoded, -1, dtype=np.intp)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from expose.explain.attribution import attribute
+from expose.explain.attribution import attribute, most_anomalous_parts
 from expose.model import Fitted
 from expose.scoring import Scorer
 
@@ -22,7 +22,7 @@ class Explanation:
     Attributes
     ----------
     names : tuple of K str
-        What a score is divided among: the columns of a table.
+        What is distinguished: the columns of a table.
     effects : (n, K) array of float
         Change of the anomaly score due to each, in its units; 0 for what was not examined.
     excess : (n,) array of float
@@ -52,18 +52,9 @@ def explain(scorer: Scorer, X: Any) -> Explanation:
 
 def explain_parts(fitted: Fitted, parts: NDArray[np.float32]) -> Explanation:
     """The same for encoded samples, ``(n, D)`` or ``(n, P, D)``; of P parts the most anomalous is explained."""
-    rows = most_anomalous_parts(fitted, parts)
+    rows = most_anomalous_parts(fitted.scores, parts)
     groups = fitted.encoder.groups
     found = attribute(fitted.scores, rows, fitted.typical, groups)
     effects = np.zeros((len(rows), len(groups)))
     np.put_along_axis(effects, found.columns, found.effects, axis=1)
     return Explanation(tuple(name for name, _ in groups), effects, found.excess)
-
-
-def most_anomalous_parts(fitted: Fitted, parts: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Of each encoded sample the part that its score comes from, ``(n, D)``."""
-    if parts.ndim == 2:
-        return parts
-    scores = fitted.scores(parts.reshape(-1, parts.shape[-1])).reshape(parts.shape[:2])  # (n, P)
-    chosen: NDArray[np.float32] = parts[np.arange(len(parts)), scores.argmax(axis=1)]
-    return chosen

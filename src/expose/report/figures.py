@@ -74,7 +74,7 @@ def score_distribution(scores: Floats, threshold: float, labels: NDArray[np.int_
     figure.update_layout(yaxis={"type": "log", "dtick": 1, "range": [-0.15, math.log10(max(counts.max(), 1)) + 0.1]})
     if logarithmic:
         figure.update_xaxes(type="log", dtick=1)
-    _threshold_line(figure, math.log10(threshold) if logarithmic and threshold > 0 else threshold)
+    _threshold_line(figure, threshold, logarithmic=logarithmic and threshold > 0)
     n_flagged = int((scores > threshold).sum())
     return Drawing(
         figure,
@@ -251,9 +251,8 @@ def _bin_edges(scores: Floats, threshold: float) -> tuple[Floats, bool]:
         room = (high - low or abs(high) or 1.0) * 1e-6
         edges = np.linspace(low - room, high + room, N_BINS + 1)
     if edges[0] < threshold < edges[-1]:
-        edges[np.clip(np.abs(edges - threshold).argmin(), 1, N_BINS - 1)] = np.nextafter(
-            threshold, np.inf
-        )  # a score equal to it is not flagged
+        nearest = np.clip(np.abs(edges - threshold).argmin(), 1, N_BINS - 1)
+        edges[nearest] = np.nextafter(threshold, np.inf)  # a score equal to it is not flagged
     return edges, logarithmic
 
 
@@ -272,27 +271,16 @@ def _mark_known(figure: Figure, scores: Floats) -> None:
     )
 
 
-def _threshold_line(figure: Figure, place: float) -> None:
+def _threshold_line(figure: Figure, threshold: float, *, logarithmic: bool) -> None:
     figure.add_shape(
-        type="line",
-        x0=place,
-        x1=place,
-        y0=0,
-        y1=1,
-        yref="paper",
+        type="line", x0=threshold, x1=threshold, y0=0, y1=1, yref="paper",
         line={"color": TEXT, "width": 1.5, "dash": "dash"},
-    )
+    )  # fmt: skip
     figure.add_annotation(
-        x=place,
-        y=1,
-        yref="paper",
-        text="threshold",
-        showarrow=False,
-        yanchor="top",
-        xanchor="left",
-        xshift=6,
+        x=math.log10(threshold) if logarithmic else threshold,  # on such axes annotations take logarithms, shapes do not
+        y=1, yref="paper", text="threshold", showarrow=False, yanchor="top", xanchor="left", xshift=6,
         font={"color": TEXT},
-    )
+    )  # fmt: skip
 
 
 def _series(history: Epochs, key: str) -> Floats:
@@ -305,19 +293,12 @@ def _had_suspects(history: Epochs) -> bool:
 
 
 def _add_curve(
-    figure: Figure,
-    history: Epochs,
-    key: str,
-    name: str,
-    colour: str,
-    *,
-    dash: str = "solid",
-    row: int | None = None,
+    figure: Figure, history: Epochs, key: str, name: str, colour: str, *, dash: str = "solid", row: int | None = None
 ) -> None:
     values = _series(history, key)
     figure.add_scatter(
         x=_epochs(history), y=[float(f"{value:.5g}") if math.isfinite(value) else None for value in values],
-        mode="lines" if len(values) > 1 else "markers", name=name,
+        mode="lines" if np.isfinite(values).sum() > 1 else "markers", name=name,
         line={"color": colour, "width": 2, "dash": dash},
         hovertemplate="epoch %{x}: %{y:.4g}<extra>" + name + "</extra>",
         row=row, col=row and 1,
@@ -336,15 +317,9 @@ def _shade_warmup(figure: Figure, history: Epochs, warmup: int) -> None:
         x0=epochs[0] - 0.5, x1=epochs[warmup] - 0.5, fillcolor=GRID, opacity=0.5, line_width=0, layer="below"
     )
     figure.add_annotation(
-        x=epochs[0] - 0.5,
-        y=1,
-        yref="paper",
-        text="warm-up",
-        showarrow=False,
-        yanchor="bottom",
-        xanchor="left",
+        x=epochs[0] - 0.5, y=1, yref="paper", text="warm-up", showarrow=False, yanchor="bottom", xanchor="left",
         font={"color": MUTED},
-    )
+    )  # fmt: skip
 
 
 def _last_value(history: Epochs, key: str) -> str:

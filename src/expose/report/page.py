@@ -129,8 +129,7 @@ def write_report(path: str | os.PathLike[str], model: Model, X: Any, **options: 
     Parameters
     ----------
     path : path
-        Target; an existing file is replaced only once the new page is complete, missing folders are made. A device or a
-        pipe is written to.
+        Target; an existing file is replaced only once the new page is complete. A device or a pipe is written to.
     model, X, **options
         As for :func:`build_report`.
 

@@ -8,22 +8,28 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from expose.atomic import all_or_nothing
+from expose.atomic import whole_file
 from expose.report.typical import show_number, show_share
 
 
 def write_page(path: str | os.PathLike[str], build: Callable[[], str]) -> Path:
     """Write what ``build`` gives to a file, whole or not at all; that it cannot be written is found out before."""
     target = Path(os.path.realpath(path))  # a link stays a link
-    if target.exists() and not target.is_file() and not target.is_dir():
-        target.write_text(build(), encoding="utf-8")  # a device or a pipe cannot be replaced
-        return Path(path)
-    with all_or_nothing(target) as draft:
+    special = target.exists() and not target.is_file() and not target.is_dir()
+    try:
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
-        with draft.open("x", encoding="utf-8") as file:
-            file.write(build())
-        draft.replace(target)
+        if not target.parent.is_dir():  # it is not made, for it may be a slip of the pen
+            raise FileNotFoundError(errno.ENOENT, "its folder does not exist")
+        with target.open("wb") if special else whole_file(target) as file:  # a device or pipe cannot be replaced
+            file.write(build().encode("utf-8"))
+    except OSError as error:
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+        raise OSError(
+            error.errno,
+            f"The report could not be written to {path}: {cause.strerror or cause}. "
+            "Choose a file in a folder that exists, that you may write to, and that has some 6 MB to spare",
+        ) from error
     return Path(path)
 
 
