@@ -36,9 +36,7 @@ def models() -> tuple[OutlierExposureClassifier, OutlierExposureClassifier]:
     X, y = leaves(240, 0)
     held, held_y = leaves(120, 1)
     before, after = (
-        OutlierExposureClassifier(
-            recipe=Descend(epochs=40, learning_rate=0.01), encoder="standard", random_state=0
-        )
+        OutlierExposureClassifier(recipe=Descend(epochs=40, learning_rate=0.01), encoder="standard", random_state=0)
         .fit(X, y, outliers=outliers)
         .calibrate(held, held_y)
         for outliers in (None, others(200, 2))

@@ -12,7 +12,7 @@ from test_page import figure, sections, words
 from expose import AnomalyDetector, OutlierExposureClassifier
 from expose.encoders import Layout, register_encoder
 from expose.encoders.base import CLASSES, ENCODERS, Encoder
-from expose.kinds import KINDS, Kind, register_kind
+from expose.kinds import KINDS, Kind, Reading, kind_named, register_kind
 from expose.kinds.text import Texts
 from expose.objectives import Autoencoder, Descend, Language
 from expose.report import build_report
@@ -131,7 +131,7 @@ def test_images_get_a_page_with_training_curves():
 
 def test_texts_are_shown_whole_or_to_their_six_hundredth_sign():
     rng = np.random.default_rng(0)
-    texts = [" ".join(rng.choice("ship sail wave storm".split(), 6)) for _ in range(60)] + ["bread " * 200]
+    texts = [" ".join(rng.choice(["ship", "sail", "wave", "storm"], 6)) for _ in range(60)] + ["bread " * 200]
     detector = AnomalyDetector(Language(epochs=4), contamination=0.05, random_state=0).fit(texts)
     found = examine(detector, Texts(tuple(texts)))
     assert {len(dict(suspect.facts)["text"]) for suspect in found.suspects} <= {*range(60), 600}
@@ -176,3 +176,15 @@ def test_an_encoder_of_ones_own_is_explained_by_its_values_beside_the_row():
     found = examine(AnomalyDetector(encoder=Halves(), random_state=0).fit(rows), rows).suspects[0]
     assert (found.row, found.reasons[0].name, found.reasons[0].value) == (4, "value 1", None)
     assert dict(found.facts)["x1"] == "20"
+
+
+def test_what_a_kind_reads_from_files_is_reported_with_its_ids(tmp_path):
+    rng = np.random.default_rng(0)
+    lines = [f"k{i},s{i},{rng.normal():.3f},{rng.normal():.3f}" for i in range(60)] + ["k60,s60,40,0"]
+    (tmp_path / "rows.csv").write_text("\n".join(["rank,anomaly_score,a,b", *lines]))
+    reading = Reading(id=("rank", "anomaly_score"))
+    batch = kind_named("table").read([str(tmp_path / "rows.csv")], reading)
+    detector = AnomalyDetector(random_state=0).fit(batch.samples)
+    suspect = examine(detector, batch.samples, ids=batch.ids).suspects[0]
+    assert suspect.ids == (("rank", "k60"), ("anomaly_score", "s60"))
+    assert (suspect.name, suspect.reasons[0].name, suspect.reasons[0].value) == ("k60, s60", "a", "40")

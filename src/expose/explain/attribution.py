@@ -27,7 +27,7 @@ MOST_COLUMNS = 64  # columns examined per suspect
 FEWEST_COLUMNS = 6  # ... however wide the data
 ROWS_IN_ALL = 100_000  # rows sent through the model, and
 CELLS_IN_ALL = 50_000_000  # numbers: bound the time
-CELLS_AT_ONCE = 8_000_000  # numbers held at a time: bounds the memory (32 MB)
+CELLS_AT_ONCE = 8_000_000  # numbers in memory at a time: 32 MB
 
 
 @dataclass(frozen=True)

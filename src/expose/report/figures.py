@@ -277,7 +277,7 @@ def _threshold_line(figure: Figure, threshold: float, *, logarithmic: bool) -> N
         line={"color": TEXT, "width": 1.5, "dash": "dash"},
     )  # fmt: skip
     figure.add_annotation(
-        x=math.log10(threshold) if logarithmic else threshold,  # on such axes annotations take logarithms, shapes do not
+        x=math.log10(threshold) if logarithmic else threshold,  # unlike shapes on such an axis
         y=1, yref="paper", text="threshold", showarrow=False, yanchor="top", xanchor="left", xshift=6,
         font={"color": TEXT},
     )  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from expose.decide import Verdict
+from expose.model import Fitted
 from expose.report.about import EXPOSURES, LONGEST_NOTE, Strip, objective_name, strip_of
 from expose.report.comparison import rightness
 from expose.report.findings import Findings
@@ -104,22 +105,29 @@ def data_tiles(findings: Findings) -> list[Tile]:
 
 
 def model_tiles(findings: Findings) -> list[Tile]:
-    """What was assumed, and by what the rows are judged."""
-    fitted, tiles = findings.fitted, []
-    estimate, members = fitted.estimate, fitted.ensemble.n_members
-    if may_suspect(findings):
-        interval = f"{show_share(estimate.low)} to {show_share(estimate.high)}"
-        note = "of the training rows" if estimate.low == estimate.high else interval
-        tiles.append(Tile("Contamination", show_share(fitted.contamination), note))
-    tiles.append(
-        Tile("Objective", objective_name(fitted.objective), "1 member" if members == 1 else f"{members} members")
-    )
-    if isinstance(fitted.head, Verdict):
-        terms = ", ".join(f"{name} {weight:g}" for name, weight in fitted.head.terms.items())
-        tiles.append(Tile("Anomaly score", fitted.head.score_function, f"terms: {terms}"))
-    if may_suspect(findings):
-        tiles.append(Tile("Exposure", fitted.exposure, EXPOSURES.get(fitted.exposure, "")))
-    return tiles
+    """By what the rows are scored, and what was assumed."""
+    fitted, head = findings.fitted, findings.fitted.head
+    tiles = [] if not may_suspect(findings) else contamination_tiles(fitted)
+    if isinstance(head, Verdict):
+        terms = ", ".join(f"{name} {weight:g}" for name, weight in head.terms.items())
+        return [
+            Tile("Classes", f"{len(head.classes):,}"),
+            Tile("Anomaly score", head.score_function, f"terms: {terms}"),
+            *tiles,
+        ]
+    members = fitted.ensemble.n_members
+    note = "1 member" if members == 1 else f"{members} members"
+    return [Tile("Objective", objective_name(fitted.objective), note), *tiles]
+
+
+def contamination_tiles(fitted: Fitted) -> list[Tile]:
+    """How many anomalies were assumed, and how they were dealt with."""
+    low, high = fitted.estimate.low, fitted.estimate.high
+    interval = "of the training rows" if low == high else f"{show_share(low)} to {show_share(high)}"
+    return [
+        Tile("Contamination", show_share(fitted.contamination), interval),
+        Tile("Exposure", fitted.exposure, EXPOSURES.get(fitted.exposure, "")),
+    ]
 
 
 def may_suspect(findings: Findings) -> bool:
