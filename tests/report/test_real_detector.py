@@ -36,7 +36,7 @@ def test_a_trained_detector_is_explained_by_its_planted_column(exposure):
     frame, bad = planted()
     detector = AnomalyDetector(Autoencoder(epochs=20), exposure=exposure, contamination=0.04, random_state=0)
     findings = examine(detector.fit(frame), frame, top=10)
-    assert findings.trained_on
+    assert findings.known.trained_on
     assert {suspect.row for suspect in findings.suspects} <= set(bad.tolist())
     assert {suspect.reasons[0].name for suspect in findings.suspects} == {"amount"}
     assert findings.flagged.sum() == detector.is_anomaly(frame).sum()

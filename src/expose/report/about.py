@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import astuple
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, NamedTuple
 
 from expose.model import Fitted
 from expose.objectives import Objective
@@ -26,8 +26,7 @@ EXPOSURES = {
 }
 
 
-@dataclass(frozen=True)
-class Strip:
+class Strip(NamedTuple):
     """The estimated contamination on a line from 0 to `end`, its interval, the share above the threshold; in words."""
 
     value: float
@@ -40,17 +39,17 @@ class Strip:
 
 def strip_of(fitted: Fitted, threshold: float) -> Strip | None:
     """What the strip shows; None where the contamination was given and there is no interval."""
-    estimate, scores = fitted.estimate, fitted.training_scores
-    if estimate.low == estimate.high:
+    value, low, high, _ = astuple(fitted.estimate)
+    if low == high:
         return None
-    flagged = int((scores > threshold).sum())
-    value, low, high, above = float(estimate.value), float(estimate.low), float(estimate.high), flagged / len(scores)
-    some = "" if fitted.contamination == estimate.value else " without a label"
+    flagged, n = int((fitted.training_scores > threshold).sum()), len(fitted.training_scores)
+    some = "" if fitted.contamination == value else " without a label"
     words = (
         f"An estimated {show_share(value)} of the training rows{some} are anomalies ({show_share(low)} to "
-        f"{show_share(high)}), and {flagged:,} of all {len(scores):,} ({show_share(above)}) score above the threshold."
+        f"{show_share(high)}), and {flagged:,} of all {n:,} ({show_share(flagged / n)}) score above the threshold."
     )
-    return Strip(value, low, high, above, next(end for end in STRIP_ENDS if end >= max(high, above)), words)
+    end = next(end for end in STRIP_ENDS if end >= max(high, flagged / n))
+    return Strip(value, low, high, flagged / n, end, words)
 
 
 def objective_name(objective: Objective) -> str:
@@ -85,21 +84,12 @@ def written(value: Any) -> str:
 
 def settings_of(model: Model, objective: Objective) -> dict[str, dict[str, str]]:
     """Every parameter, of the estimator and of the objective, and the versions of what produced scores and page."""
-    return {
-        "Parameters": in_words({name: shown(value) for name, value in model.get_params(deep=False).items()}),
-        f"Objective {objective_name(objective)}": in_words(objective.settings()),
-        "Versions": versions(),
+    own = {"Parameters": model.get_params(deep=False), f"Objective {objective_name(objective)}": objective.settings()}
+    in_words = {
+        group: {name: show_text(value if isinstance(value, str) else written(value)) for name, value in values.items()}
+        for group, values in own.items()
     }
-
-
-def shown(value: Any) -> Any:
-    """A parameter as a reader wants to see it."""
-    return written(value) if isinstance(value, Objective | Recipe) else value
-
-
-def in_words(settings: dict[str, Any]) -> dict[str, str]:
-    """Settings by name."""
-    return {name: show_text(value) for name, value in sorted(settings.items())}
+    return {**in_words, "Versions": versions()}
 
 
 def versions() -> dict[str, str]:

@@ -14,7 +14,7 @@ from expose.errors import DataWarning, InputError
 from expose.estimators import AnomalyDetector, OutlierExposureClassifier
 from expose.explain import explain_parts
 from expose.model import Decisions, Fitted
-from expose.report.given import KnownClasses, id_columns, known_classes, known_labels
+from expose.report.given import id_columns, known_classes, known_labels
 from expose.report.suspects import Known, Suspect, reasons_of, suspects_of
 from expose.report.typical import show_share
 from expose.scoring import Scorer
@@ -41,11 +41,7 @@ class Findings:
         The score above which rows are flagged, and
     rule : str
         where it comes from, in words.
-    labels : (n,) array of int, or None
-        Known ones: 1 anomaly, 0 normal, -1 unknown.
-    classes : KnownClasses or None
-    trained_on : bool
-        Whether these are the training rows.
+    known : Known
     suspects : tuple of Suspect
     sample : array of int
         Rows of the map, suspects first.
@@ -61,9 +57,7 @@ class Findings:
     said: Decisions
     threshold: float
     rule: str
-    labels: NDArray[np.int64] | None
-    classes: KnownClasses | None
-    trained_on: bool
+    known: Known
     suspects: tuple[Suspect, ...]
     sample: Rows
     vectors: NDArray[np.float32]
@@ -120,7 +114,7 @@ def examine(
     typical = sample[typical_places(fitted, said.anomaly_score[sample])]
     reasons = reasons_of(scorer, samples, rows, typical, explain_parts(fitted, parts[: len(rows)]))
     return Findings(
-        fitted, said, threshold, rule, given, of_classes, known.trained_on,
+        fitted, said, threshold, rule, known,
         suspects_of(scorer, samples, rows, said, known, reasons),
         sample, parts if parts.ndim == 2 else parts.mean(axis=1), len(typical),
         has_columns(scorer, samples),

@@ -158,7 +158,7 @@ def drawings_of(findings: Findings, found: Measured | None) -> dict[str, Drawing
     """All plots by section, None where there is nothing to draw."""
     history = thinned(findings.fitted.history)
     return {
-        "scores": figures.score_distribution(findings.scores, findings.threshold, findings.labels),
+        "scores": figures.score_distribution(findings.scores, findings.threshold, findings.known.labels),
         "sources": by_source(findings, found),
         "reliability": figures.reliability_diagram(found.sides) if found and found.sides else None,
         "map": row_map(findings),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from expose.decide import Verdict
 from expose.model import Fitted
@@ -14,12 +15,20 @@ from expose.report.findings import Findings
 from expose.report.typical import show_number, show_share, show_text
 
 MOST_CLASSES = 50  # in the table of accuracies
+HELD_OUT = (
+    "Held-out rows were not trained on. The threshold, the p-values and the temperature of the probabilities were "
+    "taken from the same rows, so here as many lie above the threshold as it says. Held-out outliers are of the kind "
+    "that the model was exposed to; other kinds may be harder."
+)
+NONE_HELD_OUT = (
+    "No rows were held out when the model was trained, so accuracy is known only for these rows, if their classes are."
+)
+ONCE = "The model was not trained a second time without outliers, so there is no figure from before exposure."
 
 Side = Mapping[str, Any]  # what `rightness` or `measure` gives
 
 
-@dataclass(frozen=True)
-class Tile:
+class Tile(NamedTuple):
     """One figure: what it is, its value, and what is worth knowing of it."""
 
     name: str
@@ -28,8 +37,7 @@ class Tile:
     hot: bool = False
 
 
-@dataclass(frozen=True)
-class Summary:
+class Summary(NamedTuple):
     """Tiles, the strip of the estimate, and sentences."""
 
     tiles: list[Tile]
@@ -37,8 +45,7 @@ class Summary:
     sentences: list[str]
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """Cells in words under a header, and a note below."""
 
     header: list[str]
@@ -46,22 +53,14 @@ class Table:
     note: str
 
 
-@dataclass(frozen=True)
-class Measured:
-    """How right a classifier is: on held-out rows before and after exposure, and on the rows of the report."""
+class Measured(NamedTuple):
+    """How right a classifier is, on held-out rows before and after exposure, and on the rows of the report."""
 
-    comparison: Mapping[str, Any] | None
-    here: Side | None
-
-    @property
-    def before(self) -> Side | None:
-        """On held-out rows, without exposure."""
-        return self.comparison["before"] if self.comparison else None
-
-    @property
-    def after(self) -> Side | None:
-        """On held-out rows, with exposure."""
-        return self.comparison["after"] if self.comparison else None
+    before: Side | None = None
+    after: Side | None = None
+    here: Side | None = None
+    rows: int = 0  # held out
+    outliers: int = 0
 
     @property
     def sides(self) -> dict[str, Side]:
@@ -72,21 +71,21 @@ class Measured:
 
 def measured(findings: Findings, comparison: Mapping[str, Any] | None) -> Measured | None:
     """How right the model is, as far as it is known; None of a detector."""
-    head, classes = findings.fitted.head, findings.classes
+    head, classes = findings.fitted.head, findings.known.classes
     if not isinstance(head, Verdict):
         return None
-    known = comparison if comparison is not None else findings.fitted.metadata.get("comparison")
-    some = None if classes is None else classes.numbers >= 0
-    if classes is None or some is None or not some.any():
-        return Measured(known, None)
-    return Measured(known, rightness(head, findings.said.take(some), classes.numbers[some]))
+    known = Measured(**(findings.fitted.metadata.get("comparison") or {} if comparison is None else comparison))
+    some = np.zeros(0, dtype=bool) if classes is None else classes.numbers >= 0
+    if classes is None or not some.any():
+        return known
+    return known._replace(here=rightness(head, findings.said.take(some), classes.numbers[some]))
 
 
 def summary_of(findings: Findings, found: Measured | None) -> Summary:
     """All that the first section shows."""
-    check = against_labels(findings)
-    tiles = data_tiles(findings) + model_tiles(findings) + class_tiles(found) + label_tiles(findings, check)
-    sentences = model_sentences(findings) + class_sentences(findings, found) + label_sentences(findings, check)
+    of_labels, labels_used = label_facts(findings)
+    tiles = data_tiles(findings) + model_tiles(findings) + class_tiles(found) + of_labels
+    sentences = model_sentences(findings) + class_sentences(findings, found) + labels_used
     return Summary(tiles, strip_of(findings.fitted, findings.threshold), sentences)
 
 
@@ -140,16 +139,16 @@ def class_tiles(found: Measured | None) -> list[Tile]:
     if found is None:
         return []
     tiles, was, now = [], found.before, found.after
-    if now is not None and found.comparison is not None:
-        rows = f"of {found.comparison['rows']:,} held-out rows" + (", before → after exposure" if was else "")
+    if now is not None:
+        rows = f"of {found.rows:,} held-out rows" + (", before → after exposure" if was else "")
         tiles += [
             Tile("Accuracy", change(was, now, "accuracy"), rows),
             Tile("Calibration error", change(was, now, "calibration_error"), "between probability and accuracy"),
         ]
         if now["auroc"] is not None:
-            outliers = f"{found.comparison['outliers']:,} held-out outliers; 0.5 is chance"
+            chance = f"{found.outliers:,} held-out outliers; 0.5 is chance"
             tiles += [
-                Tile("AUROC of outliers", change(was, now, "auroc", "{:.3f}"), outliers),
+                Tile("AUROC of outliers", change(was, now, "auroc", "{:.3f}"), chance),
                 Tile("Outliers flagged", change(was, now, "outliers_flagged"), "of the held-out ones"),
             ]
     if found.here:
@@ -158,19 +157,26 @@ def class_tiles(found: Measured | None) -> list[Tile]:
     return tiles
 
 
-def label_tiles(findings: Findings, check: Mapping[str, Any] | None) -> list[Tile]:
-    """How the ranking compares with what is known."""
-    if check is None:
-        return []
-    if findings.classes is not None:
-        return [Tile("AUROC of other classes", f"{check['auroc']:.3f}", f"{check['anomalies']:,} rows here")]
-    chance = f"chance is {check['anomalies'] / check['n']:.3f}"
-    hits = f"{check['hits']} of {len(findings.suspects)}"
-    return [
-        Tile("AUROC against labels", f"{check['auroc']:.3f}", "0.5 is chance, 1 is perfect"),
-        Tile("Average precision", f"{check['average_precision']:.3f}", chance),
+def label_facts(findings: Findings) -> tuple[list[Tile], list[str]]:
+    """How the ranking compares with known labels, and what they were used for; nothing without both kinds of rows."""
+    from sklearn.metrics import average_precision_score, roc_auc_score
+
+    labels = findings.known.labels
+    if labels is None or not {0, 1} <= set(labels.tolist()):
+        return [], []
+    truth, scores = labels[labels >= 0], findings.scores[labels >= 0]
+    area, anomalies = f"{roc_auc_score(truth, scores):.3f}", int(truth.sum())
+    if findings.known.classes is not None:
+        return [Tile("AUROC of other classes", area, f"{anomalies:,} rows here")], []
+    hits = f"{sum(suspect.label == 1 for suspect in findings.suspects)} of {len(findings.suspects)}"
+    precision, chance = average_precision_score(truth, scores), anomalies / len(truth)
+    tiles = [
+        Tile("AUROC against labels", area, "0.5 is chance, 1 is perfect"),
+        Tile("Average precision", f"{precision:.3f}", f"chance is {chance:.3f}"),
         Tile("Anomalies in the list", hits, "suspects below, by their labels"),
     ]
+    used = f"The labels of {len(truth):,} rows ({anomalies:,} anomalies) were used only for the figures above, "
+    return tiles, [used + "after scoring."]
 
 
 def percent(share: float | None) -> str:
@@ -182,23 +188,6 @@ def change(was: Side | None, now: Side, name: str, style: str = "") -> str:
     """A figure before and after, where both are known."""
     sides = [side for side in (was, now) if side is not None]
     return " → ".join(style.format(side[name]) if style else percent(side[name]) for side in sides)
-
-
-def against_labels(findings: Findings) -> dict[str, Any] | None:
-    """How the ranking compares with known labels; None without both kinds of rows."""
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    if findings.labels is None or not {0, 1} <= set(findings.labels.tolist()):
-        return None
-    known = findings.labels >= 0
-    truth, scores = findings.labels[known], findings.scores[known]
-    return {
-        "n": int(known.sum()),
-        "anomalies": int(truth.sum()),
-        "auroc": float(roc_auc_score(truth, scores)),
-        "average_precision": float(average_precision_score(truth, scores)),
-        "hits": sum(suspect.label == 1 for suspect in findings.suspects),
-    }
 
 
 # --------------------------------------------------------------------------------------------------- sentences
@@ -216,43 +205,16 @@ def class_sentences(findings: Findings, found: Measured | None) -> list[str]:
     """What held-out rows are, or that there are none, and which classes are new."""
     if found is None:
         return []
-    sentences = held_out_sentences(found)
-    if findings.classes is not None and findings.classes.foreign:
-        listed = ", ".join(f"{name} ({rows:,})" for name, rows in findings.classes.foreign)
+    sentences = [HELD_OUT if found.after else NONE_HELD_OUT]
+    if found.after and found.before is None:
+        sentences.append(ONCE)
+    if findings.known.classes is not None and findings.known.classes.foreign:
+        listed = ", ".join(f"{name} ({rows:,})" for name, rows in findings.known.classes.foreign)
         sentences.append(
             f"Some rows are of classes that the model was not trained on: {listed}. They count as anomalies, and not "
             "towards accuracy."
         )
     return sentences
-
-
-def held_out_sentences(found: Measured) -> list[str]:
-    """What held-out rows were used for."""
-    if not found.comparison:
-        return [
-            "No rows were held out when the model was trained, so accuracy is known only for these rows, if their "
-            "classes are."
-        ]
-    sentences = [
-        "Held-out rows were not trained on. The threshold, the p-values and the temperature of the probabilities were "
-        "taken from the same rows, so here as many lie above the threshold as it says. Held-out outliers are of the "
-        "kind that the model was exposed to; other kinds may be harder."
-    ]
-    if found.before is None:
-        sentences.append(
-            "The model was not trained a second time without outliers, so there is no figure from before exposure."
-        )
-    return sentences
-
-
-def label_sentences(findings: Findings, check: Mapping[str, Any] | None) -> list[str]:
-    """What labels were used for."""
-    if check is None or findings.classes is not None:
-        return []
-    return [
-        f"The labels of {check['n']:,} rows ({check['anomalies']:,} anomalies) were used only for the figures above, "
-        "after scoring."
-    ]
 
 
 # ----------------------------------------------------------------------------------------------------- classes

@@ -162,35 +162,15 @@ def reasons_of(scorer: Scorer, samples: Any, rows: Rows, typical: Rows, found: E
     shown = [show(samples, row) for row in rows.tolist()]
     if len(found.names) == 1 and found.names[0] not in shown[0]:
         return [()] * len(rows)
-    usual = Usual(scorer, samples, typical[: described_rows(len(shown[0]))])
+    tops = [[one for one in found.top(place, MOST_REASONS) if one[1] >= SMALLEST_SHARE] for place in range(len(rows))]
+    names = shown[0].keys() & {name for top in tops for name, _ in top}
+    described = min(DESCRIBED_ROWS, max(10, DESCRIBED_VALUES // max(1, len(shown[0]))))
+    others = [show(samples, row) for row in typical[:described].tolist()] if names else []
+    usual = {name: describe_typical([other.get(name) for other in others]) for name in names}
     return [
         tuple(
-            Reason(show_text(name), show_value(shown[place][name]), usual.words(name), share)
-            if name in shown[place]
-            else Reason(show_text(name), None, None, share)
-            for name, share in found.top(place, MOST_REASONS)
-            if share >= SMALLEST_SHARE
+            Reason(show_text(name), show_value(values.get(name)) if name in usual else None, usual.get(name), share)
+            for name, share in top
         )
-        for place in range(len(rows))
+        for top, values in zip(tops, shown, strict=True)
     ]
-
-
-def described_rows(n_values: int) -> int:
-    """How many typical rows are looked at, of so many values each."""
-    return min(DESCRIBED_ROWS, max(10, DESCRIBED_VALUES // max(1, n_values)))
-
-
-class Usual:
-    """What is usual for each name among typical rows, in words; read only if it is asked for."""
-
-    def __init__(self, scorer: Scorer, samples: Any, rows: Rows) -> None:
-        self.show, self.samples, self.rows = scorer.fitted.kind.show, samples, rows
-        self.shown: list[Shown] = []
-        self.described: dict[str, str] = {}
-
-    def words(self, name: str) -> str:
-        """What is usual for a name."""
-        if name not in self.described:
-            self.shown = self.shown or [self.show(self.samples, row) for row in self.rows.tolist()]
-            self.described[name] = describe_typical([one.get(name) for one in self.shown])
-        return self.described[name]
