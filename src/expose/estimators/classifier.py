@@ -167,7 +167,8 @@ class OutlierExposureClassifier(FittedAttributes, ClassifierMixin, BaseEstimator
 
     def take_over(self, fitted: Fitted) -> Self:
         """Hold another fitted model from now on."""
-        self.classes_ = fitted.head.classes  # type: ignore[union-attr]
+        assert isinstance(fitted.head, Verdict)
+        self.classes_ = fitted.head.classes
         return super().take_over(fitted)
 
     def calibrate(self, X: Any, y: Any = None) -> Self:
@@ -195,8 +196,9 @@ class OutlierExposureClassifier(FittedAttributes, ClassifierMixin, BaseEstimator
     def _model(self) -> Fitted:
         """What was fitted, read by the score function of now."""
         fitted = super()._model
-        if fitted.head.score_function != self.score_function:  # type: ignore[union-attr]
-            head = replace(fitted.head, score_function=self.score_function)  # type: ignore[call-arg]
+        head = fitted.head
+        if isinstance(head, Verdict) and head.score_function != self.score_function:
+            head = replace(head, score_function=self.score_function)
             self.fitted_ = fitted = replace(fitted, head=head, lines={})
         return fitted
 
