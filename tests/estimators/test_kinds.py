@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from expose.inputs import Layout
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
@@ -13,7 +14,6 @@ from torch import nn
 
 from expose import AnomalyDetector, Losses, Objective
 from expose.errors import DataWarning, InputError
-from expose.inputs import Layout
 from expose.objectives import OBJECTIVES, Language
 
 DIGITS = load_digits()

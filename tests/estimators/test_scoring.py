@@ -7,8 +7,6 @@ import threading
 import numpy as np
 import pytest
 import torch
-
-from expose.estimators import scoring
 from expose.estimators.scoring import (
     CUDA_ROWS,
     TILE,
@@ -20,6 +18,8 @@ from expose.estimators.scoring import (
     tile_rows,
 )
 from expose.inputs import Layout
+
+from expose.estimators import scoring
 from expose.objectives import OBJECTIVES, Losses, Objective, make_objective
 from expose.training import build_members
 
