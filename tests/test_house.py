@@ -26,6 +26,7 @@ FLOORS = (
     "estimators",
     "explain",
     "scoring",
+    "folder",
     "model",
     "training",
     "decide",

@@ -20,8 +20,8 @@ from expose.errors import CalibrationWarning
 from expose.estimators.checks import check_class_parameters, check_classes
 from expose.estimators.classes import fit_classes
 from expose.estimators.common import FittedAttributes
-from expose.estimators.folder import Own, load_fitted
 from expose.estimators.samples import check_input
+from expose.folder import Own, load_fitted
 from expose.model import Decisions, Fitted
 from expose.networks import Unfolded
 from expose.objectives import Descend
@@ -102,6 +102,8 @@ class OutlierExposureClassifier(FittedAttributes, ClassifierMixin, BaseEstimator
     >>> bool(outside > inside)
     True
     """
+
+    saved_as = "OutlierExposureClassifier"
 
     def __init__(
         self,
@@ -297,7 +299,7 @@ class OutlierExposureClassifier(FittedAttributes, ClassifierMixin, BaseEstimator
             If a byte was changed, a file is missing or foreign, or the folder comes from another version.
         """
         own = Own(network=network, encoder=encoder)
-        fitted, parameters = load_fitted(Path(folder), OutlierExposureClassifier.__name__, own, device)
+        fitted, parameters = load_fitted(Path(folder), cls.saved_as, own, device)
         recipe = fitted.objective.recipe
         changed = recipe != type(fitted.objective).recipe
         given = {"network": network, "encoder": encoder, "recipe": recipe if changed else None, **parameters}

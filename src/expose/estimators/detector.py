@@ -14,11 +14,11 @@ from expose.estimators.calibrate import calibrated_by_folds
 from expose.estimators.checks import check_labels, check_parameters
 from expose.estimators.common import FittedAttributes
 from expose.estimators.conclude import conclude
-from expose.estimators.folder import Own, load_fitted
 from expose.estimators.prepare import Prepared, prepare
 from expose.estimators.query import query_rows
 from expose.explain import Explanation, explain
 from expose.exposure import ContaminationEstimate
+from expose.folder import Own, load_fitted
 from expose.objectives import Objective
 from expose.objectives.recipes import check_number
 from expose.training import Trained, train
@@ -112,6 +112,8 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
     >>> int(detector.is_anomaly(X)[:15].sum())
     15
     """
+
+    saved_as = "AnomalyDetector"
 
     def __init__(
         self,
@@ -351,6 +353,6 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
             If a byte was changed, a file is missing or foreign, or the folder comes from another version.
         """
         own = Own(objective=objective, encoder=encoder)
-        fitted, parameters = load_fitted(Path(folder), AnomalyDetector.__name__, own, device)
+        fitted, parameters = load_fitted(Path(folder), cls.saved_as, own, device)
         given = {"objective": fitted.objective, "encoder": encoder, **parameters}
         return cls(**given, device=device).take_over(fitted)
