@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from expose.encoders import Encoder, make_encoder
 from expose.errors import InputError
-from expose.kinds import Kind, Samples, kind_of
+from expose.kinds import Kind, Samples, samples_of
 from expose.objectives import OBJECTIVES, Objective
 from expose.outliers import OutlierStream
 from expose.training import OutlierSource
@@ -68,21 +68,6 @@ def encode_training(X: Any, kind: Kind, choice: Any, objective: Objective, befor
     parts = encoder.transform(samples)
     n_features, names = (parts.shape[-1], ()) if columns is None else columns
     return Encoded(kind, samples, encoder, parts, n_features, names)
-
-
-def samples_of(X: Any, kind: Kind) -> Samples:
-    """Anything as samples of a kind; where it cannot be, an InputError that says of which kind it looks instead."""
-    try:
-        return kind.samples(X)
-    except (TypeError, ValueError) as error:
-        given = kind_of(X)
-        if given is kind:
-            raise
-        shape = f" of shape {tuple(X.shape)}" if hasattr(X, "shape") else ""
-        raise InputError(
-            f"expected {kind.plural}, as in training; got what looks like {given.plural}, a {type(X).__name__}{shape}. "
-            f"{given.advice}"
-        ) from error
 
 
 def check_form(objective: Objective, encoder: Encoder, kind: Kind) -> None:
