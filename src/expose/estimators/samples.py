@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from expose.encoders import Encoder, make_encoder
 from expose.errors import InputError
-from expose.kinds import Kind, Samples, samples_of
+from expose.kinds import Kind, Samples, kind_of, samples_of
 from expose.objectives import OBJECTIVES, Objective
 from expose.outliers import OutlierStream
 from expose.training import OutlierSource
@@ -113,7 +113,7 @@ class EncodedStream:
 
 
 def check_input(estimator: Any, X: Any) -> Any:
-    """``X`` as it came, after scikit-learn has compared an array's columns with those of training."""
-    if isinstance(X, np.ndarray) and X.ndim == 2:
+    """``X`` as it came, after scikit-learn has compared an array's columns with those of training, if it had any."""
+    if isinstance(X, np.ndarray) and X.ndim == 2 and kind_of(X) is estimator.fitted_.kind:
         validate_data(estimator, X, reset=False, skip_check_array=True)
     return X
