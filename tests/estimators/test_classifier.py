@@ -323,7 +323,7 @@ def test_outliers_from_a_stream_larger_than_memory():
         ({"energy_margins": (1, 0)}, "must not fall"),
         ({"threshold": 1}, "threshold must be"),
         ({"recipe": {"epochs": 3}}, r"recipe must be None or Descend\(epochs="),
-        ({"network": "wrn-40-2"}, "made for the form image"),
+        ({"network": "wrn-40-2"}, "made for parts of the form image"),
         ({"network": Own(2)}, "must give 3 outputs per row"),
         ({"augment": True}, "augment"),
     ],

@@ -205,7 +205,8 @@ def test_a_loaded_detector_scores_bit_for_bit_the_same(ensemble, tmp_path):
     assert loaded.offset_ == ensemble.offset_
     assert loaded.metadata_ == {"id": ["row"]}
     loaded.save(tmp_path / "again")
-    assert (tmp_path / "again/weights.safetensors").read_bytes() == (tmp_path / "m/weights.safetensors").read_bytes()
+    kept = [sorted(file.read_bytes() for file in (tmp_path / name).glob("*.safetensors")) for name in ("m", "again")]
+    assert kept[0] == kept[1] != []
 
 
 class Mine(Objective):
