@@ -14,7 +14,6 @@ from expose.objectives import Neighbours, make_objective
 from expose.objectives.linking import joining_heights
 from expose.objectives.neighbours import enclosing, knots, nearest, tail
 
-
 NONE = torch.zeros(1, 1, 1)  # only at distance 0 a row is a remembered one
 
 

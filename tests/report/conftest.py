@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.ensemble import IsolationForest
-
 from expose.inputs.frames import Table, as_table
+from sklearn.ensemble import IsolationForest
 
 
 class FakeEncoder:
