@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from commands import Run, facts, run_in_process
-from expose.inputs.files import read
 
 from expose import OutlierExposureClassifier
 from expose.cli import options
 from expose.cli.class_fit import drawn
+from expose.inputs.files import read
 from expose.objectives.classification import SCORES, TERMS
 
 QUICK = ["--epochs", "60", "--learning-rate", "0.01", "--device", "cpu"]

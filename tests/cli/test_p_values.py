@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import expose.inputs.files
 import numpy as np
 import pandas as pd
 import pytest
 from commands import QUICK, Run, facts, run_apart, run_in_process, transactions
 
+import expose.inputs.files
 from expose import AnomalyDetector, select
 
 FEATURES = ["amount", "hour", "shop"]

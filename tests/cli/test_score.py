@@ -8,7 +8,6 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import expose.inputs.files
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from commands import Run, command, facts, run_apart, transactions
 
+import expose.inputs.files
 from expose.cli.score import Tally
 from expose.estimators import AnomalyDetector
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from expose.inputs.frames import Table, as_table
 from sklearn.ensemble import IsolationForest
+
+from expose.inputs.frames import Table, as_table
 
 
 class FakeEncoder:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from expose.report.attribution import attribute, column_owners, most_deviant
 from sklearn.ensemble import IsolationForest
 
 from expose.report import attribution
+from expose.report.attribution import attribute, column_owners, most_deviant
 
 
 def one_to_one(width: int) -> list[tuple[str, slice]]:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from expose.estimators.judging import judge
 from test_page import HOSTILE, figure, words
 
 from expose import OutlierExposureClassifier
 from expose.decide import reliability
 from expose.errors import InputError
+from expose.estimators.judging import judge
 from expose.report import build_class_report, compare, write_class_report
 
 CLASSES = np.array(["ash", "elm", HOSTILE])
