@@ -12,6 +12,7 @@ from html import unescape
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -44,10 +45,13 @@ RUNNABLE = [
 OF_PACKAGE = [name for name, cls in OBJECTIVES.items() if cls.__module__.startswith("expose.")]
 
 
-def blocks(page: str, language: str = "python") -> list[str]:
-    """Code of a page, in order; also what is indented in a list."""
-    text = (DOCS / page).read_text(encoding="utf-8")
-    found = re.findall(rf"^( *)```{language}\n(.*?)^\1```", text, re.DOTALL | re.MULTILINE)
+def page_text(page: str) -> str:
+    return (DOCS / page).read_text(encoding="utf-8")
+
+
+def blocks(page: str) -> list[str]:
+    """Python code of a page, in order; also what is indented in a list."""
+    found = re.findall(r"^( *)```python\n(.*?)^\1```", page_text(page), re.DOTALL | re.MULTILINE)
     return [re.sub(rf"^{indent}", "", code, flags=re.MULTILINE) for indent, code in found]
 
 
@@ -78,10 +82,35 @@ def test_the_code_of_a_page_runs_as_it_stands(page, registries, tmp_path, monkey
     assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize("page", [page for page in RUNNABLE if "```text\n" in (DOCS / page).read_text(encoding="utf-8")])
+def test_the_code_on_labels_asks_and_learns():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 3))
+    X[:6] += 6
+    names = {"X": X, "ask_somebody": lambda rows: (rows.mean(axis=1) > 3).astype(int)}
+    for block in blocks("few-labels.md"):
+        exec(compile(block, "few-labels.md", "exec"), names)
+    assert (names["labels"] >= 0).sum() == 20
+    assert set(names["detector"].ranking_.row[:6]) == set(range(6))
+
+
+def test_the_code_on_model_folders_saves_and_loads(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    names = {"detector": AnomalyDetector(random_state=0).fit(X)}
+    for block in blocks("model-folder.md"):
+        exec(compile(block, "model-folder.md", "exec"), names)
+    assert names["load"]("model").metadata_["owner"] == "payments team"
+    shown = re.findall(
+        r"^  ([a-z]+)(?:-[0-9a-f]{16})?\.(json|safetensors) ", page_text("model-folder.md"), re.MULTILINE
+    )
+    written = [re.fullmatch(r"([a-z]+)(?:-[0-9a-f]{16})?\.([a-z]+)", path.name) for path in Path("model").iterdir()]
+    assert sorted(shown) == sorted((one[1], one[2]) for one in written if one)
+
+
+@pytest.mark.parametrize("page", [page for page in RUNNABLE if "```text\n" in page_text(page)])
 def test_the_code_of_a_page_prints_what_the_page_says(page, registries, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    text = (DOCS / page).read_text(encoding="utf-8")
+    text = page_text(page)
     names = {"__name__": "guide"}
     for code, shown in re.findall(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", text, re.DOTALL | re.MULTILINE):
         capsys.readouterr()
@@ -155,7 +184,7 @@ def test_code_of_a_page_uses_names_that_there_are(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_names_what_there_is(page):
-    text = (DOCS / page).read_text(encoding="utf-8")
+    text = page_text(page)
     named = re.findall(r"`(expose(?:_lab)?(?:\.\w+)+)[(`]", text) + re.findall(r"^::: ([\w.]+)", text, re.MULTILINE)
     assert [name for name in named if not resolves(name)] == []
     calls = [call for code in re.findall(r"`(\w+\([^`]*\))`", text) for call in parsed(code)]
@@ -188,7 +217,7 @@ def resolves(name: str) -> bool:
 
 def commands(page: str) -> list[list[str]]:
     """What a page tells to type, each ``expose ...`` as arguments; those with an ellipsis are no commands."""
-    text = (DOCS / page).read_text(encoding="utf-8")
+    text = page_text(page)
     lines = re.findall(r"^ *\$ (.+)$", text, re.MULTILINE)
     lines += re.findall(r"`(expose [a-z]+ [^`]*)`", text)
     pieces = [piece for line in lines for piece in split_pipe(line)]
@@ -240,7 +269,7 @@ def test_the_commands_of_the_page_on_classifiers_run_as_they_stand(tmp_path, mon
     "page", [f"objectives/{name}.md" for name in OF_PACKAGE] + [f"exposures/{name}.md" for name in EXPOSURES]
 )
 def test_each_method_has_a_page_with_equations_reasons_and_a_picture(page):
-    text = (DOCS / page).read_text(encoding="utf-8")
+    text = page_text(page)
     assert "```text" in text
     assert "## When to use it" in text
     assert "## When not" in text
@@ -259,7 +288,7 @@ def table_names(text: str) -> set[str]:
 
 @pytest.mark.parametrize("name", OF_PACKAGE)
 def test_every_setting_of_an_objective_is_in_a_table_and_no_other(name):
-    own = table_names((DOCS / "objectives" / f"{name}.md").read_text(encoding="utf-8"))
+    own = table_names(page_text(f"objectives/{name}.md"))
     objective = OBJECTIVES[name]
     expected = set(objective().hyperparameters())
     if isinstance(objective.recipe, Remember):
@@ -268,18 +297,18 @@ def test_every_setting_of_an_objective_is_in_a_table_and_no_other(name):
 
 
 def test_every_setting_of_descent_is_in_a_table():
-    named = table_names((DOCS / "objectives" / "index.md").read_text(encoding="utf-8"))
+    named = table_names(page_text("objectives/index.md"))
     assert {field.name for field in fields(Descend)} <= named
 
 
 def test_every_encoder_is_in_the_table():
-    named = table_names((DOCS / "your-own-encoder.md").read_text(encoding="utf-8"))
+    named = table_names(page_text("your-own-encoder.md"))
     ours = [name for name, cls in ENCODERS.items() if cls.__module__.startswith("expose.")]
     assert [name for name in ours if f'"{name}"' not in named] == []
 
 
 def test_the_house_page_has_the_rooms_in_their_order():
-    text = (DOCS / "house.md").read_text(encoding="utf-8")
+    text = page_text("house.md")
     rooms = re.findall(r"^\| `([a-z]+)(?:/|\.py)` \|", text, re.MULTILINE)
     source = ast.parse((ROOT / "tests" / "test_house.py").read_text(encoding="utf-8"))
     floors = next(
@@ -291,7 +320,7 @@ def test_the_house_page_has_the_rooms_in_their_order():
 
 
 def test_the_kinds_page_names_what_a_kind_may_say():
-    named = " ".join(table_names((DOCS / "your-own-kind.md").read_text(encoding="utf-8")))
+    named = " ".join(table_names(page_text("your-own-kind.md")))
     methods = [name for name, value in vars(type(KINDS["table"]).__mro__[1]).items() if inspect.isfunction(value)]
     assert methods
     assert [name for name in methods if not re.search(rf"\b{name}\b", named)] == []
