@@ -191,6 +191,12 @@ def test_a_page_names_what_there_is(page):
     assert [wrong for call in calls for wrong in wrong_arguments(call)] == []
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_files_that_a_page_names_are_there(page):
+    named = re.findall(r"`((?:benchmarks|docs|src|tests)/[\w./-]*)[^`]*`", page_text(page))
+    assert [name for name in named if "mine" not in name and not (ROOT / name).exists()] == []
+
+
 def parsed(code: str) -> list[ast.Module]:
     """Code in a line of text, if it is whole: ``NTL(epochs=40)`` is, ``fit(X, ...)`` too."""
     try:
