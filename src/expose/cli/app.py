@@ -56,9 +56,9 @@ COMMANDS = {
 class Commands(TyperGroup):
     """Lists all commands without importing one."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Names, in the order of the help."""
-        return list(COMMANDS)
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]  # names alone, to be listed and suggested
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of a name, imported now; None if there is no such."""

@@ -11,7 +11,7 @@ import typer
 
 from expose.cli import options as opt
 from expose.cli.session import Session
-from expose.cli.settings import Setting, chosen, fields_of, listing, parameters_of, settings_of
+from expose.cli.settings import Setting, chosen, fields_of, help_by, listing, parameters_of, settings_of
 from expose.cli.sources import (
     beside,
     command_line,
@@ -33,25 +33,34 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  expose fit transactions.parquet --out model/
-  expose fit data/ --id account,day --ignore comment --contamination 0.02 --out model/
-  expose fit data.csv --label is_fraud --outliers known_frauds.csv --out model/
-  expose fit data.csv --objective ntl --set epochs=20 --set ensemble_size=5 --out model/
+  expose fit transactions.parquet --contamination 0.02 --out model/
+  expose fit data/ --id account,day --ignore comment --out model/
+  expose fit data.csv --label is_fraud --outliers frauds.csv --out model/
+  expose fit data.csv --objective ntl --set epochs=20 --out model/
 
-Killed or interrupted? Run the same command again: it goes on from MODEL.checkpoint.
+Killed or interrupted? The same command goes on from MODEL.checkpoint.
 """
 SHOWN = 10
 EXPOSURES = ("auto", *opt.RULES)
 BEHIND_SET = ("ensemble_size", "encoder", "device")  # parameters of the detector
 
 
-def show_settings(context: typer.Context, values: list[str] | None) -> list[str] | None:
-    """Print all settings and stop, where ``--set help`` asks for them."""
-    if values and "help" in values and not context.resilient_parsing:
-        with Session():
-            print(all_settings(context.params.get("objective", "auto")))
-        raise typer.Exit
-    return values
+def all_settings(objective: str) -> str:
+    """What can be set: of one objective, or of all."""
+    from expose.estimators import AnomalyDetector
+    from expose.objectives import OBJECTIVES
+
+    groups: dict[str, Sequence[Setting]] = {
+        "Whatever the objective:": [*parameters_of(AnomalyDetector, BEHIND_SET).values()]
+    }
+    classes = OBJECTIVES if objective == "auto" else {objective: objective_class(objective)}
+    for name, cls in sorted(classes.items()):
+        usual = fields_of(type(cls.recipe))
+        own = [one for one in settings_of(cls).values() if one.name not in usual or usual[one.name] != one]
+        groups[f"Objective {name}, trained by {type(cls.recipe).__name__}:"] = own
+    for recipe in dict.fromkeys(type(cls.recipe) for cls in classes.values()):
+        groups[f"Trained by {recipe.__name__}:"] = [*fields_of(recipe).values()]
+    return listing(groups)
 
 
 def fit(
@@ -87,9 +96,7 @@ def fit(
             autocompletion=opt.completed(lambda: EXPOSURES),
         ),
     ] = "auto",
-    contamination: Annotated[
-        str, typer.Option(metavar="SHARE", help="Of anomalies in DATA; auto: estimate it.")
-    ] = "auto",
+    contamination: Annotated[str, typer.Option(metavar="SHARE", help="Of anomalies in DATA.")] = "auto",
     threshold: Annotated[
         str | None,
         typer.Option(
@@ -108,7 +115,7 @@ def fit(
             "--set",
             metavar="NAME=VALUE",
             is_eager=True,
-            callback=show_settings,
+            callback=help_by(all_settings),
             help="Of the objective and its training, such as epochs=20. '--set help' lists all.",
         ),
     ] = None,
@@ -148,7 +155,7 @@ def new_detector(given: Mapping[str, Any], objective: str) -> AnomalyDetector:
     detector = AnomalyDetector(
         make_objective(objective, **{name: value for name, value in found.items() if name not in shared}),
         exposure=given["exposure"],
-        contamination=opt.number_or_name(given["contamination"]),
+        contamination=opt.number_or_name(given["contamination"]) or 0.0,
         threshold=opt.number_or_name(given["threshold"]),
         calibration=given["calibration"],
         random_state=given["seed"],
@@ -173,25 +180,6 @@ def check_calibrated(detector: AnomalyDetector) -> None:
     name = str(detector.threshold).partition(":")[0]
     if name == "conformal" and detector.calibration is None:
         raise InputError("--threshold conformal compares with rows that were not trained on; add --calibration 5.")
-
-
-def all_settings(objective: str) -> str:
-    """What can be set: of one objective, or of all."""
-    from expose.estimators import AnomalyDetector
-    from expose.objectives import OBJECTIVES
-
-    groups: dict[str, Sequence[Setting]] = {
-        "Whatever the objective:": [*parameters_of(AnomalyDetector, BEHIND_SET).values()]
-    }
-    classes = OBJECTIVES if objective == "auto" else {objective: objective_class(objective)}
-    for name, cls in sorted(classes.items()):
-        usual = fields_of(type(cls.recipe))
-        own = [one for one in settings_of(cls).values() if one.name not in usual or usual[one.name] != one]
-        recipe = type(cls.recipe)
-        groups[f"Objective {name}, trained by {recipe.__name__}:"] = own
-    for recipe in dict.fromkeys(type(cls.recipe) for cls in classes.values()):
-        groups[f"Trained by {recipe.__name__}:"] = [*fields_of(recipe).values()]
-    return listing(groups)
 
 
 # ------------------------------------------------------------------------------------------------- training

@@ -7,9 +7,12 @@ import re
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from types import NoneType, UnionType
+from types import GenericAlias, NoneType, UnionType
 from typing import TYPE_CHECKING, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
+import typer
+
+from expose.cli.session import Session
 from expose.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,7 +40,7 @@ class Setting(NamedTuple):
 # --------------------------------------------------------------------------------------------- declarations
 
 
-def parameters_of(estimator: type, names: Collection[str]) -> dict[str, Setting]:
+def parameters_of(estimator: Any, names: Collection[str]) -> dict[str, Setting]:
     """Some parameters of an estimator's constructor."""
     defaults = {name: one.default for name, one in inspect.signature(estimator).parameters.items() if name in names}
     return declared(defaults, {}, hints_of(estimator.__init__), meanings(estimator))
@@ -175,12 +178,13 @@ def value_of(setting: Setting, text: str) -> Any:
 
 def types_of(setting: Setting) -> list[Any]:
     """The types that a value may have, the narrowest first."""
-    accepts = setting.accepts
+    accepts, default = setting.accepts, setting.default
+    if accepts is Any and isinstance(default, list | tuple) and default:
+        accepts = GenericAlias(Sequence, (type(default[0]),))
     if accepts is Any:
-        several = isinstance(setting.default, list | tuple) and setting.default
-        accepts = Sequence[type(setting.default[0])] if several else Union[PLAIN]  # type: ignore[misc, index]
+        return list(PLAIN)
     each = get_args(accepts) if get_origin(accepts) in (Union, UnionType) else (accepts,)
-    return sorted(each, key=lambda one: PLAIN.index(one) if one in PLAIN[:4] else 5 if one is str else 4)
+    return sorted(each, key=lambda one: PLAIN.index(one) if one in PLAIN else PLAIN.index(str) - 0.5)
 
 
 def reader(accepts: Any) -> Callable[[str], Any] | None:
@@ -230,6 +234,25 @@ def pairs(text: str) -> Iterator[tuple[str, str]]:
 
 
 # --------------------------------------------------------------------------------------------------- showing
+
+
+def help_by(show: Callable[[str], str]) -> Callable[[typer.Context, list[str] | None], list[str] | None]:
+    """A callback of ``--set`` that prints all settings and stops where ``--set help`` asks for them.
+
+    Parameters
+    ----------
+    show : callable
+        Takes the objective, if one was named before, else "auto".
+    """
+
+    def callback(context: typer.Context, values: list[str] | None) -> list[str] | None:
+        if values and "help" in values and not context.resilient_parsing:
+            with Session():
+                print(show(context.params.get("objective") or "auto"))
+            raise typer.Exit
+        return values
+
+    return callback
 
 
 def in_words(types: Iterable[Any]) -> str:

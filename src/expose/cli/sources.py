@@ -43,8 +43,8 @@ def read_outliers(kind: Kind, source: str, samples: Any, reading: Reading) -> An
     """Auxiliary outliers for training samples; columns that play no part may be absent."""
     # what was text in training is text here too, though a file of outliers may hold digits alone
     text = [field.name for field in getattr(samples, "schema", ()) if str(field.type) in ("string", "large_string")]
-    roles = {"id": (), "ignore": (*reading.id, *reading.ignore)}
-    return kind.read([source], replace(reading, **roles, text=tuple(text), later=True)).samples
+    ignore = (*reading.id, *reading.ignore)
+    return kind.read([source], replace(reading, id=(), ignore=ignore, text=tuple(text), later=True)).samples
 
 
 def known_of(batch: Batch, label: str | None) -> Labels | None:
