@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import command, run_apart
+from commands import command, run_apart, weights_of
 
 from expose.estimators import AnomalyDetector
 
@@ -19,14 +19,10 @@ def training(data: Path) -> list[str]:
     options = [
         "--objective",
         "ntl",
-        "--epochs",
-        "60",
-        "--batch-size",
-        "8",
-        "--device",
-        "cpu",
-        "--checkpoint-every",
-        "0",
+        *["--set", "epochs=60"],
+        *["--set", "batch_size=8"],
+        *["--set", "device=cpu"],
+        *["--set", "checkpoint_every=0"],
     ]
     return ["fit", str(data), "--ignore", "account,note,is_fraud", *options]
 
@@ -56,7 +52,7 @@ def test_a_killed_training_goes_on_to_the_same_model(training: list[str], tmp_pa
 
     straight = run_apart(*training, "--out", tmp_path / "straight")
     assert straight.returncode == 0, straight.stderr
-    weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("model", "straight")]
+    weights = [weights_of(tmp_path / name) for name in ("model", "straight")]
     assert weights[0] == weights[1]
 
 
