@@ -178,7 +178,7 @@ def test_every_option_reaches_the_estimator(
         (["--contamination", "half"], "[0, 0.5) or 'auto'"),
         (["--objective", "nlt"], "ntl"),
         (["--exposure", "harsh"], "hard"),
-        (["--seed", "-1"], "-1"),
+        (["--seed", "-1"], "Seed must be between 0 and"),
         (["--calibration", "1"], "at least 2"),
         (["--set", "encoder=giant"], "quantile"),
         (["--objective", "ntl", "--set", "ranking=none"], "dataset"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def test_classes_may_be_written_as_numbers(run: Run, tmp_path: Path) -> None:
         (["--set", "terms=energy"], "--set terms plays a part only with --outliers"),
         (["--set", "hardest=0.5"], "--set hardest plays a part only with --outliers"),
         (["--no-baseline"], "play a part only with --outliers"),
-        (["--contamination", "auto"], "'auto' is not a valid float"),
+        (["--contamination", "auto"], "Invalid value for '--contamination'"),
         (["--contamination", "0.7"], "swap"),
         (["--threshold", "high"], "mixture, tail, conformal"),
         (["--threshold", "conformal", "--held-out", "0"], "leave out --held-out 0"),
@@ -242,7 +243,7 @@ def test_the_report(run: Run, files: Path, fitted: tuple[Path, str]) -> None:
     result = run("report", fitted[0], files / "new.csv", "--out", files / "page.html", "--top", "5")
     assert result.exit_code == 0, result.output
     page = (files / "page.html").read_text(encoding="utf-8")
-    assert "<bdi>fox</bdi> (20)" in page
+    assert "fox (20)" in re.sub("<[^>]+>", "", page)
     assert "of 55" not in page
     assert "of the 55 rows of known classes" in page
     pd.read_csv(files / "new.csv").drop(columns="kind").to_csv(files / "bare.csv", index=False)

@@ -43,7 +43,9 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "fit": Command("expose.cli.fit:fit", "Train on DATA as they are, anomalies included, and list their suspects."),
-    "classify": Command("expose.cli.classify:classify", "Train a classifier that doubts what it does not know."),
+    "classify": Command(
+        "expose.cli.classify:classify", "Train a classifier that doubts what it does not know, best with --outliers."
+    ),
     "score": Command("expose.cli.score:score", "Score the rows of DATA with MODEL."),
     "query": Command("expose.cli.query:query", "Choose the rows of DATA whose labels MODEL needs most."),
     "report": Command("expose.cli.report:report", "Write an HTML page about MODEL and DATA."),
