@@ -65,10 +65,11 @@ def test_a_kind_of_ones_own_is_reported(toys: Path) -> None:
     assert "of 100 rows stand out" in (toys / "page.html").read_text(encoding="utf-8")
 
 
-def test_classes_of_samples_without_columns_are_refused(toys: Path) -> None:
-    words = [sys.executable, str(HERE / "toy.py"), "classify", toys / "a.toy", "--label", "x", "--out", toys / "m"]
+@pytest.mark.parametrize("command", ["fit", "classify"])
+def test_labels_of_samples_without_columns_are_refused(toys: Path, command: str) -> None:
+    words = [sys.executable, str(HERE / "toy.py"), command, toys / "a.toy", "--label", "x", "--out", toys / "m"]
     done = subprocess.run(list(map(str, words)), check=False, capture_output=True, text=True, timeout=120)
-    assert (done.returncode, "toys name no classes here" in done.stderr) == (2, True)
+    assert (done.returncode, "toys come without labels here" in done.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("path", CLI, ids=lambda path: path.stem)

@@ -15,7 +15,7 @@ from expose.cli.heldout import Part, measured, split
 from expose.cli.labels import Classes, classes_of
 from expose.cli.session import Session
 from expose.cli.settings import chosen, fields_of, help_by, listing, parameters_of
-from expose.cli.sources import beside, command_line, metadata_of, next_commands, read_outliers, reading_of
+from expose.cli.sources import beside, command_line, label_of, metadata_of, next_commands, read_outliers, reading_of
 from expose.cli.text import aligned, count, percent
 from expose.errors import DataWarning, InputError
 
@@ -98,10 +98,8 @@ def classify(
         classifier.set_params(checkpoint=beside(out, "checkpoint"), verbose=session.verbose)
         reading = reading_of(id_columns, ignore, label, encoding)
         batch = kind.read(data, reading)
-        if batch.label is None:
-            raise InputError(f"--label {label}: {kind.plural} name no classes here. Use Python.")
         extra = None if outliers is None else read_outliers(kind, outliers, batch.samples, reading)
-        found = classes_of(batch.label, label)
+        found = classes_of(label_of(kind, batch, label), label)
         training, heldout = prepared(kind, batch.samples, found, extra, held_out, seed)
         classifier.fit(training.samples, training.y, outliers=training.outliers)
         again = beside(out, "baseline.checkpoint") if baseline else None

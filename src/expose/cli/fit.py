@@ -16,6 +16,7 @@ from expose.cli.sources import (
     beside,
     command_line,
     known_of,
+    label_of,
     metadata_of,
     named,
     next_commands,
@@ -135,7 +136,9 @@ def fit(
         detector.set_params(checkpoint=beside(out, "checkpoint"), verbose=session.verbose)
         reading = reading_of(id_columns, ignore, label, encoding)
         batch = kind.read(data, reading)
-        labels = with_answers(known_of(batch, label), answers or (), len(batch.samples), encoding)
+        labels = with_answers(
+            known_of(label_of(kind, batch, label), label), answers or (), len(batch.samples), encoding
+        )
         extra = None if outliers is None else read_outliers(kind, outliers, batch.samples, reading)
         train(session, detector, batch, out, metadata_of(reading, command_line()), labels=labels, outliers=extra)
 

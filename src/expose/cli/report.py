@@ -72,5 +72,5 @@ def write_page(out: Path, model: Any, batch: Batch, label: str | None, **options
     if hasattr(model, "classes_"):
         known["classes"] = None if batch.label is None else batch.label.to_pylist()
     else:
-        known["labels"] = known_of(batch, label)
+        known["labels"] = known_of(batch.label, label)
     write_report(out, model, batch.samples, ids=batch.ids, **known, **options)

@@ -47,14 +47,21 @@ def read_outliers(kind: Kind, source: str, samples: Any, reading: Reading) -> An
     return kind.read([source], replace(reading, id=(), ignore=ignore, text=tuple(text), later=True)).samples
 
 
-def known_of(batch: Batch, label: str | None) -> Labels | None:
+def label_of(kind: Kind, batch: Batch, label: str | None) -> pa.ChunkedArray | None:
+    """The label column of a training file, which is there if it was named."""
+    if label is not None and batch.label is None:
+        raise InputError(f"--label {label}: {kind.plural} come without labels here. Use Python.")
+    return batch.label
+
+
+def known_of(column: pa.ChunkedArray | None, label: str | None) -> Labels | None:
     """What a label column says of each row, ``(n,)``: 1 anomaly, 0 normal, -1 unlabelled; None without one."""
     from expose.files import known_labels
 
-    if batch.label is None or label is None:
+    if column is None or label is None:
         return None
     try:
-        return known_labels(batch.label, label)
+        return known_labels(column, label)
     except InputError as error:
         raise InputError(
             f"{error} If it holds classes, train a classifier: expose classify DATA --label {shlex.quote(label)} "
