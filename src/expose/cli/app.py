@@ -6,13 +6,12 @@ from typing import Annotated
 
 import typer
 
-from expose.cli import data
-from expose.cli.bench import bench
 from expose.cli.demo import demo
 from expose.cli.fit import fit
 from expose.cli.query import query
 from expose.cli.report import report
 from expose.cli.score import score
+from expose_lab.cli import bench, data
 
 HELP = """Find anomalies in data nobody has cleaned.
 
@@ -75,20 +74,6 @@ Examples:
   expose demo --out /tmp/demo
 """
 
-BENCH_EXAMPLES = """\b
-Examples:
-  expose bench thyroid --settings brief --out results.parquet
-  expose bench paper --objective ntl,icl --baseline all --jobs 4 -o all.parquet
-  expose bench glass wine --ratio 0.1,0.3 --assumed 0.1,true,auto -o glass.parquet
-  expose bench thyroid --objective none --baseline LOF,kNN -o classical.parquet
-  expose bench paper --backend dask --address tcp://scheduler:8786 -o all.parquet
-
-Where nothing is assumed to be anomalous, only blind detectors and untrimmed baselines are run: the others
-would be the same. LOF, IsolationForest, OneClassSVM and MCD are scikit-learn's; the other baselines need
-pip install 'expose[bench]'. Killed or interrupted? Run the same command again: it goes on from FILE.
-If some runs failed, the others are kept and shown, and the exit code is 2.
-"""
-
 app = typer.Typer(
     name="expose",
     help=HELP,
@@ -103,7 +88,7 @@ app.command(epilog=SCORE_EXAMPLES)(score)
 app.command(epilog=QUERY_EXAMPLES)(query)
 app.command(epilog=REPORT_EXAMPLES)(report)
 app.command(epilog=DEMO_EXAMPLES)(demo)
-app.command(epilog=BENCH_EXAMPLES)(bench)
+app.command(epilog=bench.EXAMPLES)(bench.bench)
 app.add_typer(data.data, name="data", help=data.HELP, epilog=data.EXAMPLES)
 
 

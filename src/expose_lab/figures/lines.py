@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from expose.errors import InputError
-from expose.evaluation.figures.canvas import COLOURS, FAINT, INK, MARKERS, new_figure, panels_of, svg
+from expose_lab.figures.canvas import COLOURS, FAINT, INK, MARKERS, new_figure, panels_of, svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
+from expose_lab.contenders import PLAIN
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PLAIN = ("blind", "as is")  # the exposures of contenders that stand for all of their kind where nothing is assumed
 NAMES = ("dataset", "protocol", "true_ratio", "assumed", "detector", "exposure", "settings")
 CAPS = ("train_rows", "test_rows")
 
@@ -89,22 +89,12 @@ class Matrix:
 
 
 def latest(table: pa.Table) -> pa.Table:
-    """Of rows that differ in code, data or library versions only, the one finished last.
-
-    Parameters
-    ----------
-    table : pyarrow.Table
-        Rows of results, as of `read_results`.
-
-    Returns
-    -------
-    pyarrow.Table
-        The rows kept, in their order.
+    """Of rows that differ in code, data or library versions only, the one finished last; in the given order.
 
     Examples
     --------
     >>> import pyarrow as pa
-    >>> from expose.evaluation.store import schema
+    >>> from expose_lab.grid import schema
     >>> rows = [{"dataset": "wine", "seed": 0, "auroc": 0.8, "finished": "2026-01-01"}]
     >>> rows += [{"dataset": "wine", "seed": 0, "auroc": 0.9, "finished": "2026-01-02"}]
     >>> latest(pa.Table.from_pylist(rows, schema=schema()))["auroc"].to_pylist()
@@ -120,7 +110,7 @@ def latest(table: pa.Table) -> pa.Table:
 
 
 def cells(table: pa.Table, metric: str) -> list[CellMean]:
-    """Mean and spread of a metric over the seeds of each cell.
+    """Mean and spread of a metric over the seeds of each cell, in the order of their first rows.
 
     Parameters
     ----------
@@ -128,11 +118,6 @@ def cells(table: pa.Table, metric: str) -> list[CellMean]:
         Rows of results, as of `read_results`, each seed of a cell once (`latest`).
     metric : str
         A column of numbers, such as "auroc" or "fit_seconds".
-
-    Returns
-    -------
-    list of CellMean
-        In the order of their first rows.
 
     Raises
     ------
@@ -143,7 +128,7 @@ def cells(table: pa.Table, metric: str) -> list[CellMean]:
     Examples
     --------
     >>> import pyarrow as pa
-    >>> from expose.evaluation.store import schema
+    >>> from expose_lab.grid import schema
     >>> rows = [{"dataset": "wine", "detector": "ntl", "seed": s, "auroc": v} for s, v in ((0, 0.8), (1, 0.9))]
     >>> [cell] = cells(pa.Table.from_pylist(rows, schema=schema()), "auroc")
     >>> round(cell.mean, 3), round(cell.std, 3), cell.n_seeds
@@ -182,20 +167,11 @@ def mean_of(
 
 
 def fill_plain(found: Iterable[CellMean]) -> list[CellMean]:
-    """Add the cells that were not run because a plain contender stands for them.
+    """Add, behind the given cells, those that were not run because a plain contender stands for them.
 
-    Where nothing is assumed to be anomalous every exposure is blind and trimming drops nothing, so the runner runs only
-    the exposures "blind" and "as is" there. This copies their results to the other exposures of the same detector and
+    Where nothing is assumed to be anomalous every exposure is blind and trimming drops nothing, so only the exposures
+    "blind" and "as is" are run there. This copies their results to the other exposures of the same detector and
     settings that occur elsewhere.
-
-    Parameters
-    ----------
-    found : iterable of CellMean
-
-    Returns
-    -------
-    list of CellMean
-        The given cells, then the added ones.
 
     Examples
     --------
@@ -232,11 +208,6 @@ def pivot(found: Iterable[CellMean], contenders: Iterable[Who] | None = None) ->
         Of one protocol, true ratio and assumed ratio.
     contenders : iterable of Who, optional
         The columns; by default all contenders that occur, in the order met.
-
-    Returns
-    -------
-    Matrix
-        Data sets by name. `Matrix.left_out` says what was left out and why.
 
     Raises
     ------

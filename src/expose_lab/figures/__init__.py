@@ -4,10 +4,10 @@ They are drawn on white, with letters as letters, in colours that the colour-bli
 Matplotlib comes with the extra `bench`.
 """
 
-from expose.evaluation.figures.exposed import reliability_diagram, score_distributions
-from expose.evaluation.figures.lines import Curve, curves
-from expose.evaluation.figures.ranks import rank_diagram
-from expose.evaluation.figures.tables import Compared, against_published, dots, heat_maps, short
+from expose_lab.figures.exposed import reliability_diagram, score_distributions
+from expose_lab.figures.lines import Curve, curves
+from expose_lab.figures.ranks import rank_diagram
+from expose_lab.figures.tables import Compared, against_published, dots, heat_maps, short
 
 __all__ = [
     "Compared",

@@ -1,7 +1,7 @@
-"""The results of a benchmark: one Parquet file, one row per finished run, found again by its key.
+"""Results: one Parquet file, found again by the key of each row.
 
-The file is written anew after every cell, whole or not at all, so a killed benchmark loses what was running and nothing
-else. Only one benchmark may write to a file at a time.
+The file is written anew after every task, whole or not at all, so what is killed loses what was running and nothing
+else. Only one runner may write to a file at a time.
 """
 
 from __future__ import annotations
@@ -12,43 +12,30 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from expose.atomic import all_or_nothing
 from expose.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TEXT = ("key", "dataset", "protocol", "assumed", "detector", "exposure", "settings", "parameters")
-RATIOS = ("true_ratio", "reached_ratio", "assumed_ratio")
-METRICS = ("auroc", "average_precision", "base_rate", "f1_oracle", "f1", "fpr", "fpr_at_95")
-COUNTS = ("seed", "n_train", "n_test", "n_features", "train_rows", "test_rows", "seeds_together")
-COSTS = ("fit_seconds", "score_seconds", "peak_mib")
-ORIGIN = ("code", "data", "versions", "finished")
-
-
-def schema() -> pa.Schema:
-    """Columns of the file; every row has all of them."""
-    import pyarrow as pa
-
-    kinds = [(TEXT, pa.string()), (RATIOS + METRICS, pa.float64()), (COUNTS, pa.int64()), (COSTS, pa.float64())]
-    kinds.append((ORIGIN, pa.string()))
-    return pa.schema([(name, kind) for names, kind in kinds for name in names])
+Row = dict[str, Any]
+ORIGIN = ("key", "code", "versions", "finished", "measured_at")  # columns that rows of all kinds have
 
 
 class Store:
-    """Rows of results by key, in memory and perhaps in a Parquet file.
+    """Rows of results, in memory and perhaps in a Parquet file. A key may have several rows.
 
     Parameters
     ----------
     path : Path or None
         The file; made if it is not there. None keeps the rows in memory only.
+    schema : pyarrow.Schema, optional
+        The columns that all rows have. Without it they are those that the rows bring.
 
     Raises
     ------
     InputError
-        If the file is not a file of results, or another benchmark is writing to it.
+        If the file is not a file of such results, or another runner is writing to it.
 
     Examples
     --------
@@ -58,17 +45,20 @@ class Store:
     (True, 1)
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, schema: pa.Schema | None = None) -> None:
+        import pyarrow as pa
+
         self.path = None if path is None else path.absolute()
-        self._rows = schema().empty_table()
-        self._places: dict[str, int] = {}
+        self.schema = schema
+        self._rows = (schema or pa.schema([("key", pa.string())])).empty_table()
+        self._places: dict[str, list[int]] = {}
 
     def __enter__(self) -> Store:
         if self.path is not None:
             self._lock = locked(self.path)
             try:
                 if self.path.exists():
-                    self._append(read_results(self.path))
+                    self._append(read_table(self.path, self.schema))
             except BaseException:
                 self._lock.release()
                 raise
@@ -83,39 +73,35 @@ class Store:
     def __contains__(self, key: str) -> bool:
         return key in self._places
 
-    def add(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Add finished runs and write them; one that is there already stays as it is."""
+    def add(self, rows: Iterable[Row]) -> None:
+        """Add finished rows and write them; those of a key that is there already stay as they are."""
         import pyarrow as pa
 
-        new = {row["key"]: row for row in rows if row["key"] not in self}
-        self._append(pa.Table.from_pylist(list(new.values()), schema=schema()))
-        if self.path is not None and new:
-            write(self._rows, self.path)
+        new = [row for row in rows if row["key"] not in self]
+        if not new:
+            return
+        self._append(pa.Table.from_pylist(new, schema=self.schema))
+        if self.path is not None:
+            write_table(self._rows, self.path)
 
     def table(self, keys: Iterable[str]) -> pa.Table:
         """The rows of these keys that there are, in this order."""
-        places = [self._places[key] for key in keys if key in self]
-        return self._rows.take(np.array(places, dtype=np.int64))
+        import pyarrow as pa
+
+        places = [place for key in keys for place in self._places.get(key, ())]
+        return self._rows.take(pa.array(places, pa.int64()))
 
     def _append(self, rows: pa.Table) -> None:
         import pyarrow as pa
 
         first = self._rows.num_rows
-        self._rows = pa.concat_tables([self._rows, rows]).combine_chunks()
-        self._places |= {key: first + place for place, key in enumerate(rows["key"].to_pylist())}
+        self._rows = pa.concat_tables([self._rows, rows], promote_options="permissive").combine_chunks()
+        for place, key in enumerate(rows["key"].to_pylist(), first):
+            self._places.setdefault(key, []).append(place)
 
 
-def read_results(path: str | Path) -> pa.Table:
-    """Read a file of results.
-
-    Parameters
-    ----------
-    path : path
-        What `bench` wrote to its ``out``.
-
-    Returns
-    -------
-    pyarrow.Table
+def read_table(path: str | Path, schema: pa.Schema | None = None) -> pa.Table:
+    """Read a file of results with at least a key, or with exactly the columns of a schema.
 
     Raises
     ------
@@ -130,15 +116,16 @@ def read_results(path: str | Path) -> pa.Table:
             table = pq.read_table(file)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} is not a Parquet file of results ({error}). Give --out another name.") from error
-    differing = sorted(set(schema().names) ^ set(table.column_names))
-    if differing:
+    wanted = {"key"} if schema is None else set(schema.names)
+    wrong = sorted(wanted - set(table.column_names) if schema is None else wanted ^ set(table.column_names))
+    if wrong:
         raise InputError(
-            f"{path} is not a file of results: columns {differing} are missing or too many. Give --out another name."
+            f"{path} is not a file of results: columns {wrong} are missing or too many. Give --out another name."
         )
-    return table.select(schema().names).cast(schema())
+    return table if schema is None else table.select(schema.names).cast(schema)
 
 
-def write(table: pa.Table, path: Path) -> None:
+def write_table(table: pa.Table, path: Path) -> None:
     """Write the file whole or not at all, and wait until the disk has it."""
     import pyarrow.parquet as pq
 

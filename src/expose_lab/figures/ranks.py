@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from expose.errors import InputError
-from expose.evaluation.figures.canvas import COLOURS, INK, MUTED, new_figure, svg
+from expose_lab.figures.canvas import COLOURS, INK, MUTED, new_figure, svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
-from expose.evaluation import layouts
-from expose.evaluation.registry import REGISTRY, Entry, near
-
-LABEL = "is_anomaly"
+from expose_lab.datasets import layouts
+from expose_lab.datasets.registry import REGISTRY, Entry, near
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ def thyroid() -> DataSet:
     """UCI thyroid as ODDS prepared it: 3,772 rows, 6 columns, 93 anomalies. It ships with the package.
 
     Values lie in [0, 1]. Source, licence (CC BY 4.0), changes and the meaning of the columns are in
-    ``data/ATTRIBUTION.md`` beside this module.
+    ``expose/demo_data/ATTRIBUTION.md``.
 
     Returns
     -------
@@ -70,7 +68,7 @@ def thyroid_csv() -> Path:
     >>> thyroid_csv().name
     'thyroid.csv.gz'
     """
-    return Path(str(resources.files("expose.evaluation") / "data" / "thyroid.csv.gz"))
+    return Path(str(resources.files("expose") / "demo_data" / "thyroid.csv.gz"))
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:

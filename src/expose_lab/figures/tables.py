@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from expose.errors import InputError
-from expose.evaluation.figures.canvas import COLOURS, FAINT, INK, MARKERS, MUTED, new_figure, panels_of, svg
+from expose_lab.figures.canvas import COLOURS, FAINT, INK, MARKERS, MUTED, new_figure, panels_of, svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -1,8 +1,9 @@
 """The data sets of the benchmark: how large each is, where it comes from, and what exactly is in it.
 
-The entries lie in ``data/registry.json``. Their origins could not be reached from where this was written. What
-each table holds is known all the same, by a digest of its values: an origin that has changed is an error, never
-another table under the same name.
+The entries lie in ``registry.json``. What each table holds is known by a digest of its values, so an origin that has
+changed is an error, never another table under the same name. After adding a set, write its size and digest there:
+
+    python -m expose_lab.datasets.registry FOLDER
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
+from expose_lab.datasets import layouts
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Source:
     ----------
     url : str
     form : str
-        How it becomes a table: a key of `expose.evaluation.conversion.FORMS`.
+        How it becomes a table: a key of `expose_lab.datasets.conversion.FORMS`.
     blob : str
         First digits of its git blob id; empty where that is not known.
     """
@@ -121,13 +123,14 @@ def digest(X: NDArray[np.float32], y: NDArray[np.int8]) -> str:
 
 
 def _read() -> dict[str, Entry]:
-    text = (resources.files("expose.evaluation") / "data" / "registry.json").read_text(encoding="utf-8")
     entries = [
-        Entry(**{**facts, "sources": tuple(Source(**one) for one in facts["sources"])}) for facts in json.loads(text)
+        Entry(**{**facts, "sources": tuple(Source(**one) for one in facts["sources"])})
+        for facts in json.loads(FILE.read_text(encoding="utf-8"))
     ]
     return {entry.name: entry for entry in entries}
 
 
+FILE = Path(__file__).with_name("registry.json")
 TABLE_HEAD = """| set | rows | columns | anomalies | what counts as one | licence as its source states it |
 |---|--:|--:|--:|---|---|"""
 REGISTRY = _read()
@@ -191,3 +194,22 @@ def markdown() -> str:
         for one in REGISTRY.values()
     ]
     return "\n".join([TABLE_HEAD, *lines]) + "\n"
+
+
+def measure_tables(folder: Path) -> None:
+    """Write size and digest of every table of a folder into the registry; others keep what it says of them."""
+    facts = json.loads(FILE.read_text(encoding="utf-8"))
+    for one in facts:
+        path = layouts.find(one.get("file", one["name"]), folder)
+        if path is None and one["name"] != "mulcross":
+            print(f"{one['name']}: not there")
+            continue
+        X, y = layouts.read(one["name"], path)
+        found = {"rows": len(X), "columns": X.shape[1], "anomalies": int(y.sum()), "sha256": digest(X, y)}
+        print(f"{one['name']}: {'as before' if found.items() <= one.items() else found}")
+        one.update(found)
+    FILE.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    measure_tables(Path(sys.argv[1]))

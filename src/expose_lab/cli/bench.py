@@ -16,7 +16,7 @@ from expose.errors import InputError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from expose.evaluation.contenders import Contender
+    from expose_lab.contenders import Contender
 
 UNSUITED = ("bce", "hsc", "language", "pixelcnn")  # want outliers, or rows that are no tables; a test holds them
 OBJECTIVES = tuple(name for name in opt.objective_names() if name not in UNSUITED)
@@ -34,6 +34,19 @@ SHOWN = {
     "fpr_at_95": "FPR@95",
     "fit_seconds": "seconds",
 }
+EXAMPLES = """\b
+Examples:
+  expose bench thyroid --settings brief --out results.parquet
+  expose bench paper --objective ntl,icl --baseline all --jobs 4 -o all.parquet
+  expose bench glass wine --ratio 0.1,0.3 --assumed 0.1,true,auto -o glass.parquet
+  expose bench thyroid --objective none --baseline LOF,kNN -o classical.parquet
+  expose bench paper --backend dask --address tcp://scheduler:8786 -o all.parquet
+
+Where nothing is assumed to be anomalous, only blind detectors and untrimmed baselines are run: the others
+would be the same. LOF, IsolationForest, OneClassSVM and MCD are scikit-learn's; the other baselines need
+pip install 'expose[bench]'. Killed or interrupted? Run the same command again: it goes on from FILE.
+If some runs failed, the others are kept and shown, and the exit code is 2.
+"""
 LEGEND = (
     "Means over the sets. F1 and FPR at the detector's own threshold; oracle: F1 if the share of anomalies in the test "
     "set were known; FPR@95: at 95 % recall; seconds: to fit."
@@ -103,8 +116,8 @@ def bench(
     """
     kept = f"the runs that were finished are kept in {out}; the same command goes on from there."
     with Session(as_json=as_json, quiet=quiet, debug=debug, when_interrupted=kept) as session:
-        from expose.evaluation.runner import bench as run
-        from expose.evaluation.store import read_results
+        from expose_lab.grid import bench as run
+        from expose_lab.grid import read_results
 
         who = contenders(objective, exposure, settings, baseline, trimmed)
         names = data_sets(session, sets, data_dir)
@@ -132,7 +145,7 @@ def contenders(
     objective: list[str], exposure: list[str], settings: str, baseline: list[str], trimmed: bool
 ) -> list[Contender]:
     """Return who takes part."""
-    from expose.evaluation.contenders import TRIMMED, baselines, ours
+    from expose_lab.contenders import TRIMMED, baselines, ours
 
     [settings] = chosen("--settings", [settings], SETTINGS, several=False)
     objectives = chosen("--objective", objective, OBJECTIVES, none=True)
@@ -146,9 +159,8 @@ def contenders(
 
 def data_sets(session: Session, names: list[str], data_dir: Path | None) -> list[str]:
     """Return the names of the sets; of a group only those that can be had, all of which must be here."""
-    from expose.evaluation import layouts
-    from expose.evaluation.datasets import data_folder
-    from expose.evaluation.registry import GROUPS, select
+    from expose_lab.datasets import data_folder, layouts
+    from expose_lab.datasets.registry import GROUPS, select
 
     folder = data_folder(data_dir)
     found, absent = [], []

@@ -171,7 +171,7 @@ def paper(
 
     Examples
     --------
-    >>> from expose.evaluation.datasets import thyroid
+    >>> from expose_lab.datasets import thyroid
     >>> table = thyroid()
     >>> split = paper(table.X, table.y, seed=40, ratio=0.1, file_order=True)
     >>> int(split.train_y.sum()), int(split.test_y.sum())

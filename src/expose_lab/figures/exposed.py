@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from expose.decide import Reliability
 from expose.errors import InputError
-from expose.evaluation.figures.canvas import COLOURS, FAINT, INK, MARKERS, MUTED, new_figure, panels_of, svg
+from expose_lab.figures.canvas import COLOURS, FAINT, INK, MARKERS, MUTED, new_figure, panels_of, svg
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +43,7 @@ def reliability_diagram(panels: Mapping[str, Mapping[str, Reliability]], *, colu
 
     Examples
     --------
-    >>> from expose.evaluation import reliability
+    >>> from expose.decide import reliability
     >>> bins = reliability([True, False, True, True], [0.6, 0.5, 0.9, 0.8], rows_per_bin=2)
     >>> "before" in reliability_diagram({"mixed": {"before": bins}})
     True

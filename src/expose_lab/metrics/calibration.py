@@ -1,8 +1,8 @@
 """Does a classifier's confidence mean what it says? Calibration errors and soft F1.
 
 Everywhere ``correct`` is True where the predicted class was right, and ``confidence`` is the classifier's own
-probability of that. An outlier has no right class, so whatever is predicted for it is wrong;
-`expose.evaluation.outlier_calibration` mixes outliers in.
+probability of that; what does not fit raises `InputError`. An outlier has no right class, so whatever is predicted for
+it is wrong; `expose_lab.metrics.outlier_calibration` mixes outliers in.
 
 References
 ----------
@@ -26,22 +26,7 @@ def mad_calibration_error(correct: ArrayLike, confidence: ArrayLike, *, rows_per
     """Mean absolute gap between accuracy and confidence over adaptive bins, each with the weight of its rows.
 
     ``sum_b n_b / n * |accuracy_b - confidence_b|``, Hendrycks et al. 2019, appendix G; with bins of equal width
-    instead of equal size it is known as the expected calibration error.
-
-    Parameters
-    ----------
-    correct, confidence, rows_per_bin
-        As in `reliability`.
-
-    Returns
-    -------
-    float
-        In [0, 1], lower is better; never more than `rms_calibration_error`.
-
-    Raises
-    ------
-    InputError
-        As in `reliability`.
+    instead of equal size it is known as the expected calibration error. Never more than `rms_calibration_error`.
 
     Examples
     --------
@@ -56,22 +41,7 @@ def soft_f1(correct: ArrayLike, confidence: ArrayLike) -> float:
     """F1 of the mistakes, where a row is flagged as far as the classifier doubts it: rewards doubt in the right place.
 
     With doubt ``d = 1 - confidence`` and ``m = 1`` for a mistake: ``sum(d * m) / (sum(d + m) / 2)``, Hendrycks et al.
-    2019, appendix G.
-
-    Parameters
-    ----------
-    correct, confidence
-        As in `reliability`.
-
-    Returns
-    -------
-    float
-        In [0, 1], higher is better. 0 where there is no mistake, as F1 is where there is no anomaly.
-
-    Raises
-    ------
-    InputError
-        As in `reliability`.
+    2019, appendix G. 0 where there is no mistake, as F1 is where there is no anomaly.
 
     Examples
     --------
@@ -97,11 +67,6 @@ def softmax_confidence(logits: ArrayLike, temperature: float = 1.0) -> tuple[Flo
     confidence : (n,) array of float in [1/k, 1]
     predicted : (n,) array of int
 
-    Raises
-    ------
-    InputError
-        If the logits are not a finite table of at least two columns, or the temperature is not positive.
-
     Examples
     --------
     >>> confidence, predicted = softmax_confidence([[0.0, 2.0], [0.0, 0.0]], temperature=2.0)
@@ -119,21 +84,6 @@ def rescaled(confidence: ArrayLike, n_classes: int) -> Floats:
     """Stretch confidences from [1/k, 1] to [0, 1], so that an outlier can reach 0 (Hendrycks et al. 2019, table 13).
 
     ``(c - 1/k) / (1 - 1/k)``. The largest softmax probability is never below 1/k, yet for an outlier 0 is right.
-
-    Parameters
-    ----------
-    confidence : (n,) array of float in [1/k, 1]
-    n_classes : int
-        k, at least 2.
-
-    Returns
-    -------
-    (n,) array of float in [0, 1]
-
-    Raises
-    ------
-    InputError
-        If a confidence is outside [1/k, 1], so is no largest softmax probability, or there are fewer classes.
 
     Examples
     --------

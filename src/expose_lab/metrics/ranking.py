@@ -1,7 +1,8 @@
-"""How good a ranking is, once the truth is known. Ties have a defined treatment in every metric.
+"""How good a ranking is. Ties have a defined treatment in every metric.
 
-Everywhere ``y`` is 1 for an anomaly and 0 for a normal row, and a higher score means more anomalous. None
-of these numbers may steer training: they look at labels.
+Everywhere ``y`` is a list of 1 for an anomaly and 0 for a normal row, and ``scores`` one finite number per row, higher
+for what is more anomalous. What does not fit raises `InputError`: unequal lengths, a score that is not finite, other
+labels, and where a ranking is judged, labels of one class only.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from expose.errors import InputError
 
@@ -21,34 +23,14 @@ Floats = NDArray[np.float64]
 def auroc(y: ArrayLike, scores: ArrayLike) -> float:
     """Area under the ROC curve: the chance that an anomaly scores above a normal row (a tie counts one half).
 
-    Parameters
-    ----------
-    y : (n,) array of 0 and 1
-        The truth, 1 for an anomaly. Both values must occur.
-    scores : (n,) array of float
-        Finite, higher is more anomalous.
-
-    Returns
-    -------
-    float
-        0.5 for a ranking that knows nothing, 1.0 for a perfect one.
-
-    Raises
-    ------
-    InputError
-        If the lengths differ, a score is not finite, or only one class is present.
+    0.5 for a ranking that knows nothing, 1.0 for a perfect one.
 
     Examples
     --------
     >>> auroc([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8])
     0.75
     """
-    truth, values = _checked(y, scores)
-    hits, false_alarms = _cumulative_counts(truth, values)
-    steps = np.diff(false_alarms, prepend=0)  # (thresholds,)
-    before = np.concatenate([[0], hits[:-1]])
-    area = float(np.sum(steps * (hits + before))) / 2
-    return area / float(hits[-1] * false_alarms[-1])
+    return float(roc_auc_score(*_checked(y, scores)))
 
 
 def average_precision(y: ArrayLike, scores: ArrayLike) -> float:
@@ -56,47 +38,16 @@ def average_precision(y: ArrayLike, scores: ArrayLike) -> float:
 
     A ranking that knows nothing reaches about `base_rate`, not 0.5, so the two belong side by side.
 
-    Parameters
-    ----------
-    y, scores
-        As in `auroc`.
-
-    Returns
-    -------
-    float
-        In (0, 1]; 1.0 when every anomaly is ranked above every normal row.
-
-    Raises
-    ------
-    InputError
-        As in `auroc`.
-
     Examples
     --------
     >>> round(average_precision([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 4)
     0.8333
     """
-    truth, values = _checked(y, scores)
-    hits, false_alarms = _cumulative_counts(truth, values)
-    gained = np.diff(hits, prepend=0)  # anomalies met at each threshold, all rows of a tie at once
-    return float(np.sum(gained * hits / (hits + false_alarms)) / hits[-1])
+    return float(average_precision_score(*_checked(y, scores)))
 
 
 def base_rate(y: ArrayLike) -> float:
     """Share of anomalies: the average precision of a ranking by chance.
-
-    Parameters
-    ----------
-    y : (n,) array of 0 and 1
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    InputError
-        If `y` is empty or holds other values.
 
     Examples
     --------
@@ -116,19 +67,9 @@ def f1_at_ratio(y: ArrayLike, scores: ArrayLike, ratio: float | None = None) -> 
     Parameters
     ----------
     y, scores
-        As in `auroc`.
+        See the module.
     ratio : float in (0, 1), optional
-        Share of the rows to flag, rounded to whole rows.
-
-    Returns
-    -------
-    float
-        In [0, 1].
-
-    Raises
-    ------
-    InputError
-        As in `auroc`, or if `ratio` is outside (0, 1).
+        Share of the rows to flag, rounded to whole rows; it must flag some of them and not all.
 
     Examples
     --------
@@ -149,8 +90,7 @@ def f1_at_ratio(y: ArrayLike, scores: ArrayLike, ratio: float | None = None) -> 
             f"Choose a ratio between {1 / truth.size:.3g} and {1 - 1 / truth.size:.3g}."
         )
     last_normal = truth.size - flagged_rows - 1
-    flagged = values > np.partition(values, last_normal)[last_normal]
-    return float(2 * np.sum(flagged & truth) / (np.sum(flagged) + np.sum(truth)))
+    return f1_flagged(truth, values > np.partition(values, last_normal)[last_normal])
 
 
 def precision_at_k(y: ArrayLike, scores: ArrayLike, k: int) -> float:
@@ -158,23 +98,6 @@ def precision_at_k(y: ArrayLike, scores: ArrayLike, k: int) -> float:
 
     Where the cut goes through a group of ties, the expected value over a random order of that group is
     returned, so the order of the rows never matters.
-
-    Parameters
-    ----------
-    y, scores
-        As in `auroc`.
-    k : int
-        Number of rows looked at, from 1 to n.
-
-    Returns
-    -------
-    float
-        In [0, 1].
-
-    Raises
-    ------
-    InputError
-        As in `auroc`, or if `k` is not in 1..n.
 
     Examples
     --------
@@ -201,23 +124,6 @@ def fpr_at_tpr(y: ArrayLike, scores: ArrayLike, tpr: float = 0.95) -> float:
     exposure), and OpenOOD since August 2023. The other FPR95, of the papers that call normal rows positive, is
     another number: `fnr_at_tnr`.
 
-    Parameters
-    ----------
-    y, scores
-        As in `auroc`.
-    tpr : float in (0, 1]
-        Share of the anomalies that must be caught: 0.95 for images and 0.9 for text in Hendrycks et al. 2019.
-
-    Returns
-    -------
-    float
-        In [0, 1], lower is better.
-
-    Raises
-    ------
-    InputError
-        As in `auroc`, or if `tpr` is outside (0, 1].
-
     Examples
     --------
     >>> fpr_at_tpr([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8], tpr=1.0)
@@ -237,24 +143,7 @@ def fnr_at_tnr(y: ArrayLike, scores: ArrayLike, tnr: float = 0.95) -> float:
 
     Papers that call *normal* rows positive print this number as FPR95 too: among others the energy score (Liu et al.
     2020), SC-OOD (Yang et al. 2021) and VOS (Du et al. 2022). It is not the FPR95 of Hendrycks et al. 2019, which is
-    `fpr_at_tpr`; never compare the two.
-
-    Parameters
-    ----------
-    y, scores
-        As in `auroc`.
-    tnr : float in (0, 1]
-        Share of the normal rows that must be kept.
-
-    Returns
-    -------
-    float
-        In [0, 1], lower is better. The same as `fpr_at_tpr` with the two classes swapped and the scores negated.
-
-    Raises
-    ------
-    InputError
-        As in `auroc`, or if `tnr` is outside (0, 1].
+    `fpr_at_tpr`; never compare the two. It is `fpr_at_tpr` with the two classes swapped and the scores negated.
 
     Examples
     --------
@@ -264,29 +153,11 @@ def fnr_at_tnr(y: ArrayLike, scores: ArrayLike, tnr: float = 0.95) -> float:
     truth, values = _checked(y, scores)
     if not 0 < tnr <= 1:
         raise InputError(f"tnr must be the share of normal rows to keep, in (0, 1]; got {tnr!r}.")
-    normal = np.sort(values[~truth])  # lowest first
-    return float(np.mean(values[truth] <= normal[_needed(tnr, normal.size) - 1]))
+    return fpr_at_tpr(~truth, -values, tnr)
 
 
 def f1_flagged(y: ArrayLike, flagged: ArrayLike) -> float:
-    """F1 of the anomalies for decisions already made, such as those at a detector's own threshold.
-
-    Parameters
-    ----------
-    y : (n,) array of 0 and 1
-        The truth, 1 for an anomaly.
-    flagged : (n,) array of bool
-        Which rows the detector calls anomalous.
-
-    Returns
-    -------
-    float
-        In [0, 1]; 0 where no flagged row is an anomaly.
-
-    Raises
-    ------
-    InputError
-        If the lengths differ or `y` holds other values.
+    """F1 of the anomalies for decisions already made, one bool per row; 0 where no flagged row is an anomaly.
 
     Examples
     --------
@@ -299,21 +170,6 @@ def f1_flagged(y: ArrayLike, flagged: ArrayLike) -> float:
 
 def fpr_flagged(y: ArrayLike, flagged: ArrayLike) -> float:
     """Share of the normal rows that are flagged: the false alarms of decisions already made.
-
-    Parameters
-    ----------
-    y, flagged
-        As in `f1_flagged`. At least one row must be normal.
-
-    Returns
-    -------
-    float
-        In [0, 1], lower is better.
-
-    Raises
-    ------
-    InputError
-        As in `f1_flagged`, or if no row is normal.
 
     Examples
     --------
@@ -343,15 +199,6 @@ def _needed(share: float, rows: int) -> int:
     return max(1, math.ceil(share * rows - 1e-9))
 
 
-def _cumulative_counts(truth: Bools, values: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Count anomalies and normal rows at or above each distinct score, from the highest score down."""
-    order = np.argsort(-values, kind="stable")
-    ranked = values[order]
-    last_of_tie = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), ranked.size - 1)
-    hits = np.cumsum(truth[order], dtype=np.int64)[last_of_tie]  # (thresholds,)
-    return hits, last_of_tie + 1 - hits
-
-
 def _checked(y: ArrayLike, scores: ArrayLike) -> tuple[Bools, Floats]:
     truth = _truth(y)
     values = np.asarray(scores, dtype=np.float64)
@@ -378,5 +225,4 @@ def _truth(y: ArrayLike) -> Bools:
             f"y must hold 0 (normal) and 1 (anomaly) only; found {np.unique(labels)[:5].tolist()}. "
             "Drop rows without a known label before judging."
         )
-    truth: Bools = labels.astype(np.bool_)
-    return truth
+    return labels.astype(np.bool_)

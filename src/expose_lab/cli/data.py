@@ -14,7 +14,7 @@ from expose.cli.text import aligned, count, percent
 from expose.errors import InputError
 
 if TYPE_CHECKING:
-    from expose.evaluation.registry import Entry
+    from expose_lab.datasets.registry import Entry
 
 HELP = "List, fetch and find the data sets of the benchmark."
 
@@ -38,7 +38,7 @@ Examples:
   expose data fetch paper --data-dir data/
   expose data fetch all
 
-Interrupted? Run the same command again: it goes on where it was.
+Needs pip install 'expose[bench]'. Interrupted? Run the same command again: what is complete is kept.
 """
 
 PATH_EXAMPLES = """\b
@@ -68,8 +68,8 @@ def list_sets(
 ) -> None:
     """List the data sets, and which are here."""
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
-        from expose.evaluation.datasets import data_folder
-        from expose.evaluation.registry import GROUPS, select
+        from expose_lab.datasets import data_folder
+        from expose_lab.datasets.registry import GROUPS, select
 
         if group not in (*GROUPS, "all"):
             raise InputError(f"--group must be one of {', '.join(GROUPS)}, all; got {group!r}.")
@@ -102,9 +102,9 @@ def fetch(
     leaves out what has no origin. Each set has its own licence, which is shown: keep to it.
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
-        from expose.evaluation.datasets import data_folder
-        from expose.evaluation.fetching import fetch as fetch_set
-        from expose.evaluation.registry import select
+        from expose_lab.datasets import data_folder
+        from expose_lab.datasets import fetch as fetch_set
+        from expose_lab.datasets.registry import select
 
         folder = data_folder(data_dir)
         done: list[dict[str, Any]] = []
@@ -139,8 +139,8 @@ def path(
 ) -> None:
     """Print where the data sets lie, or where one lies."""
     with Session(as_json=as_json, debug=debug) as session:
-        from expose.evaluation.datasets import data_folder
-        from expose.evaluation.registry import entry
+        from expose_lab.datasets import data_folder
+        from expose_lab.datasets.registry import entry
 
         folder = data_folder(data_dir)
         if name is None:
@@ -161,7 +161,7 @@ def path(
 
 def _place(one: Entry, folder: Path) -> str | None:
     """Where a set is: its file, ``"computed"``, or None."""
-    from expose.evaluation import layouts, thyroid_csv
+    from expose_lab.datasets import layouts, thyroid_csv
 
     if one.name == "mulcross":
         return "computed"
@@ -208,13 +208,27 @@ def _size(path: Path | None) -> str:
 
 
 class _Meter:
-    """Show the progress of a download on one line of a terminal, and nothing where nobody watches."""
+    """Show the progress of a download on one line of a terminal, and nothing where nobody watches.
+
+    Pooch sets `total`, calls `update` with the bytes of each piece, and `reset` and `close` at the end.
+    """
 
     def __init__(self, session: Session) -> None:
         self._shown = session.verbose and not session.as_json and sys.stderr.isatty()
+        self.reset()
 
-    def __call__(self, here: int, whole: int | None) -> None:
+    def reset(self) -> None:
+        """Begin again."""
+        self.total, self._here = 0, 0
+
+    def update(self, size: int) -> None:
+        """Show what is here."""
+        self._here += size
         if self._shown:
-            of = f" of {whole / 1e6:.1f}" if whole else ""
-            end = "\n" if here == whole else ""
-            print(f"\r  Download      {here / 1e6:.1f}{of} MB", end=end, file=sys.stderr, flush=True)
+            of = f" of {self.total / 1e6:.1f}" if self.total else ""
+            print(f"\r  Download      {self._here / 1e6:.1f}{of} MB", end="", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """End the line."""
+        if self._shown:
+            print(file=sys.stderr)
