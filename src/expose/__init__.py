@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from expose.decide import select
-    from expose.estimators import AnomalyDetector, OutlierExposureClassifier, fit_together
+    from expose.estimators import AnomalyDetector, OutlierExposureClassifier, fit_together, load
     from expose.objectives import Losses, Objective, register
+    from expose.scoring import Scorer
 
     __version__: str
 
@@ -20,7 +21,9 @@ _HOMES = {
     "Losses": "expose.objectives",
     "Objective": "expose.objectives",
     "OutlierExposureClassifier": "expose.estimators",
+    "Scorer": "expose.scoring",
     "fit_together": "expose.estimators",
+    "load": "expose.estimators",
     "register": "expose.objectives",
     "select": "expose.decide",
 }
@@ -30,8 +33,10 @@ __all__ = [
     "Losses",
     "Objective",
     "OutlierExposureClassifier",
+    "Scorer",
     "__version__",
     "fit_together",
+    "load",
     "register",
     "select",
 ]

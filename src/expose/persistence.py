@@ -43,7 +43,12 @@ _NO_DIGEST = b"0" * 64
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
-def save_folder(folder: Folder, meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
+def save_folder(
+    folder: Folder,
+    meta: Mapping[str, Any],
+    tensors: Mapping[str, NDArray[Any]],
+    training_tensors: Mapping[str, NDArray[Any]] | None = None,
+) -> None:
     """Write a model folder, whole or not at all.
 
     Missing parent folders are made. An older expose model under the same name is replaced once the new
@@ -76,6 +81,7 @@ def save_folder(folder: Folder, meta: Mapping[str, Any], tensors: Mapping[str, N
     ({'note': 'tiny'}, {'w': array([0., 1., 2.])})
     """
     target = Path(folder).resolve()
+    tensors = {**tensors, **(training_tensors or {})}
     weights = safetensors.save(_storable(tensors))
     description = _describe(meta, weights)
     _refuse_to_replace(target)
@@ -109,7 +115,7 @@ def load_folder(folder: Folder) -> tuple[dict[str, Any], Tensors]:
     See `save_folder`.
     """
     place = _existing(Path(folder).resolve())
-    with _refusing_nonsense(place):
+    with refusing_nonsense(place):
         description = _verified_description(place)
         _refuse_strangers(place)
         weights = _read(place, WEIGHTS)
@@ -127,7 +133,7 @@ def class_in(folder: Folder) -> str:
         If the folder is missing, or its description damaged or of a newer version.
     """
     place = _existing(Path(folder).resolve())
-    with _refusing_nonsense(place):
+    with refusing_nonsense(place):
         return str(_verified_description(place)["model"].get("class"))
 
 
@@ -221,7 +227,7 @@ def load_checkpoint(path: Folder) -> tuple[dict[str, Any], Tensors] | None:
     if found is None or hashlib.sha256(blank).hexdigest().encode() != found[1]:
         raise _damaged(target, "Delete it to train from the start.")
     header_end = 8 + int.from_bytes(stored[:8], "little")  # safetensors: length, header, data
-    with _refusing_nonsense(target):
+    with refusing_nonsense(target):
         state = json.loads(json.loads(stored[8:header_end])["__metadata__"]["expose"])
         _refuse_newer(state["schema"], target)
         return _from_json(state["state"]), _tensors(stored)
@@ -301,7 +307,7 @@ def _tensors(stored: bytes) -> Tensors:
 
 
 @contextlib.contextmanager
-def _refusing_nonsense(source: Path) -> Iterator[None]:
+def refusing_nonsense(source: Path) -> Iterator[None]:
     """Turn whatever breaks on contents that carry a right checksum, and yet make no sense, into one error."""
     try:
         yield

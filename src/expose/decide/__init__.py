@@ -9,6 +9,7 @@ from expose.decide.rules import ScoreRule, check_threshold, describe, draw_line,
 from expose.decide.tail import Tail
 from expose.decide.temperature import checked_logits, fit_temperature
 from expose.decide.threshold import score_threshold
+from expose.decide.verdict import Verdict
 
 __all__ = [
     "Combination",
@@ -17,6 +18,7 @@ __all__ = [
     "ScoreRule",
     "StepUp",
     "Tail",
+    "Verdict",
     "check_rate",
     "check_threshold",
     "checked_confidence",

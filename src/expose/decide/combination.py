@@ -28,6 +28,16 @@ class Combination:
         mad = NORMAL_MAD * np.median(deviation, axis=1)
         return cls(centre, np.where(mad > 0, mad, deviation.mean(axis=1)))
 
+    method = "score"  # of the objective
+
+    def kept(self, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What is remembered of samples, ``(n,)``: one score of those of the members ``(M, n)``."""
+        return self.combine(outputs)
+
+    def scores(self, kept: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Anomaly scores ``(n,)`` of what is remembered."""
+        return kept
+
     def standardise(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scores of the members that count, in their own robust units: ``(M, n) -> (<= M, n)``."""
         use = self.scale > 0 if (self.scale > 0).any() else np.ones_like(self.scale, dtype=bool)

@@ -164,13 +164,13 @@ def answers(rule: ScoreRule, scores: Floats) -> NDArray[np.bool_]:
     return said.astype(bool)
 
 
-def describe(threshold: Any, contamination: float, calibration: Floats | None) -> str:
-    """The rule in words."""
+def describe(threshold: Any, contamination: float, calibration: Floats | None, rows: str = "training") -> str:
+    """The rule in words; ``rows`` are those of which a share lies above."""
     if threshold is None:
-        return f"contamination: {contamination:.3g} of the training rows"
+        return f"contamination: {contamination:.3g} of the {rows} rows"
     if not isinstance(threshold, str):
         is_share = isinstance(threshold, Real)
-        return f"share: {float(threshold):.3g} of the training rows" if is_share else f"own: {type(threshold).__name__}"
+        return f"share: {float(threshold):.3g} of the {rows} rows" if is_share else f"own: {type(threshold).__name__}"
     name, rate = parse(threshold)
     rows = 0 if calibration is None else len(calibration)
     return {

@@ -2,6 +2,7 @@
 
 from expose.estimators.classifier import OutlierExposureClassifier
 from expose.estimators.detector import AnomalyDetector
+from expose.estimators.loading import load
 from expose.estimators.together import fit_together
 
-__all__ = ["AnomalyDetector", "OutlierExposureClassifier", "fit_together"]
+__all__ = ["AnomalyDetector", "OutlierExposureClassifier", "fit_together", "load"]

@@ -4,54 +4,20 @@ from __future__ import annotations
 
 import math
 import warnings
-from numbers import Integral, Real
-from typing import Any, TypeGuard
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from expose.decide import check_threshold
-from expose.errors import InputError, TooFewRowsWarning
-from expose.exposure import EXPOSURES, RANKINGS
-from expose.inputs import SCALINGS, Table
-from expose.objectives import MemoryObjective, Objective
-from expose.objectives.classification import SCORES
-from expose.training import PRECISIONS, parse_device
+from expose.errors import TooFewRowsWarning
+from expose.exposure import EXPOSURES
+from expose.objectives.classification import SCORES, TERMS
+from expose.objectives.recipes import Descend, check_choice, check_number, is_number
+from expose.training import torch_device
 
 FEW_ROWS = 50
-NETWORK_ONLY = (
-    "epochs",
-    "batch_size",
-    "learning_rate",
-    "weight_decay",
-    "halve_every",
-    "warmup",
-    "ranking",
-    "outlier_weight",
-    "patience",
-    "precision",
-)
-FRAME_MARKS = ("columns", "schema", "__arrow_c_stream__", "__dataframe__", "__narwhals_dataframe__")
-
-
-def is_frame(data: Any) -> bool:
-    """Whether ``data`` is a table with typed columns rather than an array or a list of rows."""
-    if not isinstance(data, list | tuple) and len(getattr(data, "shape", (0, 0))) == 1 and hasattr(data, "to_frame"):
-        raise InputError(f"Expected a table with rows and columns; got a {type(data).__name__}. Use its to_frame().")
-    return isinstance(data, Table) or any(hasattr(data, mark) for mark in FRAME_MARKS)
-
-
-def keep_types(data: Any) -> Any:
-    """Lists of rows that hold text as an object array: as a text array they would lose their numbers."""
-    if not isinstance(data, list | tuple):
-        return data
-    array = np.asarray(data)
-    return np.array(data, dtype=object) if array.dtype.kind in "US" else array
-
-
-def is_number(value: Any) -> TypeGuard[float]:
-    """Whether ``value`` is a real number; True and False are not."""
-    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def check_contamination(value: Any) -> None:
@@ -67,64 +33,42 @@ def check_contamination(value: Any) -> None:
         raise ValueError(f"{expected}; got {value}. Use 0 for clean data.")
 
 
-def check_choice(name: str, value: Any, choices: Any) -> None:
-    """Raise ValueError unless ``value`` is one of ``choices``."""
-    if not isinstance(value, str) or value not in choices:
-        raise ValueError(f"{name} must be one of {list(choices)}; got {value!r}.")
-
-
-def check_number(name: str, value: Any, lowest: float, *, whole: bool, optional: bool = False) -> None:
-    """Raise ValueError unless ``value`` is a finite number of at least ``lowest``."""
-    if optional and value is None:
-        return
-    fits = is_number(value) and (isinstance(value, Integral) or not whole)
-    if not (fits and lowest <= float(value) < math.inf):
-        what = "a whole number" if whole else "a finite number"
-        extra = " or None" if optional else ""
-        raise ValueError(f"{name} must be {what} of at least {lowest}{extra}; got {value!r}.")
-
-
 def check_parameters(parameters: dict[str, Any]) -> None:
     """Check all parameters of the detector that do not depend on the data."""
     check_contamination(parameters["contamination"])
     check_threshold(parameters["threshold"])
     check_choice("exposure", parameters["exposure"], ("auto", *EXPOSURES))
-    check_choice("ranking", parameters["ranking"], RANKINGS)
-    check_choice("scaling", parameters["scaling"], SCALINGS)
-    check_choice("precision", parameters["precision"], PRECISIONS)
-    parse_device(parameters["device"])
-    check_number("members", parameters["members"], 1, whole=True)
+    torch_device(parameters["device"])
+    check_number("ensemble_size", parameters["ensemble_size"], 1, whole=True)
     check_number("calibration", parameters["calibration"], 2, whole=True, optional=True)
-    check_number("warmup", parameters["warmup"], 0, whole=True)
-    for name in ("epochs", "batch_size", "patience", "halve_every"):
-        check_number(name, parameters[name], 1, whole=True, optional=True)
-    for name in ("learning_rate", "weight_decay", "outlier_weight", "checkpoint_every"):
-        check_number(name, parameters[name], 0, whole=False)
 
 
 def check_class_parameters(parameters: dict[str, Any]) -> None:
-    """Check all parameters of the classifier that do not depend on the data, but its network and terms."""
-    contamination = parameters["contamination"]
-    if contamination == "auto":
+    """Check all parameters of the classifier that do not depend on the data, but its network."""
+    if parameters["contamination"] == "auto":
         raise ValueError("contamination of a classifier must be a share in [0, 0.5), 0 for clean data; got 'auto'.")
-    check_contamination(contamination)
+    check_contamination(parameters["contamination"])
+    check_threshold(parameters["threshold"])
     check_choice("score_function", parameters["score_function"], SCORES)
     check_choice("exposure", parameters["exposure"], tuple(EXPOSURES))
-    check_choice("scaling", parameters["scaling"], SCALINGS)
-    check_choice("optimizer", parameters["optimizer"], ("adam", "sgd"))
-    check_choice("precision", parameters["precision"], PRECISIONS)
-    parse_device(parameters["device"])
-    for name in ("epochs", "batch_size", "outlier_batch_size"):
-        check_number(name, parameters[name], 1, whole=True, optional=True)
-    check_number("learning_rate", parameters["learning_rate"], 0, whole=False, optional=True)
-    for name in ("weight_decay", "checkpoint_every"):
-        check_number(name, parameters[name], 0, whole=False)
-    for name in ("outlier_share", "hardest"):
-        if not is_number(parameters[name]) or not 0 < parameters[name] <= 1:
-            raise ValueError(f"{name} must be a share of the outliers in (0, 1]; got {parameters[name]!r}.")
-    if not is_number(parameters["threshold"]) or not 0 <= parameters["threshold"] < 1:
-        raise ValueError(f"threshold must be a share of rows in [0, 1); got {parameters['threshold']!r}.")
+    torch_device(parameters["device"])
     check_margins(parameters["energy_margins"])
+    if parameters["recipe"] is not None and not isinstance(parameters["recipe"], Descend):
+        raise ValueError(
+            f"recipe must be None or Descend(epochs=..., ...) of expose.objectives; got {parameters['recipe']!r}."
+        )
+
+
+def terms_of(given: Any) -> dict[str, float]:
+    """The terms of a classifier with their lambdas, checked."""
+    names = [given] if isinstance(given, str) else list(given)
+    unknown = [name for name in names if name not in TERMS]
+    if unknown or not names:
+        raise ValueError(f"terms must be of {sorted(TERMS)}, one or several; got {given!r}.")
+    terms = {name: float(given[name]) if isinstance(given, Mapping) else TERMS[name] for name in names}
+    if any(not 0 <= weight < math.inf for weight in terms.values()):
+        raise ValueError(f"each term's lambda must be a finite number of at least 0; got {terms}.")
+    return terms
 
 
 def check_margins(margins: Any) -> None:
@@ -160,22 +104,6 @@ def check_classes(
             "AnomalyDetector, which takes outliers as well."
         )
     return found, targets.astype(np.int64)
-
-
-def check_used(given: dict[str, Any], defaults: dict[str, Any], objective: Objective) -> None:
-    """Raise InputError if a parameter of network training was given to an objective that trains no network."""
-    unused = (
-        [name for name in NETWORK_ONLY if given[name] != defaults[name]]
-        if isinstance(objective, MemoryObjective)
-        else []
-    )
-    if objective.scalings is not None and given["scaling"] != defaults["scaling"]:
-        unused.append("scaling")
-    if unused:
-        raise InputError(
-            f"{', '.join(unused)}: only for objectives that train a network; {objective.name!r} remembers rows, scaled "
-            "in ways of its own. Leave it out, or choose a network, such as objective='ntl'."
-        )
 
 
 def check_labels(labels: Any, n_rows: int) -> NDArray[np.int8] | None:

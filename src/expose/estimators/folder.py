@@ -1,10 +1,10 @@
-"""What a model folder keeps of a detector, and how a detector is made of it again."""
+"""What a model folder keeps of a fitted estimator, and how a `Fitted` is made of it again. No code, no pickle."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,108 +12,113 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from torch import nn
 
-from expose.decide import Combination
+from expose.decide import Combination, Verdict
+from expose.encoders import State, restore_encoder
 from expose.errors import InputError, ModelFolderError
-from expose.estimators.scoring import ready_to_score
-from expose.exposure import ContaminationEstimate
-from expose.inputs import encoder_from_json
+from expose.exposure import EXPOSURES, ContaminationEstimate
+from expose.kinds import kind_named
+from expose.model import Fitted
 from expose.objectives import OBJECTIVES, Objective
-from expose.persistence import load_folder, save_folder
-from expose.training import blank_members, torch_device
+from expose.objectives.classification import Classification
+from expose.persistence import load_folder, refusing_nonsense, save_folder
+from expose.training import blank_members, ready_to_score, torch_device
 
-if TYPE_CHECKING:
-    from expose.estimators.detector import AnomalyDetector
-
-    Detector = TypeVar("Detector", bound=AnomalyDetector)
-
-CLASS, WEIGHTS = "AnomalyDetector", "weights/"
-NOT_KEPT = {
-    "objective",
-    "random_state",
-    "checkpoint",
-    "device",
-}  # parameters of the place and run, not of the model
+WEIGHTS, ENCODER = "weights/", "encoder/"
+MOST_MEMBERS = 10_000  # more than anybody trains; a folder that claims more is not ours
 
 
-def save_detector(detector: AnomalyDetector, folder: Path, metadata: dict[str, Any]) -> None:
-    """Write a fitted detector."""
-    if not (detector.threshold is None or isinstance(detector.threshold, str | float | int | np.number)):
+class Own(NamedTuple):
+    """What the user brings along to load a model, because a folder holds no code."""
+
+    objective: Objective | None = None
+    network: nn.Module | None = None
+    encoder: Any = None
+
+
+# ---------------------------------------------------------------------------------------------------------- save
+
+
+def save_fitted(folder: Path, fitted: Fitted, estimator: BaseEstimator, not_kept: Collection[str]) -> None:
+    """Write a fitted estimator; its parameters but for those of the place and run."""
+    check_threshold_kept(estimator.threshold)
+    state = fitted.encoder.state()
+    head = fitted.head
+    meta = {
+        "class": base_name(estimator),
+        "parameters": kept_parameters(estimator, not_kept),
+        "objective": described(fitted.objective),
+        "members": fitted.ensemble.n_members,
+        "kind": fitted.kind.name,
+        "encoder": {"family": fitted.encoder.family, "state": state.meta},
+        "head": None if isinstance(head, Combination) else described_verdict(head),
+        "exposure": fitted.exposure,
+        "contamination_estimate": vars(fitted.estimate),
+        "n_features": fitted.n_features,
+        "columns": list(fitted.columns),
+        "history": fitted.history,
+        "notes": fitted.notes,
+        "root": fitted.root,
+        "metadata": fitted.metadata,
+    }
+    tensors = stored_weights(fitted.ensemble) | {f"{ENCODER}{name}": array for name, array in state.arrays.items()}
+    tensors |= {"training": fitted.training, "typical": fitted.typical}
+    if isinstance(head, Combination):
+        tensors |= {"centre": head.centre, "scale": head.scale}
+    if fitted.calibration is not None:
+        tensors["calibration"] = fitted.calibration
+    save_folder(folder, meta, tensors, {"latent": fitted.latent, "known": fitted.known})
+
+
+def check_threshold_kept(threshold: Any) -> None:
+    """Raise InputError for a threshold that is code."""
+    if not (threshold is None or isinstance(threshold, str | float | int | np.number)):
         raise InputError(
-            f"threshold is an object of your own, {type(detector.threshold).__name__}, and a model folder holds no "
+            f"threshold is an object of your own, {type(threshold).__name__}, and a model folder holds no "
             "code. Before saving call set_params(threshold=None), or give a share or the name of a rule; once loaded, "
             "set_params(threshold=...) takes your object again: it learns from the training scores, which are kept."
         )
-    objective = detector._objective
-    meta = {
-        "class": CLASS,
-        "parameters": kept_parameters(detector, NOT_KEPT) | {"members": detector.ensemble_.n_members},
-        "objective": {
-            "name": objective.name,
-            "class": type(objective).__name__,
-            "hyperparameters": {name: plain(value) for name, value in objective.hyperparameters().items()},
-        },
-        "encoder": detector.encoder_.to_json(),
-        "n_features_in": detector.n_features_in_,
-        "feature_names_in": [str(name) for name in getattr(detector, "feature_names_in_", [])],
-        "contamination": float(detector.contamination_),
-        "contamination_estimate": vars(detector.contamination_estimate_),
-        "history": detector.history_,
-        "notes": detector.notes_,
-        "root": detector._root,
-        "metadata": metadata,
+
+
+def base_name(estimator: BaseEstimator) -> str:
+    """The class of ours that a user's own estimator is made from."""
+    return next(cls.__name__ for cls in type(estimator).__mro__ if cls.__module__.startswith("expose."))
+
+
+def described(objective: Objective) -> dict[str, Any]:
+    """An objective as JSON: its name, if it is registered, and its settings."""
+    settings = objective.settings()
+    if isinstance(objective, Classification):
+        (network,) = objective.choice
+        settings |= {"network": network if isinstance(network, str) else {"class": type(network).__name__}}
+    return {
+        "name": objective.name,
+        "class": type(objective).__name__,
+        "settings": {name: plain(value) for name, value in settings.items()},
     }
-    save_folder(folder, meta, tensors_of(detector))
 
 
-def tensors_of(detector: AnomalyDetector) -> dict[str, NDArray[Any]]:
-    """All arrays of a fitted detector, by name."""
-    return (
-        stored_weights(detector.ensemble_)
-        | {
-            "training_scores": detector.training_scores_,
-            "latent_labels": detector.latent_labels_,
-            "known": detector._known,
-            "centre": detector._combination.centre,
-            "scale": detector._combination.scale,
-        }
-        | ({} if detector.calibration_scores_ is None else {"calibration_scores": detector.calibration_scores_})
-    )
-
-
-def load_detector(cls: type[Detector], folder: Path, objective: Objective | None, device: str) -> Detector:
-    """Make a fitted detector of a model folder."""
-    meta, tensors = load_folder(folder)
-    if meta.get("class") != CLASS:
-        raise ModelFolderError(f"{folder} holds a {meta.get('class')!r}, not an {CLASS}.")
-    stored = meta["objective"]
-    template = restore_objective(stored, objective, folder)
-    choice: str | Objective = template if objective is not None or stored["hyperparameters"] else stored["name"]
-    detector = cls(choice, device=device, **meta["parameters"])
-    detector.encoder_ = encoder_from_json(meta["encoder"])
-    detector.n_features_in_ = meta["n_features_in"]
-    if meta["feature_names_in"]:
-        detector.feature_names_in_ = np.asarray(meta["feature_names_in"], dtype=object)
-    detector.contamination_ = meta["contamination"]
-    detector.contamination_estimate_ = ContaminationEstimate(**meta["contamination_estimate"])
-    detector.history_, detector.notes_, detector.metadata_ = meta["history"], meta["notes"], meta["metadata"]
-    detector.training_scores_, detector.latent_labels_ = tensors["training_scores"], tensors["latent_labels"]
-    detector._known = tensors["known"] if "known" in tensors else -tensors["unlabelled"].astype(np.int8)
-    detector._rows, detector._root = None, meta.get("root", 0)  # folders of before have neither known nor root
-    detector.calibration_scores_, detector._lines = tensors.get("calibration_scores"), {}
-    detector._combination = Combination(tensors["centre"], tensors["scale"])
-    template.layout = detector.encoder_.layout
-    detector._objective = template
-    detector.ensemble_ = blank_members(template, detector.encoder_.n_features_out, detector.members)
-    detector.ensemble_.load_state_dict(weights_in(tensors))
-    ready_to_score(detector.ensemble_, torch_device(device), detector.encoder_.layout)
-    return detector
+def described_verdict(head: Verdict) -> dict[str, Any]:
+    """How a classifier's outputs are read, as JSON."""
+    classes = head.classes.tolist()
+    if not all(isinstance(name, str | int | float | bool) for name in classes):
+        raise InputError(f"A model folder keeps classes that are texts or numbers; these are {classes[:5]}.")
+    kind = head.classes.dtype.str if head.classes.dtype.kind != "O" else "O"
+    return {"classes": classes, "dtype": kind, "temperature": head.temperature}
 
 
 def kept_parameters(estimator: BaseEstimator, not_kept: Collection[str]) -> dict[str, Any]:
-    """The parameters of an estimator as JSON, but for those of the place and run; a seed only if it is a number."""
-    seed = estimator.random_state
-    parameters = {k: plain(v) for k, v in estimator.get_params(deep=False).items() if k not in not_kept}
-    return parameters | {"random_state": plain(seed) if isinstance(seed, int | np.integer) else None}
+    """The parameters of an estimator that are plain values, but for those of the place and run."""
+    given = {name: plain(value) for name, value in estimator.get_params(deep=False).items() if name not in not_kept}
+    return {name: value for name, value in given.items() if is_json(value)}
+
+
+def is_json(value: Any) -> bool:
+    """Whether a value is one that JSON knows; an object of the user's own is given again when the model is loaded."""
+    if isinstance(value, list):
+        return all(map(is_json, value))
+    if isinstance(value, dict):
+        return all(map(is_json, value.values()))
+    return value is None or isinstance(value, str | int | float | bool)
 
 
 def stored_weights(module: nn.Module) -> dict[str, NDArray[Any]]:
@@ -122,33 +127,138 @@ def stored_weights(module: nn.Module) -> dict[str, NDArray[Any]]:
     return {f"{WEIGHTS}{k}": (v.float() if v.is_floating_point() else v).numpy() for k, v in state.items()}
 
 
-def weights_in(tensors: Mapping[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
-    """What `stored_weights` stored, as a state dict."""
-    own = {name: array for name, array in tensors.items() if name.startswith(WEIGHTS)}
-    return {name.removeprefix(WEIGHTS): torch.from_numpy(array) for name, array in own.items()}
-
-
-def restore_objective(stored: dict[str, Any], given: Objective | None, folder: Path) -> Objective:
-    """The unbuilt objective with its stored hyper-parameters: the one given, or the registered one."""
-    if given is not None:
-        trained = (stored["class"], stored["hyperparameters"])
-        present = (type(given).__name__, {k: plain(v) for k, v in given.hyperparameters().items()})
-        if trained != present:
-            raise ModelFolderError(
-                f"{folder} was trained with {trained[0]}, hyper-parameters {trained[1]}; the objective given is "
-                f"{present[0]}, {present[1]}. Give one that agrees."
-            )
-        return given
-    if stored["name"] not in OBJECTIVES:
-        raise ModelFolderError(
-            f"{folder} was trained with an objective of its own, class {stored['class']!r}, and a model folder holds "
-            f"no code. Load it with AnomalyDetector.load(folder, objective={stored['class']}(...))."
-        )
-    return OBJECTIVES[stored["name"]](**stored["hyperparameters"])
-
-
 def plain(value: Any) -> Any:
     """NumPy scalars and paths as what JSON knows."""
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, tuple | list):
+        return [plain(one) for one in value]
+    if isinstance(value, Mapping):
+        return {str(name): plain(one) for name, one in value.items()}
     return str(value) if isinstance(value, Path) else value
+
+
+# ---------------------------------------------------------------------------------------------------------- load
+
+
+class Loaded(NamedTuple):
+    """A model, and the parameters of the estimator that was saved."""
+
+    fitted: Fitted
+    parameters: dict[str, Any]
+
+
+def load_fitted(folder: Path, expected: str, own: Own, device: str) -> Loaded:
+    """Make a model of a folder.
+
+    Raises
+    ------
+    ModelFolderError
+        If a byte was changed, a file is missing or foreign, the folder comes from another version, or what it holds
+        makes no model.
+    """
+    meta, tensors = load_folder(folder)
+    if meta.get("class") != expected:
+        raise ModelFolderError(f"{folder} holds a {meta.get('class')!r}, not an {expected}.")
+    where = torch_device(device)
+    with refusing_nonsense(folder):
+        fitted = rebuilt(meta, tensors, own, where, folder)
+        parameters: dict[str, Any] = dict(meta["parameters"])
+    return Loaded(fitted, parameters)
+
+
+def rebuilt(
+    meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], own: Own, device: torch.device, folder: Path
+) -> Fitted:
+    """The model that a folder describes."""
+    kind = kind_named(meta["kind"])
+    arrays = {name.removeprefix(ENCODER): array for name, array in tensors.items() if name.startswith(ENCODER)}
+    stored = meta["encoder"]
+    encoder = restore_encoder(stored["family"], State(stored["state"], arrays), kind, own.encoder)
+    head = restored_head(meta, tensors)
+    objective = restored_objective(meta["objective"], own, folder)
+    if not 1 <= meta["members"] <= MOST_MEMBERS:
+        raise ModelFolderError(f"{folder} claims {meta['members']} members, which no training makes.")
+    ensemble = blank_members(objective, encoder.layout, meta["members"])
+    weights = {
+        name.removeprefix(WEIGHTS): torch.from_numpy(a) for name, a in tensors.items() if name.startswith(WEIGHTS)
+    }
+    try:
+        ensemble.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ModelFolderError(f"The network does not fit the weights in {folder}: {error}") from error
+    n_samples = len(tensors["training"])
+    return Fitted(
+        kind=kind,
+        encoder=encoder,
+        objective=objective,
+        ensemble=ready_to_score(ensemble, device),
+        head=head,
+        exposure=one_of(meta["exposure"], EXPOSURES),
+        estimate=ContaminationEstimate(**meta["contamination_estimate"]),
+        training=tensors["training"],
+        latent=tensors.get("latent", np.zeros(n_samples)),
+        known=tensors.get("known", np.full(n_samples, -1, dtype=np.int8)),
+        typical=tensors["typical"],
+        root=int(meta["root"]),
+        history=list(meta["history"]),
+        notes=list(meta["notes"]),
+        n_features=int(meta["n_features"]),
+        columns=tuple(meta["columns"]),
+        calibration=tensors.get("calibration"),
+        metadata=dict(meta["metadata"]),
+    )
+
+
+def one_of(value: Any, choices: Collection[str]) -> str:
+    """A name that must be known."""
+    if value not in choices:
+        raise ValueError(f"{value!r} is none of {sorted(choices)}")
+    return str(value)
+
+
+def restored_head(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> Combination | Verdict:
+    """How scores are made of what members say."""
+    stored = meta["head"]
+    if stored is None:
+        return Combination(tensors["centre"], tensors["scale"])
+    classes = np.asarray(stored["classes"], dtype=np.dtype(stored["dtype"]))
+    terms = {str(name): float(weight) for name, weight in meta["objective"]["settings"]["terms"].items()}
+    return Verdict(classes, terms, meta["parameters"]["score_function"], float(stored["temperature"]))
+
+
+def restored_objective(stored: Mapping[str, Any], own: Own, folder: Path) -> Objective:
+    """The unbuilt objective with its stored settings: the one given, or the registered one."""
+    if stored["class"] == Classification.__name__:
+        return restored_classification(stored, own.network, folder)
+    if own.objective is not None:
+        return checked_objective(stored, own.objective, folder)
+    if stored["name"] not in OBJECTIVES:
+        raise ModelFolderError(
+            f"{folder} was trained with an objective of its own, class {stored['class']!r}, and a model folder holds "
+            f"no code. Load it with load(folder, objective={stored['class']}(...))."
+        )
+    return OBJECTIVES[stored["name"]](**stored["settings"])
+
+
+def restored_classification(stored: Mapping[str, Any], network: nn.Module | None, folder: Path) -> Classification:
+    """The objective of a classifier, with a network by name, or a module of the user's."""
+    settings = dict(stored["settings"])
+    named = settings.pop("network")
+    if network is None and not isinstance(named, str):
+        raise ModelFolderError(
+            f"{folder} was trained with a network of its own, class {named['class']!r}, and a folder holds "
+            f"no code. Load it with load(folder, network={named['class']}(...))."
+        )
+    return Classification(named if network is None else network, **settings)
+
+
+def checked_objective(stored: Mapping[str, Any], given: Objective, folder: Path) -> Objective:
+    """The objective that the user gave, if the model was trained with such a one."""
+    there, here = (stored["class"], stored["settings"]), (type(given).__name__, described(given)["settings"])
+    if there != here:
+        raise ModelFolderError(
+            f"{folder} was trained with {there[0]}, settings {there[1]}; the objective given is {here[0]}, {here[1]}. "
+            "Give one that agrees."
+        )
+    return given

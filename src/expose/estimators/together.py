@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from expose.errors import InputError
-from expose.estimators.calibration import calibrate_by_folds
+from expose.estimators.alike import train_alike
 from expose.estimators.detector import AnomalyDetector
-from expose.estimators.fitting import train_alike
 from expose.objectives import Objective
 
 OWN = {"random_state", "contamination", "threshold"}  # parameters in which the detectors may differ
@@ -17,8 +16,8 @@ OWN = {"random_state", "contamination", "threshold"}  # parameters in which the 
 def fit_together(detectors: Sequence[AnomalyDetector], tables: Sequence[Any]) -> list[AnomalyDetector]:
     """Fit each detector on its own table, in one batched computation where tables have the same shape.
 
-    What comes out is what ``detector.fit(table)`` gives for each, up to rounding and the lottery of batches in which
-    less than one suspect is due; it comes several times sooner, because networks for tables are too small to fill a
+    What comes out is what ``detector.fit(table)`` gives for each, up to rounding and the lottery of batches in which no
+    whole number of suspects is due; it comes several times sooner, because networks for tables are too small to fill a
     processor one by one. Tables of other shapes are trained after one another. `history_` is that of the whole group.
 
     Parameters
@@ -43,18 +42,18 @@ def fit_together(detectors: Sequence[AnomalyDetector], tables: Sequence[Any]) ->
     --------
     >>> import numpy as np
     >>> from expose import AnomalyDetector
+    >>> from expose.objectives import NTL
     >>> days = np.random.default_rng(0).normal(size=(2, 300, 4))
-    >>> monday, tuesday = fit_together([AnomalyDetector("ntl", epochs=2, random_state=seed) for seed in (0, 1)], days)
+    >>> monday, tuesday = fit_together([AnomalyDetector(NTL(epochs=2), random_state=seed) for seed in (0, 1)], days)
     >>> monday.anomaly_score(days[0]).shape
     (300,)
     """
     if len(detectors) != len(tables) or not detectors:
         raise InputError(f"Expected one table per detector; got {len(detectors)} detectors and {len(tables)} tables.")
     check_alike(detectors)
-    several = [detector._prepare(table) for detector, table in zip(detectors, tables, strict=True)]
-    train_alike(several)
-    for prepared in several:
-        calibrate_by_folds(prepared)
+    several = [detector.prepare(table) for detector, table in zip(detectors, tables, strict=True)]
+    for detector, prepared, trained in zip(detectors, several, train_alike(several), strict=True):
+        detector.conclude(prepared, trained)
     return list(detectors)
 
 
@@ -75,8 +74,8 @@ def check_alike(detectors: Sequence[AnomalyDetector]) -> None:
 
 
 def described(detector: AnomalyDetector) -> dict[str, Any]:
-    """The parameters, an objective of one's own by its class and hyper-parameters, so that two can be compared."""
+    """The parameters, an objective of one's own by its class and settings, so that two can be compared."""
     parameters: dict[str, Any] = detector.get_params(deep=False)
     if isinstance(detector.objective, Objective):
-        parameters["objective"] = (type(detector.objective), detector.objective.hyperparameters())
+        parameters["objective"] = (type(detector.objective), detector.objective.settings())
     return parameters

@@ -3,7 +3,7 @@
 The paper imposes the share inside every mini-batch (``"batch"``). With small batches that is coarse, so two wider
 scopes stand beside it: ``"running"``, over the last batches, and ``"dataset"``, for which the loop ranks all training
 rows as one batch at the start of every epoch. All honour three promises: a share of 0 gives no suspects, rows with a
-known label are never suspects, and counts are exact (rounded), or exact in the mean where less than one row is due.
+known label are never suspects, and counts are unbiased over batches, or rounded where all rows are ranked at once.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ class BatchRanking:
     ----------
     share : float, or Tensor of shape (M,)
         Share of suspects among unlabelled rows, in [0, 0.5), perhaps each member's own.
-    generator : torch.Generator
-        CPU generator for the stochastic rounding of batches in which less than one suspect is due.
+    generator : torch.Generator or None
+        CPU generator for the rounding of the suspects that are due in a batch, up or down at random. None rounds to the
+        nearest number: where all rows are ranked at once there is no other batch to make up for it.
     """
 
-    def __init__(self, share: float | Tensor, generator: torch.Generator) -> None:
+    def __init__(self, share: float | Tensor, generator: torch.Generator | None = None) -> None:
         self.share = share
         self.generator = generator
 
@@ -77,16 +78,17 @@ class RunningRanking:
 RANKINGS = ("batch", "running", "dataset")
 
 
-def suspect_counts(due: Tensor, generator: torch.Generator) -> Tensor:
-    """Whole numbers of suspects ``(M,)`` from the due ones: rounded, or at random where less than one is due.
+def suspect_counts(due: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Whole numbers of suspects ``(M,)`` from the due ones: with a generator right in the mean, else the nearest.
 
     Examples
     --------
-    >>> suspect_counts(torch.tensor([12.8, 0.0]), torch.Generator())
+    >>> suspect_counts(torch.tensor([12.8, 0.0]), None)
     tensor([13,  0])
     """
-    lottery = (torch.rand(due.shape, generator=generator) < due).long()
-    return torch.where(due < 1, lottery, due.round().long())
+    if generator is None:
+        return due.round().long()
+    return torch.floor(due + torch.rand(due.shape, generator=generator)).long()
 
 
 def top(suspicion: Tensor, counts: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from expose.inputs import Layout
+from expose.encoders.layout import Layout
 
 SLOPE = 0.2
 
@@ -24,7 +24,7 @@ class Generator(nn.Module):
     def __init__(self, layout: Layout, latent: int, width: int) -> None:
         super().__init__()
         self.layout = layout
-        if layout.kind != "image":
+        if layout.form != "image":
             self.body: nn.Module = nn.Sequential(
                 nn.Linear(latent, width),
                 nn.ReLU(),
@@ -50,7 +50,7 @@ class Generator(nn.Module):
     def forward(self, noise: Tensor) -> Tensor:
         """Make rows, ``(B, latent)`` to ``(B, D)``."""
         made: Tensor = self.body(noise)
-        if self.layout.kind == "image":
+        if self.layout.form == "image":
             made = made[:, :, : self.layout.shape[1], : self.layout.shape[2]].flatten(1)
         return made
 
@@ -68,7 +68,7 @@ class Discriminator(nn.Module):
     def __init__(self, layout: Layout, width: int) -> None:
         super().__init__()
         self.layout = layout
-        if layout.kind == "image":
+        if layout.form == "image":
             channels, height, width_in_pixels = layout.shape
             fields = -(-height // 4) * -(-width_in_pixels // 4)
             self.body = nn.Sequential(

@@ -8,13 +8,13 @@ from functools import partial
 from torch import Tensor, nn
 
 from expose.errors import InputError
-from expose.inputs import Layout
+from expose.encoders.layout import Layout
 from expose.networks.convolutional import ConvNet
 from expose.networks.perceptron import Perceptron, default_sizes
 from expose.networks.recurrent import RecurrentNet
 from expose.networks.wide_resnet import WideResNet
 
-DEFAULTS = {"table": "mlp", "image": "conv", "text": "gru"}  # a network for each kind of rows
+DEFAULTS = {"vector": "mlp", "image": "conv", "tokens": "gru"}  # a network for each form of parts
 
 
 class Unfolded(nn.Module):
@@ -65,9 +65,9 @@ def backbone(layout: Layout, n_out: int, *, bias: bool = True, hidden: Sequence[
     >>> network(torch.rand(3, 784)).shape
     torch.Size([3, 16])
     """
-    if layout.kind == "image":
+    if layout.form == "image":
         return Unfolded(layout, ConvNet(layout.shape, n_out, norm="group", bias=bias))
-    if layout.kind == "text":
+    if layout.form == "tokens":
         return Unfolded(layout, RecurrentNet(layout.n_tokens, n_out, bias=bias))
     width = default_sizes(layout.n_values)[0]
     return Perceptron([layout.n_values, *(hidden or (width, width)), n_out], bias=bias)
@@ -94,12 +94,12 @@ def make_recurrent(layout: Layout, n_out: int) -> nn.Module:
     return Unfolded(layout, RecurrentNet(layout.n_tokens, n_out))
 
 
-NETWORKS: dict[str, tuple[tuple[str, ...], Callable[[Layout, int], nn.Module]]] = {  # name: kinds of rows, maker
-    "mlp": (("table", "image"), make_perceptron),
+NETWORKS: dict[str, tuple[tuple[str, ...], Callable[[Layout, int], nn.Module]]] = {  # name: forms of parts, maker
+    "mlp": (("vector", "image"), make_perceptron),
     "conv": (("image",), make_conv),
     "wrn-40-2": (("image",), partial(make_wide, depth=40, widen=2, dropout=0.3)),
     "wrn-16-4": (("image",), partial(make_wide, depth=16, widen=4, dropout=0.4)),
-    "gru": (("text",), make_recurrent),
+    "gru": (("tokens",), make_recurrent),
 }
 
 
@@ -128,17 +128,17 @@ def make_network(name: str, layout: Layout, n_out: int) -> nn.Module:
 
     Examples
     --------
-    >>> make_network("auto", Layout("table", (6,)), 3)[0]
+    >>> make_network("auto", Layout("vector", (6,)), 3)[0]
     Linear(in_features=6, out_features=64, bias=True)
     """
-    chosen = DEFAULTS[layout.kind] if name == "auto" else name
+    chosen = DEFAULTS[layout.form] if name == "auto" else name
     if chosen not in NETWORKS:
         raise InputError(f"The network must be one of {['auto', *NETWORKS]} or a torch module; got {name!r}.")
-    kinds, make = NETWORKS[chosen]
-    if layout.kind not in kinds:
-        fitting = ["auto", *(other for other, (its_kinds, _) in NETWORKS.items() if layout.kind in its_kinds)]
+    forms, make = NETWORKS[chosen]
+    if layout.form not in forms:
+        fitting = ["auto", *(other for other, (its_forms, _) in NETWORKS.items() if layout.form in its_forms)]
         raise InputError(
-            f"The network {name!r} is made for {' or '.join(kinds)} rows; these are {layout.kind} rows. "
+            f"The network {name!r} is made for the form {' or '.join(forms)}; what is encoded here has the form {layout.form}. "
             f"Choose one of {fitting}."
         )
     return make(layout, n_out)

@@ -6,6 +6,7 @@ from expose.objectives.base import (
     Losses,
     MemoryObjective,
     Objective,
+    allowed_settings,
     make_objective,
     nearest_rows,
     register,
@@ -20,6 +21,7 @@ from expose.objectives.margin import MarginRanking
 from expose.objectives.neighbours import Neighbours
 from expose.objectives.ntl import NTL
 from expose.objectives.pixelcnn import PixelCNN
+from expose.objectives.recipes import Descend, Recipe, Remember
 from expose.objectives.svdd import SVDD
 
 __all__ = [
@@ -31,6 +33,7 @@ __all__ = [
     "SVDD",
     "Autoencoder",
     "DeepSAD",
+    "Descend",
     "Flow",
     "Language",
     "Losses",
@@ -39,6 +42,9 @@ __all__ = [
     "Neighbours",
     "Objective",
     "PixelCNN",
+    "Recipe",
+    "Remember",
+    "allowed_settings",
     "make_objective",
     "nearest_rows",
     "register",

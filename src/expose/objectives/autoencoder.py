@@ -10,9 +10,12 @@ reconstruction error of a row and E that of the training rows before training,
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from expose.encoders.layout import Layout
 from expose.networks import Perceptron, default_sizes
 from expose.objectives.base import Losses, Objective, register
 
@@ -31,17 +34,20 @@ class Autoencoder(Objective):
         Bounds the abnormal loss by ``1 / epsilon``.
     """
 
-    kinds = ("table", "image")  # an image is a row of pixels
+    forms = ("vector", "image")  # an image is a row of pixels
     unit: Tensor
 
-    def __init__(self, hidden: int | None = None, latent: int | None = None, epsilon: float = 0.1) -> None:
-        super().__init__()
+    def __init__(
+        self, hidden: int | None = None, latent: int | None = None, epsilon: float = 0.1, **training: Any
+    ) -> None:
+        super().__init__(**training)
         self.hidden = hidden
         self.latent = latent
         self.epsilon = epsilon
 
-    def build(self, n_features: int) -> None:
+    def build(self, layout: Layout) -> None:
         """Make encoder and decoder, mirror images of each other."""
+        n_features = layout.n_values
         hidden = self.hidden or max(16, default_sizes(n_features)[0])
         latent = self.latent or min(32, max(1, n_features // 2))
         self.encoder = Perceptron([n_features, hidden, latent])

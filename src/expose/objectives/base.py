@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from expose.inputs import Layout
+from expose.encoders.layout import Layout
+from expose.errors import InputError
+from expose.objectives.recipes import Descend, Recipe, Remember, with_settings
 
 OBJECTIVES: dict[str, type[Objective]] = {}
 
@@ -29,9 +31,22 @@ class Losses(NamedTuple):
 class Objective(nn.Module):
     """Base class of all objectives.
 
-    ``__init__`` takes hyper-parameters only and stores each under its own name; `build` makes the layers once the
-    number of features is known. `losses` must be finite for finite rows, also where its value ends up unused: a NaN
-    in an ``abnormal`` loss that no row uses still poisons the gradient.
+    ``__init__`` takes hyper-parameters and stores each under its own name; further keywords are the settings of the
+    recipe, by which it is trained. `build` makes the layers once it is known what the parts are. `losses` must be
+    finite for finite parts, also where its value ends up unused: a NaN in an ``abnormal`` loss that no part uses still
+    poisons the gradient.
+
+    Attributes
+    ----------
+    forms : tuple of str
+        Of encoded parts that it can be trained on, see `expose.encoders.Layout`.
+    encoders : dict of str to str
+        The encoder that it prefers for a kind of samples, where it prefers one.
+    preferred_exposure : str
+        What "auto" takes.
+    needs_anomalies : bool
+        Outliers, known anomalies or suspects: without any it learns to call all normal.
+    recipe : Descend or Remember
 
     Examples
     --------
@@ -39,40 +54,42 @@ class Objective(nn.Module):
     """
 
     name: str = ""
-    scalings: tuple[str, ...] | None = None  # how rows are scaled, side by side; None: as the estimator is told
+    forms: tuple[str, ...] = ("vector",)
+    encoders: Mapping[str, str] = {}  # noqa: RUF012 - never changed
     preferred_exposure: str = "soft"
-    kinds: tuple[str, ...] = ("table",)  # of rows it can be trained on, see `expose.inputs.Layout`
-    needs_anomalies: bool = False  # outliers, known anomalies or suspects: without any it learns to call all normal
-    layout: Layout | None = None  # what its rows are, set before `build`; None: a table
+    needs_anomalies: bool = False
+    recipe: Recipe = Descend()
+    layout: Layout | None = None  # what `build` was given
 
-    def __init__(self) -> None:
+    def __init__(self, **training: Any) -> None:
         super().__init__()
+        self.recipe = with_settings(type(self).recipe, training, type(self).__name__)
 
-    def build(self, n_features: int) -> None:
-        """Make the layers for rows of ``n_features`` values. Called once, under the member's own seed."""
-        raise TypeError(f"{type(self).__name__} must define build(n_features), which makes its layers.")
+    def build(self, layout: Layout) -> None:
+        """Make the layers for parts of a layout. Called once, under the member's own seed."""
+        raise TypeError(f"{type(self).__name__} must define build(layout), which makes its layers.")
 
     def prepare(self, rows: Tensor) -> None:
-        """Set what depends on the data before training, from a sample of training rows ``(n, D)``; nothing by default.
+        """Set what depends on the data before training, from a sample of training parts ``(n, D)``; nothing by default.
 
         Keep it in buffers (``register_buffer`` in `build`): only parameters and buffers are saved, and each member
         has its own.
         """
 
     def losses(self, batch: Tensor) -> Losses:
-        """Normal and abnormal loss of each row of ``batch`` ``(B, D)``, each ``(B,)``."""
+        """Normal and abnormal loss of each part of ``batch`` ``(B, D)``, each ``(B,)``."""
         raise TypeError(f"{type(self).__name__} must define losses(batch), which returns Losses(normal, abnormal).")
 
     def score(self, batch: Tensor) -> Tensor:
         """Anomaly score ``(B,)``, higher = more anomalous. By default the normal loss (Qiu et al., 2022, sec. 3.3)."""
         return self.losses(batch).normal
 
-    def apart(self, rows: Tensor) -> Tensor:
-        """How far rows ``(n, D)`` lie apart, ``(n, n)``: over which labels spread and queries are made diverse."""
+    def pairwise_distances(self, rows: Tensor) -> Tensor:
+        """Distances of all pairs ``(n, n)``: along them labels spread, and by them queries are made diverse."""
         return torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
 
     def diagnose(self, rows: Tensor) -> str | None:
-        """Say in one sentence what went wrong in training, judged on training rows ``(n, D)``; None if nothing."""
+        """Say in one sentence what went wrong in training, judged on training parts ``(n, D)``; None if nothing."""
         return None
 
     def forward(self, batch: Tensor, method: str = "losses", *more: Tensor) -> Any:
@@ -80,9 +97,14 @@ class Objective(nn.Module):
         return getattr(self, method)(batch, *more)
 
     def hyperparameters(self) -> dict[str, Any]:
-        """Return the constructor's arguments, as stored; what a model folder keeps of an objective."""
-        names = [name for name in inspect.signature(type(self).__init__).parameters if name != "self"]
+        """The constructor's arguments, as stored; what a model folder keeps of an objective beside its recipe."""
+        declared = inspect.signature(type(self).__init__).parameters.values()
+        names = [each.name for each in declared if each.name != "self" and each.kind is not each.VAR_KEYWORD]
         return {name: getattr(self, name) for name in names}
+
+    def settings(self) -> dict[str, Any]:
+        """Hyper-parameters, and what was changed of the recipe: with these the constructor makes the same again."""
+        return self.hyperparameters() | self.recipe.changes(type(self).recipe)
 
 
 class MemoryObjective(Objective):
@@ -92,7 +114,7 @@ class MemoryObjective(Objective):
     is nothing to descend, so its losses are one number: the score, and its negative.
     """
 
-    references: int  # most rows it can remember
+    recipe: Recipe = Remember()
 
     def remember(self, rows: Tensor, present: Tensor) -> Tensor:
         """Remember exactly these rows ``(R, D)``; ``present`` ``(R,)`` is 0 for known anomalies, else 1.
@@ -108,8 +130,8 @@ class MemoryObjective(Objective):
 
 def nearest_rows(objective: Objective, rows: Tensor, count: int) -> Tensor:
     """Numbers of the ``count`` nearest other rows of each row, or of all others: ``(n, D) -> (n, count)``."""
-    apart = objective.apart(rows).fill_diagonal_(torch.inf)
-    return apart.topk(min(count, len(rows) - 1), dim=-1, largest=False).indices
+    distances = objective.pairwise_distances(rows).fill_diagonal_(torch.inf)
+    return distances.topk(min(count, len(rows) - 1), dim=-1, largest=False).indices
 
 
 def full_precision(batch: Tensor) -> torch.autocast:
@@ -128,15 +150,27 @@ def register(name: str) -> Callable[[type[Objective]], type[Objective]]:
     return add
 
 
-def make_objective(objective: str | Objective) -> Objective:
-    """Return a fresh, unbuilt objective from a registered name, or a copy of the instance given.
+def make_objective(objective: str | Objective, **settings: Any) -> Objective:
+    """Return a fresh, unbuilt objective.
+
+    Parameters
+    ----------
+    objective : str or Objective
+        A registered name, or an instance, of which a copy is returned.
+    **settings
+        With a name: hyper-parameters of the objective, and settings of its recipe.
 
     Raises
     ------
     ValueError
-        If the name is not registered.
+        If the name is not registered, or a setting is not one of its own.
     TypeError
         If it is neither a name nor an `Objective`.
+
+    Examples
+    --------
+    >>> make_objective("ntl", epochs=5).recipe.epochs
+    5
     """
     if isinstance(objective, Objective):
         return copy.deepcopy(objective)
@@ -144,4 +178,12 @@ def make_objective(objective: str | Objective) -> Objective:
         raise TypeError(f"objective must be a name or an Objective instance; got {type(objective).__name__}.")
     if objective not in OBJECTIVES:
         raise ValueError(f"objective must be one of {sorted(OBJECTIVES)} or an Objective instance; got {objective!r}.")
-    return OBJECTIVES[objective]()
+    return OBJECTIVES[objective](**settings)
+
+
+def allowed_settings(objective: type[Objective]) -> dict[str, Any]:
+    """Names and defaults of all that the constructor of an objective takes, its recipe included."""
+    declared = inspect.signature(objective.__init__).parameters.values()
+    own = {each.name: each.default for each in declared if each.name != "self" and each.kind is not each.VAR_KEYWORD}
+    open_to_more = any(each.kind is each.VAR_KEYWORD for each in declared)
+    return own | (vars(objective.recipe) if open_to_more else {})

@@ -14,11 +14,13 @@ The score is the logit: it ranks as p does, and does not saturate. Without a sin
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from expose.inputs import Layout
+from expose.encoders.layout import Layout
 from expose.networks import backbone, default_sizes
 from expose.objectives.base import Losses, Objective, register
 
@@ -42,27 +44,27 @@ class BCE(Objective):
     --------
     >>> import numpy as np
     >>> from expose import AnomalyDetector
+    >>> from expose.objectives import make_objective
     >>> rng = np.random.default_rng(0)
     >>> X, outliers = rng.normal(size=(200, 3)), rng.uniform(-6, 6, size=(50, 3))
-    >>> detector = AnomalyDetector("bce", contamination=0, epochs=100, random_state=0).fit(X, outliers=outliers)
+    >>> detector = AnomalyDetector(make_objective("bce", epochs=100), contamination=0, random_state=0).fit(X, outliers=outliers)
     >>> inside, outside = detector.anomaly_score([[0, 0, 0], [4, -4, 4]])
     >>> bool(outside > inside)
     True
     """
 
-    kinds = ("table", "image", "text")
+    forms = ("vector", "image", "tokens")
     needs_anomalies = True
 
-    def __init__(self, focal_gamma: float = 0.0, hidden: int | None = None, layers: int = 3) -> None:
-        super().__init__()
+    def __init__(self, focal_gamma: float = 0.0, hidden: int | None = None, layers: int = 3, **training: Any) -> None:
+        super().__init__(**training)
         self.focal_gamma = focal_gamma
         self.hidden = hidden
         self.layers = layers
 
-    def build(self, n_features: int) -> None:
+    def build(self, layout: Layout) -> None:
         """Make the network, of one output."""
-        width = self.hidden or default_sizes(n_features)[0]
-        layout = self.layout or Layout("table", (n_features,))
+        width = self.hidden or default_sizes(layout.n_values)[0]
         self.network = backbone(layout, 1, hidden=[width] * (self.layers - 1))
 
     def score(self, batch: Tensor) -> Tensor:

@@ -15,14 +15,19 @@ outliers each on its own, so a lambda means the same whatever the batch sizes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, logsigmoid, relu
 
-from expose.networks import flip_and_crop
+from expose.encoders.layout import Layout
+from expose.errors import InputError
+from expose.networks import Unfolded, flip_and_crop, make_network
 from expose.objectives.base import Losses, Objective
+from expose.objectives.recipes import Descend, Recipe
 
 TERMS = {  # lambda of each term where none is given, as published
     "uniform": 0.5,
@@ -41,10 +46,11 @@ class Classification(Objective):
 
     Parameters
     ----------
-    network : nn.Module
-        From encoded rows ``(B, D)`` to K outputs, one more for the background class, and one more for the confidence.
-    n_classes : int
-        K.
+    network : str or nn.Module
+        A name that `expose.networks.make_network` knows, or a module of the user's own, of which a copy is trained: from
+        unfolded parts ``(B, *shape)`` to K outputs, one more for the background class, and one more for the confidence.
+    prior : sequence of K float
+        Shares of the classes.
     terms : dict of str to float
         Lambda of each term:
 
@@ -59,22 +65,69 @@ class Classification(Objective):
         Flip and crop images at random while training.
     """
 
-    kinds = ("table", "image", "text")
+    forms = ("vector", "image", "tokens")
     prior: Tensor
     margins: Tensor
     doubt: Tensor
 
     def __init__(
-        self, network: nn.Module, n_classes: int, terms: Mapping[str, float], *, augment: bool = False
+        self,
+        network: str | nn.Module,
+        prior: Sequence[float],
+        terms: Mapping[str, float],
+        *,
+        augment: bool = False,
+        energy_margins: Sequence[float] | None = None,
+        **training: Any,
     ) -> None:
-        super().__init__()
-        self.n_classes = n_classes
+        super().__init__(**training)
+        self.choice = (network,)  # in a tuple: not a submodule, it is a copy that is trained
+        self.prior = tuple(map(float, prior))
         self.terms = dict(terms)
         self.augment = augment
-        self.network = network
-        self.register_buffer("prior", torch.full((n_classes,), 1 / n_classes))
-        self.register_buffer("margins", torch.zeros(2))  # of the energy: of normal rows, of outliers
+        self.energy_margins = energy_margins
+
+    def hyperparameters(self) -> dict[str, Any]:
+        """The constructor's arguments but the network, which may be a module of the user's own."""
+        names = ("prior", "terms", "augment", "energy_margins")
+        return {name: getattr(self, name) for name in names}
+
+    @property
+    def n_classes(self) -> int:
+        """K."""
+        return len(self.prior)
+
+    @property
+    def n_outputs(self) -> int:
+        """Outputs that the network must have: one for each class, and one each for confidence and background."""
+        return self.n_classes + ("background" in self.terms) + ("confidence" in self.terms)
+
+    def build(self, layout: Layout) -> None:
+        """Make the network, or a copy of the user's."""
+        (network,) = self.choice
+        if self.augment and layout.form != "image":
+            raise InputError(f"augment=True flips and crops images; what is encoded here has the form {layout.form}.")
+        if isinstance(network, str):
+            self.network = make_network(network, layout, self.n_outputs)
+        else:
+            self.network = Unfolded(layout, copy.deepcopy(network).cpu())
+        self.register_buffer("prior_shares", torch.tensor(self.prior))
+        self.register_buffer("margins", torch.tensor(self.energy_margins or (0.0, 0.0), dtype=torch.float32))
         self.register_buffer("doubt", torch.tensor(0.1))  # weight of -log b beside the cross-entropy
+
+    @torch.no_grad()
+    def prepare(self, rows: Tensor) -> None:
+        """Raise InputError unless the network gives the outputs it must for parts ``(n, D)``."""
+        few = rows[:2]
+        shape = tuple(self.eval().network(few).shape)
+        self.train()
+        if shape != (len(few), self.n_outputs):
+            more = self.n_outputs > self.n_classes
+            raise InputError(
+                f"The network must give {self.n_outputs} outputs per row, one for each of {self.n_classes} classes"
+                f"{' and one for each of the terms confidence and background' if more else ''}; "
+                f"for {len(few)} rows it gave the shape {shape}."
+            )
 
     @property
     def n_logits(self) -> int:
@@ -85,7 +138,7 @@ class Classification(Objective):
         """Logits ``(B, K)``, with a background class ``(B, K + 1)``, and the logit of the confidence ``(B,)``."""
         if self.training and self.augment and self.layout is not None:
             batch = flip_and_crop(self.layout.unfold(batch)).flatten(1)
-        z = self.network(batch)
+        z = self.network(batch).to(batch.dtype)  # bf16 would round the likelihoods that everything here is made of
         return (z[:, :-1], z[:, -1]) if "confidence" in self.terms else (z, z.new_zeros(len(z)))
 
     def outputs_of(self, batch: Tensor) -> Tensor:
@@ -101,11 +154,11 @@ class Classification(Objective):
         """
         z, c = self.outputs(batch)
         inner = z[:, : self.n_classes]
-        told = torch.zeros(len(z), dtype=torch.bool, device=z.device) if targets is None else targets >= 0
-        classes = inner.argmax(-1) if targets is None else torch.where(told, targets, inner.argmax(-1))
+        given = torch.zeros(len(z), dtype=torch.bool, device=z.device) if targets is None else targets >= 0
+        classes = inner.argmax(-1) if targets is None else torch.where(given, targets, inner.argmax(-1))
         normal = cross_entropy(z, classes, reduction="none")
         if "confidence" in self.terms:
-            normal = self.doubted(normal, c, told)
+            normal = self.doubted(normal, c, given)
         if "energy" in self.terms:
             normal = normal + self.terms["energy"] * relu(free_energy(inner) - self.margins[0]).square()
         abnormal = torch.zeros_like(normal)
@@ -120,7 +173,7 @@ class Classification(Objective):
             case "uniform":
                 return uniform_cross_entropy(inner)
             case "prior":
-                return inner.logsumexp(-1) - inner @ self.prior
+                return inner.logsumexp(-1) - inner @ self.prior_shares
             case "energy":
                 return relu(self.margins[1] - free_energy(inner)).square()
             case "confidence":
@@ -128,17 +181,17 @@ class Classification(Objective):
             case _:
                 return z.logsumexp(-1) - z[:, -1]  # cross-entropy to the background class
 
-    def doubted(self, cross_entropies: Tensor, c: Tensor, told: Tensor) -> Tensor:
+    def doubted(self, cross_entropies: Tensor, c: Tensor, given: Tensor) -> Tensor:
         """Cross-entropies ``(B,)`` with hints, ``-log(b p_y + 1 - b)``, for a random half, and the price of hints.
 
-        Hints and their price, ``doubt * -log b``, are for training, and for rows whose class was ``told``.
+        Hints and their price, ``doubt * -log b``, are for training, and for rows whose class is ``given``.
         """
         log_b, log_not_b = logsigmoid(c), logsigmoid(-c)
-        if not self.training or not bool(told.any()):
+        if not self.training or not bool(given.any()):
             return cross_entropies - self.doubt * log_b
-        spent = -log_b.detach()[told].mean()
+        spent = -log_b.detach()[given].mean()
         self.doubt.copy_(self.doubt * torch.where(spent < BUDGET, 1 / 1.01, 1 / 0.99))  # keeps to the budget
-        hinted = told & (torch.rand(len(c), device=c.device) < HINTED)
+        hinted = given & (torch.rand(len(c), device=c.device) < HINTED)
         with_hint = -torch.logaddexp(log_b - cross_entropies, log_not_b)
         return torch.where(hinted, with_hint, cross_entropies) - self.doubt.clone() * log_b
 

@@ -15,6 +15,8 @@ autoencoder first, for the weights to begin with; here they begin at random, as 
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from expose.objectives.base import Losses, register
@@ -38,9 +40,10 @@ class DeepSAD(SVDD):
     --------
     >>> import numpy as np
     >>> from expose import AnomalyDetector
+    >>> from expose.objectives import make_objective
     >>> rng = np.random.default_rng(0)
     >>> X, outliers = rng.normal(size=(200, 3)), rng.uniform(-6, 6, size=(50, 3))
-    >>> detector = AnomalyDetector("deep_sad", contamination=0, epochs=100, random_state=0).fit(X, outliers=outliers)
+    >>> detector = AnomalyDetector(make_objective("deep_sad", epochs=100), contamination=0, random_state=0).fit(X, outliers=outliers)
     >>> inside, outside = detector.anomaly_score([[0, 0, 0], [4, -4, 4]])
     >>> bool(outside > inside)
     True
@@ -53,8 +56,9 @@ class DeepSAD(SVDD):
         layers: int = 3,
         epsilon: float = 0.01,
         eta: float = 1.0,
+        **training: Any,
     ) -> None:
-        super().__init__(hidden, latent, layers, epsilon)
+        super().__init__(hidden, latent, layers, epsilon, **training)
         self.eta = eta
 
     def losses(self, batch: Tensor) -> Losses:

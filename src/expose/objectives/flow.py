@@ -21,9 +21,12 @@ from __future__ import annotations
 
 import math
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from expose.encoders.layout import Layout
 from expose.networks import Perceptron
 from expose.objectives.base import Losses, Objective, register
 from expose.objectives.margin import MarginRanking
@@ -53,15 +56,18 @@ class Flow(Objective):
     centre: Tensor
     spread: Tensor
 
-    def __init__(self, couplings: int = 6, hidden: int = 64, bound: float = 1.0, margin: float = 1.0) -> None:
-        super().__init__()
+    def __init__(
+        self, couplings: int = 6, hidden: int = 64, bound: float = 1.0, margin: float = 1.0, **training: Any
+    ) -> None:
+        super().__init__(**training)
         self.couplings = couplings
         self.hidden = hidden
         self.bound = bound
         self.margin = margin
 
-    def build(self, n_features: int) -> None:
+    def build(self, layout: Layout) -> None:
         """Draw the masks and make the couplings, near to the identity."""
+        n_features = layout.n_values
         lowest = {"couplings": 2, "hidden": 1, "bound": 1e-3, "margin": 0}
         for name, value in lowest.items():
             if getattr(self, name) < value:

@@ -18,10 +18,12 @@ Only abnormal rows keep f from being 0 everywhere: auxiliary outliers, known ano
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from expose.inputs import Layout
+from expose.encoders.layout import Layout
 from expose.networks import backbone, default_sizes
 from expose.objectives.base import Losses, Objective, register
 from expose.objectives.svdd import COLLAPSED_SHARE, variance
@@ -44,32 +46,37 @@ class HSC(Objective):
     --------
     >>> import numpy as np
     >>> from expose import AnomalyDetector
+    >>> from expose.objectives import make_objective
     >>> rng = np.random.default_rng(0)
     >>> X, outliers = rng.normal(size=(200, 3)), rng.uniform(-6, 6, size=(50, 3))
-    >>> detector = AnomalyDetector("hsc", contamination=0, epochs=100, random_state=0).fit(X, outliers=outliers)
+    >>> detector = AnomalyDetector(make_objective("hsc", epochs=100), contamination=0, random_state=0).fit(X, outliers=outliers)
     >>> inside, outside = detector.anomaly_score([[0, 0, 0], [4, -4, 4]])
     >>> bool(outside > inside)
     True
     """
 
-    kinds = ("table", "image", "text")
+    forms = ("vector", "image", "tokens")
     needs_anomalies = True
     radius2: Tensor
     spread: Tensor
 
     def __init__(
-        self, hidden: int | None = None, latent: int | None = None, layers: int = 3, epsilon: float = 1e-4
+        self,
+        hidden: int | None = None,
+        latent: int | None = None,
+        layers: int = 3,
+        epsilon: float = 1e-4,
+        **training: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(**training)
         self.hidden = hidden
         self.latent = latent
         self.layers = layers
         self.epsilon = epsilon
 
-    def build(self, n_features: int) -> None:
+    def build(self, layout: Layout) -> None:
         """Make the network; the unit of distance waits for `prepare`."""
-        hidden, latent = default_sizes(n_features)
-        layout = self.layout or Layout("table", (n_features,))
+        hidden, latent = default_sizes(layout.n_values)
         self.network = backbone(layout, self.latent or latent, hidden=[self.hidden or hidden] * (self.layers - 1))
         self.register_buffer("radius2", torch.ones(()))
         self.register_buffer("spread", torch.ones(()))

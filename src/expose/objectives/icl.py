@@ -21,10 +21,13 @@ from __future__ import annotations
 
 import math
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from expose.encoders.layout import Layout
 from expose.networks import Perceptron
 from expose.objectives.base import Losses, Objective, full_precision, register
 
@@ -46,16 +49,17 @@ class ICL(Objective):
     """
 
     def __init__(
-        self, window: int | None = None, hidden: int = 50, latent: int = 32, temperature: float = 0.01
+        self, window: int | None = None, hidden: int = 50, latent: int = 32, temperature: float = 0.01, **training: Any
     ) -> None:
-        super().__init__()
+        super().__init__(**training)
         self.window = window
         self.hidden = hidden
         self.latent = latent
         self.temperature = temperature
 
-    def build(self, n_features: int) -> None:
+    def build(self, layout: Layout) -> None:
         """Choose the window positions and make F and G."""
+        n_features = layout.n_values
         if n_features < 2:
             raise ValueError(
                 f"ICL contrasts columns with each other and needs at least 2; got n_features={n_features} after "

@@ -15,11 +15,14 @@ from __future__ import annotations
 
 import math
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from expose.encoders.layout import Layout
 from expose.errors import InputError
 from expose.networks.recurrent import count_tokens
 from expose.objectives.base import Losses, Objective, full_precision, register
@@ -45,24 +48,26 @@ class Language(Objective):
         particular. The second is the one to take with auxiliary outliers, which then cost log2 V bits and no more.
     """
 
-    kinds = ("text",)
+    forms = ("tokens",)
 
-    def __init__(self, embedding: int = 64, hidden: int = 128, layers: int = 1, score_by: str = "bits") -> None:
-        super().__init__()
+    def __init__(
+        self, embedding: int = 64, hidden: int = 128, layers: int = 1, score_by: str = "bits", **training: Any
+    ) -> None:
+        super().__init__(**training)
         self.embedding = embedding
         self.hidden = hidden
         self.layers = layers
         self.score_by = score_by
 
-    def build(self, n_features: int) -> None:
+    def build(self, layout: Layout) -> None:
         """Make the vectors of the tokens, the recurrent layers and the logits."""
-        if self.layout is None or self.layout.kind != "text":
+        if layout.form != "tokens":
             raise InputError("language reads texts; got a table or images. Use 'flow' or 'pixelcnn'.")
         if self.score_by not in SCORES:
             raise InputError(f"score_by must be one of {list(SCORES)}; got {self.score_by!r}.")
-        self.vectors = nn.Embedding(self.layout.n_tokens, self.embedding)  # 0 is where a text begins and ends
+        self.vectors = nn.Embedding(layout.n_tokens, self.embedding)  # 0 is where a text begins and ends
         self.recurrent = nn.GRU(self.embedding, self.hidden, self.layers, batch_first=True)
-        self.head = nn.Linear(self.hidden, self.layout.n_tokens)
+        self.head = nn.Linear(self.hidden, layout.n_tokens)
 
     def costs(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Bits per token, and cross-entropy from the uniform distribution: ``(B, D) -> (B,), (B,)``."""

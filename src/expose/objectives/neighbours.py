@@ -35,6 +35,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from expose.encoders.layout import Layout
 from expose.objectives.base import Losses, MemoryObjective, register
 from expose.objectives.linking import joining_heights
 
@@ -44,6 +45,7 @@ SMALLEST_STEP = 1e-2  # in log distance: one per cent
 SMALLEST_SPREAD = 0.1  # of linked distances beyond the middle: most rows may be joined at nearly the same one
 TINY = 1e-9  # a distance of 0 has no logarithm
 PULL, ABNORMAL_NEIGHBOURS = 0.5, 3  # of rows known or taken as anomalies
+SAME = 1e-3  # of the usual near distance: within it a row is a remembered one, whose input was rounded since
 ROWS_AT_ONCE = 256
 WEIGHTS = ("present", "keep_normal", "keep_abnormal")
 
@@ -54,8 +56,6 @@ class Neighbours(MemoryObjective):
 
     Parameters
     ----------
-    references : int, default=2048
-        Most rows remembered. Of more training rows each member draws its own, at random.
     near : int, default=5
         The near neighbour's number among the rows kept as normal.
     wide : sequence of float, default=(0.1, 0.2, 0.3)
@@ -63,9 +63,11 @@ class Neighbours(MemoryObjective):
         largest is not found.
     linked : float, default=0.4
         A cluster of at least this share of all remembered rows is taken as normal, whatever gap is around it.
+    **training
+        ``reference_points``, the most rows remembered; see `Remember`.
     """
 
-    scalings = ("quantile", "standard", "none")
+    encoders = {"table": "three-scalings"}  # noqa: RUF012 - never changed
     preferred_exposure = "refine"
 
     rows: Tensor
@@ -74,29 +76,28 @@ class Neighbours(MemoryObjective):
     keep_abnormal: Tensor
     refined: Tensor
     height: Tensor
+    same: Tensor  # distance up to which a row counts as a remembered one, in each view
     near_tail: Tensor
     linked_tail: Tensor
     wide_tail: Tensor
 
     def __init__(
-        self, references: int = 2048, near: int = 5, wide: Sequence[float] = (0.1, 0.2, 0.3), linked: float = 0.4
+        self, near: int = 5, wide: Sequence[float] = (0.1, 0.2, 0.3), linked: float = 0.4, **training: Any
     ) -> None:
-        super().__init__()
-        self.references = references
+        super().__init__(**training)
         self.near = near
         self.wide = wide
         self.linked = linked
 
-    def build(self, n_features: int) -> None:
-        """Note the width; ``n_features`` counts every column once per view, side by side."""
-        views = len(self.scalings)
-        if n_features % views:
-            raise ValueError(f"rows must hold each column in {views} scalings, side by side; got {n_features} values.")
-        self.rows = torch.nn.Parameter(torch.zeros(0, n_features), requires_grad=False)  # (R, D * V)
+    def build(self, layout: Layout) -> None:
+        """Make room for what is remembered of rows that hold each value in V scalings, side by side."""
+        views = self.n_views = layout.views
+        self.rows = torch.nn.Parameter(torch.zeros(0, layout.n_values), requires_grad=False)  # (R, D * V)
         for name in WEIGHTS:
             self.register_buffer(name, torch.zeros(0))  # (R,)
         self.register_buffer("refined", torch.zeros(()))
         self.register_buffer("height", torch.zeros(views, 0))  # (V, R)
+        self.register_buffer("same", torch.zeros(views, 1, 1))
         self.register_buffer("near_tail", torch.zeros(views, 1, len(SURVIVAL)))
         self.register_buffer("linked_tail", torch.zeros(views, 1, len(SURVIVAL)))
         self.register_buffer("wide_tail", torch.zeros(views, len(self.wide), len(SURVIVAL)))
@@ -104,8 +105,9 @@ class Neighbours(MemoryObjective):
     @torch.no_grad()
     def prepare(self, rows: Tensor) -> None:
         """Remember rows ``(n, D * V)``, drawn at random where they are too many, and measure their distances."""
-        if len(rows) > self.references:
-            rows = rows[torch.randperm(len(rows))[: self.references].sort().values]
+        most = self.recipe.reference_points
+        if len(rows) > most:
+            rows = rows[torch.randperm(len(rows))[:most].sort().values]
         self.remember(rows, torch.ones(len(rows)))
 
     @torch.no_grad()
@@ -118,6 +120,7 @@ class Neighbours(MemoryObjective):
         self.present = present.to(rows.dtype)
         self.keep_normal, self.keep_abnormal = self.present.clone(), torch.zeros_like(self.present)
         self.refined.zero_()
+        self.same.zero_()  # these rows are at distance 0 of themselves, exactly
         self.height = self.heights()
         _, linked, wide = self.measure(rows)  # (V, R, 1), (V, R, S)
         self.linked_tail.copy_(knots(linked, present))
@@ -156,14 +159,14 @@ class Neighbours(MemoryObjective):
         distance = self.distances(batch)  # (V, B, R)
         all_present = bool((self.present > 0).all())
         ordered = ascending(distance if all_present else distance[..., self.present > 0])
-        core = nth(ordered, self.near)
+        core = nth(ordered, self.near, self.same)
         none_dropped = torch.equal(self.keep_normal, self.present)
-        near = core if none_dropped else nearest(distance, self.keep_normal, self.near)
+        near = core if none_dropped else nearest(distance, self.keep_normal, self.near, self.same)
         if bool(self.keep_abnormal.any()):
-            near = near - PULL * nearest(distance, self.keep_abnormal, ABNORMAL_NEIGHBOURS)
+            near = near - PULL * nearest(distance, self.keep_abnormal, ABNORMAL_NEIGHBOURS, self.same)
         linked = torch.maximum(distance, self.height[:, None]).amin(dim=-1, keepdim=True)  # (V, B, 1)
         linked = torch.maximum(torch.log(linked + TINY), core)
-        return near, linked, enclosing(ordered, self.wide)
+        return near, linked, enclosing(ordered, self.wide, self.same)
 
     def heights(self) -> Tensor:
         """At which distance the cluster of each remembered row holds enough others: ``(V, R)``, infinite where absent.
@@ -171,9 +174,10 @@ class Neighbours(MemoryObjective):
         A row that is reached from a remembered one joins its cluster: no link of that one is shorter than its height.
         """
         there = torch.nonzero(self.present > 0).flatten()
-        height = self.rows.new_full((len(self.scalings), len(self.rows)), torch.inf)
+        height = self.rows.new_full((self.n_views, len(self.rows)), torch.inf)
         distances = self.distances(self.rows[there])[..., there]
-        cores = nearest(distances, self.present[there], self.near)[..., 0].exp()
+        cores = nearest(distances, self.present[there], self.near, self.same)[..., 0].exp()
+        self.same.copy_(SAME * cores.median(dim=-1).values[:, None, None])
         for view, (distance, core) in enumerate(zip(distances.double().cpu(), cores.double().cpu(), strict=True)):
             found = joining_heights(distance.numpy(), core.numpy(), self.linked)
             height[view, there] = torch.from_numpy(found).to(height)
@@ -181,10 +185,10 @@ class Neighbours(MemoryObjective):
 
     def distances(self, batch: Tensor) -> Tensor:
         """Of rows to all remembered ones in each view: ``(V, B, R)``."""
-        exact = "donot_use_mm_for_euclid_dist"  # a row is at distance 0 of itself, and of nothing else
+        exact = "donot_use_mm_for_euclid_dist"  # a product would lose the digits of small distances
         return torch.cdist(self.views(batch.to(self.rows.dtype)), self.views(self.rows), compute_mode=exact)
 
-    def apart(self, rows: Tensor) -> Tensor:
+    def pairwise_distances(self, rows: Tensor) -> Tensor:
         """Mean over the views of the distances, each in its view's median."""
         views = self.views(rows)
         distance = torch.cdist(views, views, compute_mode="donot_use_mm_for_euclid_dist")  # (V, n, n)
@@ -192,7 +196,7 @@ class Neighbours(MemoryObjective):
 
     def views(self, rows: Tensor) -> Tensor:
         """Take the scalings apart: ``(n, D * V) -> (V, n, D)``."""
-        return rows.reshape(len(rows), -1, len(self.scalings)).movedim(-1, 0)
+        return rows.reshape(len(rows), -1, self.n_views).movedim(-1, 0)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Make room for as many rows as are stored."""
@@ -203,34 +207,34 @@ class Neighbours(MemoryObjective):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
-def nearest(distance: Tensor, weight: Tensor, count: int) -> Tensor:
+def nearest(distance: Tensor, weight: Tensor, count: int, same: Tensor) -> Tensor:
     """Log of the distance at which the nearest rows' weights sum to ``count``: ``(V, B, R), (R,) -> (V, B, 1)``.
 
-    A weight is 0, or at least 1/2. The row itself, the first at distance 0, is not its own neighbour. Where the weights
-    do not suffice, it is the distance of the furthest row that has any.
+    A weight is 0, or at least 1/2. The row itself, the first no further than ``same`` ``(V, 1, 1)``, is not its own
+    neighbour. Where the weights do not suffice, it is the distance of the furthest row that has any.
     """
     having = torch.nonzero(weight > 0).flatten()
     if bool((weight[having] == 1).all()):  # the same, found sooner
         distance = distance.index_fill(-1, torch.nonzero(weight == 0).flatten(), torch.inf)
-        return nth(distance.topk(min(count + 1, len(having)), dim=-1, largest=False).values, count)
+        return nth(distance.topk(min(count + 1, len(having)), dim=-1, largest=False).values, count, same)
     distance, weight = distance[..., having], weight[having]
     found = distance.topk(min(2 * count + 1, len(having)), dim=-1, largest=False)  # (V, B, K)
     weights = weight[found.indices]
-    own = weights[..., :1] * (found.values[..., :1] == 0)
+    own = weights[..., :1] * (found.values[..., :1] <= same)
     mass = weights.cumsum(dim=-1) - own
     place = (mass < count - 1e-4).sum(dim=-1, keepdim=True).clamp(max=mass.shape[-1] - 1)
     return torch.log(found.values.gather(-1, place) + TINY)
 
 
-def nth(ordered: Tensor, count: int) -> Tensor:
+def nth(ordered: Tensor, count: int, same: Tensor) -> Tensor:
     """Log of the distance of the ``count``-th other row, or the last: ``(V, B, R)``, ascending, to ``(V, B, 1)``."""
-    place = (ordered[..., :1] == 0).long() + count - 1
+    place = (ordered[..., :1] <= same).long() + count - 1
     return torch.log(ordered.gather(-1, place.clamp(max=ordered.shape[-1] - 1)) + TINY)
 
 
-def enclosing(ordered: Tensor, shares: Sequence[float]) -> Tensor:
+def enclosing(ordered: Tensor, shares: Sequence[float], same: Tensor) -> Tensor:
     """Log of the distance within which each share of the other rows lies; ascending ``(V, B, R) -> (V, B, S)``."""
-    own = (ordered[..., :1] == 0).long()
+    own = (ordered[..., :1] <= same).long()
     last = ordered.shape[-1] - 1
     places = torch.tensor([max(0, round(share * (last + 1)) - 1) for share in shares], device=ordered.device)
     return torch.log(ordered.gather(-1, (places + own).clamp(max=last)) + TINY)

@@ -22,10 +22,13 @@ from __future__ import annotations
 
 import math
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from expose.encoders.layout import Layout
 from expose.networks import Perceptron, default_sizes
 from expose.objectives.base import Losses, Objective, full_precision, register
 
@@ -54,7 +57,7 @@ class NTL(Objective):
         distance from the middle is lost (docs/notes.md).
     """
 
-    kinds = ("table", "image")  # an image is a row of pixels
+    forms = ("vector", "image")  # an image is a row of pixels
 
     def __init__(
         self,
@@ -65,8 +68,9 @@ class NTL(Objective):
         encoder_layers: int = 4,
         temperature: float = 0.1,
         constant: float = 1.0,
+        **training: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(**training)
         self.transformations = transformations
         self.transform_width = transform_width
         self.hidden = hidden
@@ -75,8 +79,9 @@ class NTL(Objective):
         self.temperature = temperature
         self.constant = constant
 
-    def build(self, n_features: int) -> None:
+    def build(self, layout: Layout) -> None:
         """Make K transformations and the encoder; no layer has a bias, which would let views ignore their row."""
+        n_features = layout.n_values
         lowest = {"transformations": 2, "encoder_layers": 1, "temperature": 1e-6, "constant": 0}
         for name, value in lowest.items():
             if getattr(self, name) < value:

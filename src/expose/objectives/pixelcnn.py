@@ -21,10 +21,13 @@ from __future__ import annotations
 
 import math
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from expose.encoders.layout import Layout
 from expose.errors import InputError
 from expose.networks import CausalNet
 from expose.objectives.base import Losses, Objective, register
@@ -51,20 +54,22 @@ class PixelCNN(Objective):
         Bits per dimension that an outlier shall cost more than a usual normal image.
     """
 
-    kinds = ("image",)
+    forms = ("image",)
 
-    def __init__(self, width: int = 32, blocks: int = 3, mixtures: int = 5, margin: float = 1.0) -> None:
-        super().__init__()
+    def __init__(
+        self, width: int = 32, blocks: int = 3, mixtures: int = 5, margin: float = 1.0, **training: Any
+    ) -> None:
+        super().__init__(**training)
         self.width = width
         self.blocks = blocks
         self.mixtures = mixtures
         self.margin = margin
 
-    def build(self, n_features: int) -> None:
+    def build(self, layout: Layout) -> None:
         """Make the streams; the mixtures begin wide and spread over all values."""
-        if self.layout is None or self.layout.kind != "image":
+        if layout.form != "image":
             raise InputError("pixelcnn reads images; got a table or texts. Use 'flow' or 'language'.")
-        channels = self.layout.shape[0]
+        channels = layout.shape[0]
         self.sizes = [channels, channels, channels * (channels - 1) // 2]  # means, log scales, dependences
         n_out = self.mixtures * (1 + sum(self.sizes))
         self.network = CausalNet(channels, n_out, width=self.width, blocks=self.blocks)

@@ -15,10 +15,12 @@ epsilon keeps the inverse finite. Deep SVDD may collapse: f(x) = c for every row
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
-from expose.inputs import Layout
+from expose.encoders.layout import Layout
 from expose.networks import backbone, default_sizes
 from expose.objectives.base import Losses, Objective, register
 
@@ -39,25 +41,29 @@ class SVDD(Objective):
         Softens the inverse distance: ``abnormal`` is at most ``1 / epsilon``.
     """
 
-    kinds = ("table", "image", "text")
+    forms = ("vector", "image", "tokens")
     centre: Tensor
     radius2: Tensor
     spread: Tensor
 
     def __init__(
-        self, hidden: int | None = None, latent: int | None = None, layers: int = 3, epsilon: float = 0.01
+        self,
+        hidden: int | None = None,
+        latent: int | None = None,
+        layers: int = 3,
+        epsilon: float = 0.01,
+        **training: Any,
     ) -> None:
-        super().__init__()
+        super().__init__(**training)
         self.hidden = hidden
         self.latent = latent
         self.layers = layers
         self.epsilon = epsilon
 
-    def build(self, n_features: int) -> None:
+    def build(self, layout: Layout) -> None:
         """Make the network; centre and radius wait for `prepare`."""
-        default_hidden, default_latent = default_sizes(n_features)
+        default_hidden, default_latent = default_sizes(layout.n_values)
         hidden, latent = self.hidden or default_hidden, self.latent or default_latent
-        layout = self.layout or Layout("table", (n_features,))
         self.network = backbone(layout, latent, bias=False, hidden=[hidden] * (self.layers - 1))
         self.register_buffer("centre", torch.zeros(latent))
         self.register_buffer("radius2", torch.ones(()))

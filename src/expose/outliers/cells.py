@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
-from expose.inputs import as_table
+from expose.kinds import as_table
 from expose.outliers.rows import Indices
 
 Floats = NDArray[np.float64]

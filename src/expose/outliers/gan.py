@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from expose.errors import InputError, NonFiniteLossError
-from expose.inputs import Layout
+from expose.encoders.layout import Layout
 from expose.networks.adversarial import Discriminator, Generator
 from expose.outliers.rows import Seed, count
 
@@ -133,7 +133,7 @@ class OutlierGAN:
         noise = torch.randn(count(n, self._n_rows), self.latent, generator=torch.Generator().manual_seed(seed))
         made = torch.cat([self.generator_(part) for part in torch.split(noise, 1024)])
         values = (made * self._spread + self._center).numpy()
-        if self._layout.kind == "table":
+        if self._layout.form == "vector":
             return values
         images = values.reshape(-1, *self._layout.shape).transpose(0, 2, 3, 1).reshape(-1, *self._shape)
         return np.round(images * 255).astype(np.uint8) if self._dtype == np.uint8 else images.astype(self._dtype)
@@ -146,7 +146,7 @@ class OutlierGAN:
         """Return rows as (n, D), scaled where they are a table."""
         if rows.ndim == 2 and len(rows) > 1 and rows.dtype.kind in "biuf" and np.isfinite(rows).all():
             values = torch.as_tensor(rows.astype(np.float32))
-            self._layout = Layout("table", rows.shape[1:])
+            self._layout = Layout("vector", rows.shape[1:])
             self._center, spread = values.mean(0), values.std(0)
             self._spread = torch.where(spread > 0, spread, 1.0)
         elif rows.ndim in (3, 4):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
-from expose.inputs import as_rows, kind_of
+from expose.kinds import kind_of
 from expose.outliers.nearest import nearest, own_nearest
 from expose.outliers.prints import image_keys, table_keys, table_vectors, text_keys, text_shingles, thumbnails
 from expose.outliers.rows import take
@@ -126,16 +126,19 @@ def check_overlap(outliers: Any, against: Any, *, near: float | None = None) -> 
     [1]
     """
     sets = dict(against) if isinstance(against, Mapping) else {"the other set": against}
-    kind = kind_of(outliers)
-    wrong = {name: kind_of(other) for name, other in sets.items() if kind_of(other) != kind}
+    found = kind_of(outliers)
+    kind = found.name
+    wrong = {name: kind_of(other).name for name, other in sets.items() if kind_of(other) is not found}
     if wrong:
         name, got = next(iter(wrong.items()))
         raise InputError(f"the outliers are of kind {kind!r}, but {name} is of kind {got!r}; give both in one form.")
+    if kind not in _DEFAULTS:
+        raise InputError(f"what is equal is known of {', '.join(_DEFAULTS)}; got {found.plural}.")
     limit = _DEFAULTS[kind] if near is None else near
     if not 0 <= limit < 1:
         raise InputError(f"near must be in [0, 1); got {near}.")
     matches = tuple(_matches(kind, name, outliers, other, limit) for name, other in sets.items())
-    return Overlap(kind, as_rows(outliers, kind).n_rows, matches)
+    return Overlap(kind, len(found.samples(outliers)), matches)
 
 
 def without_overlap(outliers: Any, against: Any, *, near: float | None = None) -> Any:

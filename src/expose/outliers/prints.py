@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import DataWarning
-from expose.inputs import Table, TableEncoder, as_images, as_table, as_texts
-from expose.inputs.columns import Categories
-from expose.inputs.pixels import to_unit
+from expose.encoders import TableEncoder
+from expose.kinds import Table, as_images, as_table, as_texts
+from expose.kinds.columns import Categories
+from expose.kinds.pixels import to_unit
 
 Keys = tuple[list[bytes], list[bytes]]
 Vectors = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -38,7 +39,7 @@ def table_keys(mine: Any, theirs: Any) -> Keys:
     ]
     matrix = np.column_stack([np.ascontiguousarray(numbers).view(np.int64), *rest])
     keys = [row.tobytes() for row in matrix]
-    return keys[: first.n_rows], keys[first.n_rows :]
+    return keys[: len(first)], keys[len(first) :]
 
 
 def table_vectors(mine: Any, theirs: Any) -> Vectors:
@@ -74,10 +75,10 @@ def _chunks(source: Any) -> Iterator[NDArray[np.float32]]:
     """Images in [0, 1], (m, H, W, C), a few at a time."""
     images = as_images(source)
     if isinstance(images.pixels, np.ndarray):
-        for start in range(0, images.n_rows, CHUNK):
+        for start in range(0, len(images), CHUNK):
             yield to_unit(images.pixels[start : start + CHUNK], start)
     else:
-        yield from (images.at(row) for row in range(images.n_rows))
+        yield from (images.at(row) for row in range(len(images)))
 
 
 def _small(images: NDArray[np.float32], grey: bool) -> NDArray[np.float32]:

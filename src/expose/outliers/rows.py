@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
-from expose.inputs import as_images
+from expose.kinds import Images, Table, Texts, as_images
 
 Seed = int | np.random.Generator | None
 Indices = NDArray[np.intp]
@@ -59,7 +59,7 @@ def take(data: Any, rows: Indices) -> Any:
         return [data[row] for row in rows]
     if isinstance(data, str | Path):
         data = as_images(data)
-    if hasattr(data, "take") and hasattr(data, "n_rows"):  # Table, Images, Texts
+    if isinstance(data, Table | Images | Texts):
         return data.take(rows)
     if hasattr(data, "detach"):
         return data[rows.tolist()]

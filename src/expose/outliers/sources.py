@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
-from expose.inputs import Table, as_table, kind_of, scan
-from expose.inputs.image_files import holds_images, image_files, read_file
+from expose.files import scan
+from expose.kinds import Table, as_table, kind_of
+from expose.kinds.image_files import holds_images, image_files, read_file
 
 Chunk = Any  # ndarray (n, ...), list of str, list of arrays, Table, or Later
 Opener = Callable[[], Iterator[Chunk]]
@@ -45,7 +46,7 @@ def opener(source: Any, items: str) -> Opener:
         return _indexed(len(source), lambda places: source[places])
     if isinstance(source, Table) or hasattr(source, "columns"):  # a data frame
         table = as_table(source)
-        return _indexed(table.n_rows, table.take)
+        return _indexed(len(table), table.take)
     if isinstance(source, list | tuple) and items == "rows":
         return _indexed(len(source), lambda places: joined(list(_gathered(source[place] for place in places))))
     chunks = _gathered if items == "rows" else _batches
@@ -109,7 +110,7 @@ def _batches(batches: Iterator[Any]) -> Iterator[Chunk]:
             continue
         if isinstance(batch, np.ndarray):
             yield batch
-        elif kind_of(batch) == "table":
+        elif kind_of(batch).name == "table":
             yield as_table(batch)
         else:
             yield list(batch)
@@ -127,7 +128,7 @@ def _of_files(source: str | Path) -> Opener:
 
 def n_rows_of_chunk(chunk: Chunk) -> int:
     """Count the rows of a chunk."""
-    return chunk.n_rows if isinstance(chunk, Table) else len(chunk)
+    return len(chunk)
 
 
 def part(chunk: Chunk, rows: slice) -> Chunk:

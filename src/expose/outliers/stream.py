@@ -33,7 +33,7 @@ class OutlierStream:
     ----------
     source : folder, file, iterable, or function without arguments
         A folder of image files (its folders too); a folder, file or pattern of Parquet or CSV files, as
-        `expose.inputs.scan` reads; an array, a list of texts or another iterable that can be walked again and again;
+        `expose.files.scan` reads; an array, a list of texts or another iterable that can be walked again and again;
         or a function that returns a new iterator whenever it is called, such as a generator function.
     items : {"rows", "batches"}
         What an iterable or function gives: single rows (a text, an array of one row or image, a sequence of numbers),

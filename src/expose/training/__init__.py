@@ -1,31 +1,36 @@
-"""The one loop: assign weights with the network fixed, step the network with the weights fixed."""
+"""``train(plan, data)``: assign weights with the network fixed, fit the network with the weights fixed."""
 
-from expose.training.alternate import alternate, choose, choose_places
-from expose.training.devices import PRECISIONS, make_fabric, parse_device, torch_device
-from expose.training.ensemble import Ensemble, blank_members, build_members, torch_seed
-from expose.training.loop import NO_CLASS, Loop, Settings, TrainingSet, survey
-from expose.training.order import OutlierSource, mix
-from expose.training.plan import default_batch_size, default_epochs
+from expose.training.compute import torch_device, torch_seed, torch_threads
+from expose.training.ensemble import Ensemble, blank_members, build_members, built
+from expose.training.order import OutlierSource, Stream, generator_of, mix
+from expose.training.plan import Plan, Trained, TrainingSet, default_batch_size, default_epochs
+from expose.training.remember import choose_places, reference_points, remembered_evidence
+from expose.training.tiles import member_outputs, ready_to_score
+from expose.training.train import survey, train, train_together
 
 __all__ = [
-    "NO_CLASS",
-    "PRECISIONS",
     "Ensemble",
-    "Loop",
     "OutlierSource",
-    "Settings",
+    "Plan",
+    "Stream",
+    "Trained",
     "TrainingSet",
-    "alternate",
     "blank_members",
     "build_members",
-    "choose",
+    "built",
     "choose_places",
     "default_batch_size",
     "default_epochs",
-    "make_fabric",
+    "generator_of",
+    "member_outputs",
     "mix",
-    "parse_device",
+    "ready_to_score",
+    "reference_points",
+    "remembered_evidence",
     "survey",
     "torch_device",
     "torch_seed",
+    "torch_threads",
+    "train",
+    "train_together",
 ]

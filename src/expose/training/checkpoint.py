@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from expose.errors import CheckpointWarning
 from expose.persistence import load_checkpoint, save_checkpoint
 from expose.training.ensemble import Ensemble
 
-if TYPE_CHECKING:
-    from expose.training.loop import State
+
+@dataclass
+class State:
+    """What changes while training, beside the weights."""
+
+    epoch: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    suspects: Tensor | None = None  # (M, N) boolean, of the last epoch
+    best: list[float] = field(default_factory=list)  # lowest epoch loss of each member since the warm-up
+    best_weights: dict[str, Tensor] = field(default_factory=dict)  # the members' weights at that epoch's end
+    stale: int = 0  # epochs in which no member's loss fell by a thousandth
 
 
 def store(path: Path, fingerprint: str, ensemble: Ensemble, optimizer: Any, state: State) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from expose.encoders.layout import Layout
 from expose.objectives import Losses, MemoryObjective, Objective
+from expose.training.compute import torch_seed
 
 
 class Ensemble(nn.Module):
@@ -26,6 +27,7 @@ class Ensemble(nn.Module):
     def __init__(self, members: Sequence[Objective]) -> None:
         super().__init__()
         self.n_members = len(members)
+        self.layout = members[0].layout or Layout("vector", (1,))
         self._template: list[Objective] = []  # in a list: not a submodule, it holds no weights
         if self.n_members == 1:
             self.only = members[0]
@@ -111,59 +113,52 @@ class Ensemble(nn.Module):
 
 
 def stackable(member: Objective) -> bool:
-    """Whether members are evaluated in one batched computation: perceptrons on tables gain from it.
+    """Whether members are evaluated in one batched computation: perceptrons on vectors gain from it.
 
     What others remember may differ in size; torch.func knows no packed recurrent layers, and its convolutions of
     many members at once are not quicker than one after another.
     """
-    return not isinstance(member, MemoryObjective) and (member.layout is None or member.layout.kind == "table")
+    return not isinstance(member, MemoryObjective) and (member.layout is None or member.layout.form == "vector")
 
 
-def build_members(objective: Objective, rows: Tensor, seeds: Sequence[int]) -> Ensemble:
-    """Build one member per seed, each prepared on training rows: ``(n, D)`` shared or ``(M, n, D)`` its own."""
+def built(objective: Objective, layout: Layout) -> Objective:
+    """A copy of an unbuilt objective, built for parts of a layout."""
+    member = copy.deepcopy(objective)
+    member.layout = layout
+    member.build(layout)
+    return member
+
+
+def build_members(objective: Objective, layout: Layout, rows: Tensor, seeds: Sequence[int]) -> Ensemble:
+    """Build one member per seed, each prepared on training parts: ``(n, D)`` shared or ``(M, n, D)`` its own."""
     members = []
     for index, seed in enumerate(seeds):
         own = rows[index] if rows.ndim == 3 else rows
         with torch_seed(seed):
-            member = copy.deepcopy(objective)
-            member.build(own.shape[-1])
+            member = built(objective, layout)
             member.prepare(own)
             check_losses(member, own[:3])
         members.append(member)
     return Ensemble(members)
 
 
-def blank_members(objective: Objective, n_features: int, count: int) -> Ensemble:
+def blank_members(objective: Objective, layout: Layout, count: int) -> Ensemble:
     """Build members whose weights are yet to be loaded."""
-    members = [copy.deepcopy(objective) for _ in range(count)]
     with torch_seed(0):
-        for member in members:
-            member.build(n_features)
-    return Ensemble(members)
+        return Ensemble([built(objective, layout) for _ in range(count)])
 
 
 @torch.no_grad()
 def check_losses(member: Objective, rows: Tensor) -> None:
     """Raise TypeError unless the losses of ``rows`` ``(n, D)`` are a `Losses` of two tensors ``(n,)``."""
-    losses = member.losses(rows)
+    losses = member.eval().losses(rows)
+    member.train()
     shapes = [tuple(loss.shape) for loss in losses] if isinstance(losses, Losses) else None
     if shapes != [(len(rows),)] * 2:
         raise TypeError(
             f"{type(member).__name__}.losses must return Losses(normal, abnormal), each with one value per row, shape "
             f"({len(rows)},) here; got {'shapes ' + str(shapes) if shapes else type(losses).__name__}."
         )
-
-
-@contextmanager
-def torch_seed(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Seed torch's global generators inside the block only; outside they are as they were."""
-    cuda = [device] if device is not None and device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        torch.default_generator.manual_seed(seed)
-        for each in cuda:
-            with torch.cuda.device(each):
-                torch.cuda.manual_seed(seed)
-        yield
 
 
 def flat(name: str) -> str:

@@ -1,0 +1,68 @@
+"""What a classifier's outputs say of samples: a class, how likely it is, and how anomalous the sample is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from expose.errors import InputError
+from expose.objectives.classification import SCORES, anomaly_score
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Reads outputs ``(n, K + 1)`` or ``(n, K + 2)``: logits, with a background class K + 1, last the confidence's logit.
+
+    Attributes
+    ----------
+    classes : (K,) array
+    terms : dict of str to float
+        Trained on.
+    score_function : str
+        One of `expose.objectives.classification.SCORES`.
+    temperature : float
+        By which logits are divided before they become probabilities.
+    """
+
+    classes: NDArray[np.generic]
+    terms: dict[str, float] = field(default_factory=dict)
+    score_function: str = "entropy"
+    temperature: float = 1.0
+
+    method = "outputs_of"  # of the objective
+
+    @property
+    def width(self) -> int:
+        """Outputs of each sample."""
+        return len(self.classes) + ("background" in self.terms) + 1
+
+    def kept(self, outputs: Floats) -> Floats:
+        """What is remembered of samples: the outputs of the one member, ``(1, n, W) -> (n, W)``."""
+        return outputs[0]
+
+    def scores(self, kept: Floats) -> Floats:
+        """Anomaly scores ``(n,)``."""
+        name = self.score_function
+        if name not in SCORES:
+            raise InputError(f"score_function must be one of {list(SCORES)}; got {name!r}.")
+        if name in ("confidence", "background") and name not in self.terms:
+            raise InputError(f"score_function={name!r} needs a network trained with the term {name!r}: terms={name!r}.")
+        z, c = torch.from_numpy(kept[:, :-1]), torch.from_numpy(kept[:, -1])
+        scores: Floats = anomaly_score(name, z, c, len(self.classes)).double().numpy()
+        return scores
+
+    def logits(self, kept: Floats) -> Floats:
+        """Logits of the classes ``(n, K)``."""
+        return kept[:, : len(self.classes)]
+
+    def log_probabilities(self, kept: Floats) -> Floats:
+        """Logarithms of the probabilities of the classes ``(n, K)``, at the temperature."""
+        logits = self.logits(kept) / self.temperature
+        logits = logits - logits.max(axis=1, keepdims=True)
+        found: Floats = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        return found

@@ -1,0 +1,24 @@
+"""Samples in, vectors out: the encoders of tables, images and texts, and what anything with fit and transform needs."""
+
+from expose.encoders.base import ENCODERS, Encoder, OwnEncoder, State, make_encoder, register_encoder, restore_encoder
+from expose.encoders.image import ImageEncoder
+from expose.encoders.layout import FORMS, Layout
+from expose.encoders.scaling import SCALINGS
+from expose.encoders.table import TableEncoder
+from expose.encoders.text import TextEncoder
+
+__all__ = [
+    "ENCODERS",
+    "FORMS",
+    "SCALINGS",
+    "Encoder",
+    "ImageEncoder",
+    "Layout",
+    "OwnEncoder",
+    "State",
+    "TableEncoder",
+    "TextEncoder",
+    "make_encoder",
+    "register_encoder",
+    "restore_encoder",
+]

@@ -1,0 +1,219 @@
+"""What an encoder is: samples of a kind in, parts as vectors out. Fitted on training samples only.
+
+A new encoder is one file: subclass `Encoder` and decorate it with ``@register_encoder("name")``. Anything else that has
+``fit`` and ``transform``, of scikit-learn or your own, serves as it is: `OwnEncoder` wraps it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from expose.encoders.layout import Layout
+from expose.errors import InputError, ModelFolderError
+from expose.kinds.base import Kind, Samples
+
+ENCODERS: dict[str, Callable[[], Encoder]] = {}
+CLASSES: dict[str, type[Encoder]] = {}
+OWN = "own"
+
+
+class State(NamedTuple):
+    """All that an encoder learned: JSON types, and arrays by name. No code."""
+
+    meta: dict[str, Any]
+    arrays: dict[str, NDArray[Any]] = {}  # noqa: RUF012 - never changed
+
+
+class Encoder:
+    """Base class of the encoders that a model folder can hold.
+
+    Attributes
+    ----------
+    layout : Layout
+        What an encoded part is; there after `fit`.
+    notes : list of str
+        What a person should know about the training samples.
+    groups : list of (str, slice)
+        The names that people know, of columns say, and the encoded values that belong to each: what a score is
+        explained by. By default the whole part is one thing.
+    text_columns : tuple of str
+        Columns in which a reader of files must not guess numbers.
+    """
+
+    family: str = ""  # what a model folder calls it
+    encodes: str = ""  # name of the kind of samples; empty: any
+    layout: Layout
+    notes: list[str]
+    text_columns: tuple[str, ...] = ()
+
+    def fit(self, samples: Any) -> Self:
+        """Learn from training samples."""
+        raise TypeError(f"{type(self).__name__} must define fit(samples), which sets its layout.")
+
+    def transform(self, samples: Any) -> NDArray[np.float32]:
+        """Encode samples: finite float32, ``(n, D)``, or ``(n, P, D)`` where a sample has P parts."""
+        raise TypeError(f"{type(self).__name__} must define transform(samples).")
+
+    @property
+    def groups(self) -> list[tuple[str, slice]]:
+        """Names that people know, and the encoded values of each."""
+        return [("value", slice(0, self.layout.n_values))]
+
+    def state(self) -> State:
+        """All that was learned; `restore` makes the same encoder of it, to the bit."""
+        raise TypeError(f"{type(self).__name__} must define state() and restore(state) to be saved.")
+
+    @classmethod
+    def restore(cls, state: State) -> Self:
+        """Make the encoder of what `state` gave."""
+        raise TypeError(f"{cls.__name__} must define restore(state) to be loaded.")
+
+
+Some = TypeVar("Some", bound=type[Encoder])
+
+
+def register_encoder(family: str, names: Mapping[str, Callable[[], Encoder]] | None = None) -> Callable[[Some], Some]:
+    """Make an encoder known: to model folders by ``family``, to estimators by that or several names."""
+
+    def add(cls: Some) -> Some:
+        cls.family = family
+        CLASSES[family] = cls
+        ENCODERS.update(names or {family: cls})
+        return cls
+
+    return add
+
+
+class OwnEncoder(Encoder):
+    """An object with ``fit(X)`` and ``transform(X)``, and a kind's samples as it expects them.
+
+    Tables come as an array ``(n, columns)``, images and texts as lists.
+    """
+
+    family = OWN
+
+    def __init__(self, own: Any, kind: Kind) -> None:
+        self.own = own
+        self.kind = kind
+        self.notes = []
+
+    def fit(self, samples: Samples) -> Self:
+        """Fit the object, and note the form of what it gives."""
+        given = self.kind.plain(samples)
+        self.own.fit(given)
+        self.layout = Layout("vector", checked(self.own.transform(given), len(samples), self.own).shape[-1:])
+        return self
+
+    def transform(self, samples: Samples) -> NDArray[np.float32]:
+        """What the object makes of samples, checked."""
+        parts = checked(self.own.transform(self.kind.plain(samples)), len(samples), self.own)
+        if parts.shape[-1] != self.layout.n_values:
+            raise InputError(
+                f"{type(self.own).__name__}.transform gave {parts.shape[-1]} values per part, and "
+                f"{self.layout.n_values} in training. It must give the same number always."
+            )
+        return parts
+
+    @property
+    def groups(self) -> list[tuple[str, slice]]:
+        """Its outputs, one by one, by their names if it tells them."""
+        width = self.layout.n_values
+        named = getattr(self.own, "get_feature_names_out", None)
+        names = list(map(str, named())) if named is not None else []
+        names = names if len(names) == width else [f"value {place}" for place in range(width)]
+        return [(name, slice(place, place + 1)) for place, name in enumerate(names)]
+
+    def state(self) -> State:
+        """What a folder keeps: no code, so little more than the class."""
+        return State({"class": type(self.own).__name__, "width": self.layout.n_values})
+
+
+def checked(parts: Any, n_samples: int, own: Any) -> NDArray[np.float32]:
+    """Return a user's encoded samples as finite float32 ``(n, D)`` or ``(n, P, D)``, or say what is wrong with them."""
+    name = f"{type(own).__name__}.transform"
+    if hasattr(parts, "toarray"):
+        raise InputError(f"{name} gave a sparse matrix; make it dense, for example by sparse_output=False.")
+    array = np.asarray(parts.detach().cpu() if hasattr(parts, "detach") else parts)
+    if array.ndim not in (2, 3) or len(array) != n_samples or array.dtype.kind not in "biuf":
+        raise InputError(
+            f"{name} must give numbers of shape ({n_samples}, D), or ({n_samples}, P, D) for P parts of each sample; "
+            f"got shape {array.shape} of {array.dtype}."
+        )
+    with np.errstate(over="ignore"):
+        single = np.ascontiguousarray(array, dtype=np.float32)
+    if not np.isfinite(single).all():
+        row = int(np.flatnonzero(~np.isfinite(single).reshape(n_samples, -1).all(axis=1))[0])
+        raise InputError(f"{name} gave NaN, infinity or numbers too large for float32, first in sample {row}.")
+    return single
+
+
+def make_encoder(choice: Any, kind: Kind, preferred: str | None = None) -> Encoder:
+    """The unfitted encoder of a kind's samples.
+
+    Parameters
+    ----------
+    choice : None, str or object
+        A registered name, an `Encoder`, or any object with fit and transform, which is copied unfitted where
+        scikit-learn can. None takes ``preferred``, else the kind's default.
+    kind : Kind
+    preferred : str, optional
+        What the objective prefers for this kind.
+
+    Raises
+    ------
+    InputError
+        If there is no such encoder.
+    """
+    from sklearn.base import clone
+
+    choice = (preferred or kind.encoder) if choice is None else choice
+    if isinstance(choice, str):
+        return _named(choice, kind)
+    if isinstance(choice, type) or not (hasattr(choice, "fit") and hasattr(choice, "transform")):
+        got = (
+            f"the class itself; write {choice.__name__}()" if isinstance(choice, type) else f"a {type(choice).__name__}"
+        )
+        raise InputError(f"encoder must be a name or an object with fit and transform; got {got}.")
+    copied = clone(choice, safe=False)
+    return _suited(copied, kind) if isinstance(copied, Encoder) else OwnEncoder(copied, kind)
+
+
+def _named(name: str, kind: Kind) -> Encoder:
+    if name not in ENCODERS:
+        raise InputError(
+            f"encoder must be one of {sorted(ENCODERS)} or an object with fit and transform; got {name!r}."
+        )
+    return _suited(ENCODERS[name](), kind)
+
+
+def _suited(encoder: Encoder, kind: Kind) -> Encoder:
+    """Return the encoder if it encodes samples of this kind."""
+    if encoder.encodes not in ("", kind.name):
+        able = [name for name, make in ENCODERS.items() if make().encodes in ("", kind.name)]
+        raise InputError(
+            f"{type(encoder).__name__} encodes samples of kind {encoder.encodes!r}; got {kind.plural}. Encoders of "
+            f"{kind.plural}: {', '.join(map(repr, sorted(able)))}, or an object with fit and transform."
+        )
+    return encoder
+
+
+def restore_encoder(family: str, state: State, kind: Kind, own: Any = None) -> Encoder:
+    """Make an encoder of what a model folder holds; one of the user's own is given, fitted."""
+    if family == OWN:
+        if own is None:
+            raise ModelFolderError(
+                f"The model was trained with an encoder of its own, class {state.meta['class']!r}, and a model folder "
+                f"holds no code. Load it with load(folder, encoder=...), the fitted {state.meta['class']}."
+            )
+        encoder = OwnEncoder(own, kind)
+        encoder.layout = Layout("vector", (int(state.meta["width"]),))
+        return encoder
+    if family not in CLASSES:
+        raise ModelFolderError(
+            f"The model was trained with the encoder {family!r}, which is not registered. Import its file first."
+        )
+    return CLASSES[family].restore(state)

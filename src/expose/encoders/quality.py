@@ -1,0 +1,107 @@
+"""Notes on the quality of a training table: what a careful colleague would say after a first look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from expose.encoders.schema import CategoryColumn, ColumnSchema, TimeColumn
+from expose.files.names import listing
+from expose.kinds.columns import Categories
+from expose.kinds.rows import Table, all_missing
+
+FEWEST_ROWS = 20  # below it, running numbers and repeated rows are no surprise
+
+
+def table_notes(table: Table, columns: Sequence[ColumnSchema], encoded: NDArray[np.float32]) -> list[str]:
+    """Return one sentence per finding; `encoded` are the encoded rows, or a sample of them."""
+    findings = (_left_out, _gaps, _identifiers, _many_names, _numbers_as_text, _calendar)
+    notes = [note for finding in findings for note in finding(table, columns)]
+    return notes + list(_duplicates(encoded))
+
+
+def _left_out(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
+    empty = [c.name for i, c in enumerate(columns) if not c.used and all_missing(table.at(i))]
+    constant = [c.name for c in columns if not c.used and c.name not in set(empty) and not _is_identifier(c)]
+    if empty:
+        yield f"no value at all, left out: {listing(empty)}"
+    if constant:
+        yield f"the same value in every row, left out: {listing(constant)}"
+    if not any(c.used for c in columns):
+        yield "no column is left that varies: all rows look alike, and so will their scores"
+
+
+def _gaps(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
+    shares = {}
+    for i, schema in enumerate(columns):
+        if schema.indicator:
+            column = table.at(i)
+            missing = np.isnan(column) if isinstance(column, np.ndarray) else column.missing
+            shares[schema.name] = float(missing.mean())
+    worst = sorted(shares, key=lambda name: -shares[name])
+    if worst:
+        shown = ", ".join(f"{name!r} {shares[name]:.1%}" for name in worst[:5])
+        more = f" and {len(worst) - 5} more columns" if len(worst) > 5 else ""
+        yield f"values missing, imputed with an indicator column: {shown}{more}"
+
+
+def _is_identifier(column: ColumnSchema) -> bool:
+    return isinstance(column, CategoryColumn) and not column.used and not column.complete
+
+
+def _identifiers(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
+    texts = [c.name for c in columns if _is_identifier(c)]
+    if texts:
+        yield f"a different text in every row, left out as identifier: {listing(texts)}"
+    if table.n_rows < FEWEST_ROWS or not len(table.places):
+        return
+    with np.errstate(over="ignore"):
+        steps = np.diff(table.numbers[: 10 * FEWEST_ROWS].astype(np.float64), axis=0)
+    running = [table.names[i] for i in table.places[(steps == 1).all(axis=0) | (steps == -1).all(axis=0)]]
+    if running:
+        yield f"a running number, used as a feature: {listing(running)}; name it as id or ignore it"
+
+
+def _many_names(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
+    for i, schema in enumerate(columns):
+        if isinstance(schema, CategoryColumn) and schema.frequency is not None:
+            column = table.at(i)
+            n_names = len(column.keys) if isinstance(column, Categories) else len(schema.keys)
+            yield (
+                f"{schema.name!r} has {n_names:,} categories: the {schema.slots} most frequent are told "
+                f"apart, the others only by how common they are"
+            )
+
+
+def _numbers_as_text(_: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
+    categories = [c for c in columns if isinstance(c, CategoryColumn) and len(c.keys) > 2]
+    names = [c.name for c in categories if _all_numbers(c.keys)]
+    if names:
+        yield f"numbers stored as categories, so their order is not used: {listing(names)}"
+
+
+def _all_numbers(keys: Sequence[str]) -> bool:
+    try:
+        return all(np.isfinite(float(key)) for key in keys)
+    except ValueError:
+        return False
+
+
+def _calendar(_: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
+    names = [c.name for c in columns if isinstance(c, TimeColumn) and c.used]
+    if names:
+        yield (
+            f"dates: {listing(names)}; rows from after the training period will count as unusual "
+            f"for their date alone; ignore the column if they should not"
+        )
+
+
+def _duplicates(encoded: NDArray[np.float32]) -> Iterator[str]:
+    """Compare rows by one random projection: equal rows have equal sums, others practically never."""
+    direction = np.random.default_rng(0).standard_normal(encoded.shape[1])
+    sums = np.einsum("nd,d->n", encoded, direction)  # the same order of additions in every row
+    repeated = len(sums) - len(np.unique(sums))
+    if repeated and len(sums) >= FEWEST_ROWS:
+        yield f"{repeated:,} of {len(sums):,} rows repeat another row exactly ({repeated / len(sums):.1%})"

@@ -1,0 +1,182 @@
+"""What the encoder remembers of each training column, and how a new column is brought to the same kind."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from expose.errors import InputError
+from expose.files.values import key_of
+from expose.kinds.columns import Categories, Column, ColumnKind, Times
+from expose.kinds.rows import all_missing
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class NumberColumn:
+    """A column of numbers: one encoded column, and an indicator if values were missing in training."""
+
+    kind: ClassVar[ColumnKind] = "number"
+    name: str
+    used: bool
+    indicator: bool
+    constant: float | None = None
+
+    @property
+    def width(self) -> int:
+        """Number of encoded columns."""
+        return self.used + self.indicator
+
+
+@dataclass(frozen=True)
+class TimeColumn:
+    """A column of times: seconds, scaled, then sine and cosine of each period within which it varies."""
+
+    kind: ClassVar[ColumnKind] = "time"
+    name: str
+    used: bool
+    indicator: bool
+    periods: tuple[str, ...] = ()
+    center: float = 0.0
+    spread: float = 1.0
+
+    @property
+    def width(self) -> int:
+        """Number of encoded columns."""
+        return self.used * (1 + 2 * len(self.periods)) + self.indicator
+
+
+@dataclass(frozen=True)
+class CategoryColumn:
+    """A column of names: one-hot for the frequent ones, one column for all others.
+
+    `keys` and `counts` are the names seen in training, most frequent first; the first `slots` have an encoded
+    column of their own. `complete` is False when there were too many names to keep.
+    """
+
+    kind: ClassVar[ColumnKind] = "category"
+    name: str
+    used: bool
+    indicator: bool
+    keys: tuple[str, ...] = ()
+    counts: tuple[int, ...] = ()
+    slots: int = 0
+    complete: bool = True
+    frequency: tuple[float, float] | None = None  # center and spread of log(1 + count), if encoded
+
+    @property
+    def width(self) -> int:
+        """Number of encoded columns."""
+        return self.used * (self.slots + 1 + (self.frequency is not None)) + self.indicator
+
+
+ColumnSchema = NumberColumn | TimeColumn | CategoryColumn
+_CLASSES: dict[ColumnKind, type[ColumnSchema]] = {c.kind: c for c in (NumberColumn, TimeColumn, CategoryColumn)}
+
+
+def schema_to_json(column: ColumnSchema) -> dict[str, Any]:
+    """Return one column's schema as JSON types; values equal to the default are left out."""
+    defaults = asdict(type(column)(column.name, used=True, indicator=False))
+    always = ("name", "used", "indicator")
+    fields = {key: value for key, value in asdict(column).items() if key in always or value != defaults[key]}
+    return {"kind": column.kind} | {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
+
+
+def schema_from_json(fields: dict[str, Any]) -> ColumnSchema:
+    """Return the schema that `schema_to_json` wrote."""
+    kind: ColumnKind = fields["kind"]
+    values: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in fields.items() if key != "kind"
+    }
+    return _CLASSES[kind](**values)
+
+
+# ------------------------------------------------------------- bringing a new column to the kind of training
+
+
+def _wrong(name: str, expected: str, row: int, value: object) -> InputError:
+    return InputError(
+        f"column {name!r} held {expected} in training; row {row} (counting from 0) now holds {value!r}. "
+        f"Correct the value, leave it empty, or fit again if the column has changed its meaning."
+    )
+
+
+def to_numbers(column: Column, name: str) -> NDArray[Any]:
+    """Return a column as numbers (n,), NaN where missing; texts that are numbers count."""
+    if isinstance(column, np.ndarray):
+        return column
+    if isinstance(column, Times) and not all_missing(column):
+        row = int(np.argmin(column.missing))
+        raise _wrong(name, "numbers", row, str(column.moments[row]))
+    if isinstance(column, Times):
+        return np.full(len(column.moments), np.nan)
+    present = np.unique(column.codes)
+    numbers = np.full(len(column.keys) + 1, np.nan)
+    bad = []
+    for code in present[present >= 0]:
+        try:
+            numbers[code] = float(_number_words.get(column.keys[code].lower(), column.keys[code]))
+        except ValueError:
+            bad.append(column.first_row(code))
+    if bad:
+        raise _wrong(name, "numbers", min(bad), column.values()[min(bad)])
+    return numbers[column.codes]
+
+
+_number_words = {"true": "1", "false": "0"}
+
+
+def to_times(column: Column, name: str) -> Times:
+    """Return a column as times; texts in ISO form count."""
+    if isinstance(column, Times):
+        return column
+    if all_missing(column):
+        n_rows = len(column) if isinstance(column, np.ndarray) else len(column.codes)
+        return Times(np.full(n_rows, "NaT", dtype="datetime64[us]"))
+    if isinstance(column, np.ndarray):
+        row = int(np.argmin(np.isnan(column)))
+        raise _wrong(name, "dates", row, column[row].item())
+    moments = np.full(len(column.keys) + 1, "NaT", dtype="datetime64[us]")
+    bad = []
+    for code in np.unique(column.codes[column.codes >= 0]):
+        try:
+            text = column.keys[code]
+            moment = pa.scalar(text).cast(pa.timestamp("us", tz="UTC" if _zoned(text) else None))
+            moments[code] = np.datetime64(moment.value, "us")
+        except pa.ArrowInvalid:
+            bad.append(column.first_row(code))
+    if bad:
+        raise _wrong(name, "dates", min(bad), column.values()[min(bad)])
+    return Times(moments[column.codes])
+
+
+def _zoned(text: str) -> bool:
+    """Tell whether an ISO time ends in a zone: Z, +02:00, -0530."""
+    clock = text[10:]
+    return clock.endswith("Z") or "+" in clock or "-" in clock
+
+
+def to_categories(column: Column, known: tuple[str, ...], *, boolean: bool) -> Categories:
+    """Return a column as categories; numbers, booleans and dates count by their text in a file."""
+    if isinstance(column, Categories):
+        return column
+    if isinstance(column, Times):
+        values, codes = np.unique(column.moments, return_inverse=True)
+        present = values[~np.isnat(values)]
+        unit = "D" if (present == present.astype("datetime64[D]")).all() else "s"
+        keys = [str(value.astype(f"datetime64[{unit}]")).replace("T", " ") for value in values]
+        return Categories(np.where(column.missing, -1, codes), tuple(keys))
+    values, codes = np.unique(column, return_inverse=True)
+    keys = [_boolean_key(value, known) if boolean else key_of(value) for value in values]
+    return Categories(np.where(np.isnan(column), -1, codes), tuple(keys))
+
+
+def _boolean_key(value: float, known: tuple[str, ...]) -> str:
+    """Return the spelling of true or false that training knew."""
+    spellings = ("true", "True", "TRUE", "1") if value else ("false", "False", "FALSE", "0")
+    return next((spelling for spelling in spellings if spelling in known), spellings[0])

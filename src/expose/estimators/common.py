@@ -1,0 +1,156 @@
+"""What both estimators have: a `Fitted`, or none yet, and what can be asked of it whatever it is."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
+
+from expose.encoders import Encoder
+from expose.estimators.folder import save_fitted
+from expose.estimators.samples import check_input
+from expose.kinds import Reading
+from expose.model import Fitted
+from expose.scoring import Scorer
+from expose.training import Ensemble
+
+NOT_KEPT = {"checkpoint", "device"}  # parameters of the place and run, not of the model
+Scores = NDArray[np.float64]
+
+
+class FittedAttributes:
+    """A mixin of both estimators; they add what is theirs alone."""
+
+    fitted_: Fitted
+    threshold: Any
+    checkpoint: Any
+    encoder: Any
+
+    def __sklearn_tags__(self) -> Any:
+        """Missing values and text columns are welcome."""
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "fitted_")
+
+    @property
+    def _model(self) -> Fitted:
+        """What was fitted, or NotFittedError."""
+        check_is_fitted(self)
+        return self.fitted_
+
+    def take_over(self, fitted: Fitted) -> Self:
+        """Hold another fitted model from now on."""
+        self.fitted_ = fitted
+        self.n_features_in_ = fitted.n_features
+        self.__dict__.pop("feature_names_in_", None)
+        if fitted.columns:
+            self.feature_names_in_ = np.asarray(fitted.columns, dtype=object)
+        return self
+
+    # ----------------------------------------------------------------------------------------------------- score
+
+    def scorer(self, id: Sequence[str] | None = None) -> Scorer:
+        """What turns raw samples into scores, here and everywhere: Arrow record batches and files, too.
+
+        Parameters
+        ----------
+        id : sequence of str, optional
+            Columns that name a row. By default those that the model was saved with.
+        """
+        model = self._model
+        names = model.metadata
+        reading = Reading(
+            id=tuple(names.get("id", ()) if id is None else id),
+            ignore=tuple(names.get("ignore", ())),
+            label=names.get("label"),
+            encoding=names.get("encoding", "utf-8"),
+            text=model.encoder.text_columns,
+            later=True,
+        )
+        return Scorer(model, self.threshold, reading)
+
+    def anomaly_score(self, X: Any) -> Scores:
+        """Anomaly score of each sample, shape (n,), higher = more anomalous."""
+        scorer = self.scorer()
+        return scorer.scores(check_input(self, X))
+
+    def score_samples(self, X: Any) -> Scores:
+        """Scikit-learn's direction: the negative of `anomaly_score`, lower = more anomalous."""
+        return -self.anomaly_score(X)
+
+    def is_anomaly(self, X: Any) -> NDArray[np.bool_]:
+        """Whether each sample's anomaly score lies above `threshold_score`."""
+        flagged: NDArray[np.bool_] = self.anomaly_score(X) > self.threshold_score()
+        return flagged
+
+    def threshold_score(self) -> float:
+        """The anomaly score above which samples are flagged; follows the parameter `threshold` at once."""
+        return self._model.threshold_score(self.threshold)
+
+    # -------------------------------------------------------------------------------------------------- attributes
+
+    @property
+    def threshold_rule_(self) -> str:
+        """The rule of `threshold` in words."""
+        return self._model.threshold_rule(self.threshold)
+
+    @property
+    def training_scores_(self) -> Scores:
+        """Anomaly score of each training sample, shape (n_train,)."""
+        return self._model.training_scores
+
+    @property
+    def calibration_scores_(self) -> Scores | None:
+        """Anomaly scores of samples not trained on, ascending; None without calibration."""
+        return self._model.calibration_scores
+
+    @property
+    def latent_labels_(self) -> Scores:
+        """The weight of each training sample as an anomaly at the end of training, shape (n_train,)."""
+        return self._model.latent
+
+    @property
+    def history_(self) -> list[dict[str, Any]]:
+        """One record per epoch."""
+        return self._model.history
+
+    @property
+    def notes_(self) -> list[str]:
+        """What is worth knowing of the training data."""
+        return self._model.notes
+
+    @property
+    def encoder_(self) -> Encoder:
+        """What makes vectors of samples, fitted on the training samples."""
+        return self._model.encoder
+
+    @property
+    def ensemble_(self) -> Ensemble:
+        """The trained members."""
+        return self._model.ensemble
+
+    @property
+    def metadata_(self) -> dict[str, Any]:
+        """Any JSON of your own that was saved along."""
+        return self._model.metadata
+
+    # ------------------------------------------------------------------------------------------------------- files
+
+    def save(self, folder: str | Path, metadata: dict[str, Any] | None = None) -> None:
+        """Write the fitted model to a folder, whole or not at all; ``metadata`` is any JSON of your own."""
+        model = self._model if metadata is None else replace(self._model, metadata=metadata)
+        save_fitted(Path(folder), model, self, NOT_KEPT)
+        self.fitted_ = model
+        if self.checkpoint is not None and not model.interrupted:
+            Path(self.checkpoint).unlink(missing_ok=True)

@@ -1,0 +1,105 @@
+"""The share of anomalies to assume: given, estimated from scores, or told by labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.ensemble import IsolationForest
+
+from expose.encoders import Layout
+from expose.exposure import (
+    HIGHEST_SHARE,
+    ContaminationEstimate,
+    estimate_contamination,
+    given_contamination,
+    labelled_contamination,
+    select_contamination,
+)
+from expose.objectives import MemoryObjective, Objective
+from expose.training import choose_places, reference_points, remembered_evidence
+
+ESTIMATE_ROWS = 20_000  # from which "auto" estimates the contamination
+FOREST_TREES = 300  # with 100 the estimate depends more on the seed (docs/notes)
+FEWEST_LABELS = 10  # from which "auto" estimates the contamination
+
+Floats = NDArray[np.float64]
+Evidence = Callable[[NDArray[np.float32]], Floats]
+
+
+def settle_contamination(
+    contamination: float | str,
+    objective: Objective,
+    layout: Layout,
+    rows: NDArray[np.float32],
+    known: NDArray[np.int8] | None,
+    seed: int,
+) -> ContaminationEstimate:
+    """The share of anomalies among the unlabelled samples.
+
+    Parameters
+    ----------
+    contamination : float or "auto"
+        The share among all samples, or the wish to have it estimated.
+    objective, layout
+        An objective that remembers rows gives evidence of its own; for others an isolation forest does.
+    rows : (n, D) array
+        One vector per sample.
+    known : (n,) array or None
+    seed : int
+    """
+    unlabelled = rows if known is None else rows[known == -1]
+    remembers = isinstance(objective, MemoryObjective)
+
+    def evidence(some: NDArray[np.float32]) -> Floats:
+        if not isinstance(objective, MemoryObjective):
+            return isolation_scores(some, seed)
+        found = remembered_evidence(objective, layout, torch.from_numpy(some), seed)
+        return np.asarray(found, dtype=np.float64)
+
+    if contamination == "auto" and known is not None and enough_labels(known):
+        most = reference_points(objective) if isinstance(objective, MemoryObjective) else ESTIMATE_ROWS
+        return of_unlabelled(labelled_share(evidence, most, rows, known, seed), known)
+    if contamination == "auto" and len(unlabelled) > 1:
+        estimate = select_contamination if remembers else estimate_contamination
+        return estimate(evidence(unlabelled))
+    share = 0.0 if contamination == "auto" else float(contamination)
+    if known is None:
+        return given_contamination(share)
+    if len(unlabelled) == 0:
+        return ContaminationEstimate(0.0, 0.0, 0.0, "every row has a known label")
+    return of_unlabelled(given_contamination(share), known)
+
+
+def enough_labels(known: NDArray[np.int8]) -> bool:
+    """Whether labels tell the share: enough of them, and not mostly anomalies, as a list of known frauds is."""
+    normal, anomalies = int((known == 0).sum()), int((known == 1).sum())
+    return normal + anomalies >= FEWEST_LABELS and normal >= anomalies and bool((known == -1).any())
+
+
+def labelled_share(
+    evidence: Evidence, most: int, rows: NDArray[np.float32], known: NDArray[np.int8], seed: int
+) -> ContaminationEstimate:
+    """The share among all samples, from labels, and from scores that know of none."""
+    place = choose_places(torch.from_numpy(known), most, most // 2, torch.Generator().manual_seed(seed)).numpy()
+    return labelled_contamination(evidence(rows[place]), known[place])
+
+
+def of_unlabelled(estimate: ContaminationEstimate, known: NDArray[np.int8]) -> ContaminationEstimate:
+    """The share among the unlabelled samples, from that among all, which counts known anomalies."""
+    found, left = int((known == 1).sum()), int((known == -1).sum())
+    value, low, high = (
+        min(HIGHEST_SHARE, max(0.0, (share * len(known) - found) / left))
+        for share in (estimate.value, estimate.low, estimate.high)
+    )
+    return ContaminationEstimate(value, low, high, estimate.method)
+
+
+def isolation_scores(rows: NDArray[np.float32], seed: int) -> Floats:
+    """Anomaly scores of an isolation forest on at most 20,000 of the rows; serves the contamination estimate only."""
+    if len(rows) > ESTIMATE_ROWS:
+        rows = rows[np.random.default_rng(seed).choice(len(rows), ESTIMATE_ROWS, replace=False)]
+    forest = IsolationForest(n_estimators=FOREST_TREES, random_state=seed % 2**32).fit(rows)
+    return -np.asarray(forest.score_samples(rows), dtype=np.float64)

@@ -1,0 +1,137 @@
+"""What a user brings, of whatever kind, as encoded parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.utils.validation import validate_data
+
+from expose.encoders import Encoder, make_encoder
+from expose.errors import InputError
+from expose.kinds import Kind, Samples, kind_of
+from expose.objectives import OBJECTIVES, Objective
+from expose.outliers import OutlierStream
+from expose.training import OutlierSource
+
+FEWEST = 2
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Training samples with the encoder that was fitted on them.
+
+    Attributes
+    ----------
+    parts : (n, D) or (n, P, D) array of float32
+    """
+
+    kind: Kind
+    samples: Samples
+    encoder: Encoder
+    parts: NDArray[np.float32]
+
+    @property
+    def flat(self) -> NDArray[np.float32]:
+        """Parts in a row, those of a sample together: ``(n * P, D)``."""
+        return self.parts.reshape(-1, self.parts.shape[-1])
+
+    @property
+    def parts_per_sample(self) -> int:
+        """P, 1 where a sample is one part."""
+        return self.parts.shape[1] if self.parts.ndim == 3 else 1
+
+    @property
+    def n_features(self) -> int:
+        """Columns of a table; values of an encoded part of another kind."""
+        return int(getattr(self.samples, "n_columns", self.parts.shape[-1]))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns, if they have any."""
+        return tuple(self.samples.names) if getattr(self.samples, "named", False) else ()  # type: ignore[attr-defined]
+
+
+def encode_training(X: Any, kind: Kind, choice: Any, objective: Objective, before: Encoder | None) -> Encoded:
+    """Encode training samples, by an encoder fitted on them, or by the one of the fit before.
+
+    Raises
+    ------
+    InputError
+        When there are too few samples, or they cannot be encoded or judged.
+    """
+    samples = samples_of(X, kind)
+    if len(samples) < FEWEST:
+        raise InputError(f"training needs at least {FEWEST} rows, better hundreds; got {len(samples)} sample(s).")
+    encoder = before or make_encoder(choice, kind, objective.encoders.get(kind.name)).fit(samples)
+    check_form(objective, encoder, kind)
+    return Encoded(kind, samples, encoder, encoder.transform(samples))
+
+
+def samples_of(X: Any, kind: Kind) -> Samples:
+    """Anything as samples of a kind; InputError when it is of another one."""
+    given = kind_of(X)
+    if given is not kind and len(getattr(X, "__dict__", ())) + len(getattr(X, "shape", "x")) and not is_empty(X):
+        shape = f" of shape {tuple(X.shape)}" if hasattr(X, "shape") else ""
+        raise InputError(
+            f"expected {kind.plural}, as in training; got what looks like {given.plural}, a {type(X).__name__}{shape}. "
+            f"{given.advice}"
+        )
+    return kind.samples(X)
+
+
+def is_empty(X: Any) -> bool:
+    """Whether there is nothing in it: an empty list may be of any kind."""
+    return isinstance(X, list | tuple) and not len(X)
+
+
+def check_form(objective: Objective, encoder: Encoder, kind: Kind) -> None:
+    """Raise InputError, which says what can be done, unless an objective takes parts of this form."""
+    form = encoder.layout.form
+    if form in objective.forms:
+        return
+    able = sorted(name for name, registered in OBJECTIVES.items() if form in registered.forms)
+    name = objective.name or type(objective).__name__
+    raise InputError(
+        f"objective {name!r} takes parts of the form {' or '.join(objective.forms)}; {kind.plural} are encoded in the "
+        f"form {form}. Objectives for it: {', '.join(map(repr, able)) or 'none'}. {kind.advice}"
+    )
+
+
+def encode_outliers(outliers: Any, encoded: Encoded) -> NDArray[np.float32] | OutlierSource:
+    """Encode auxiliary outliers ``(r, D)``; those of a stream batch by batch, when they are needed."""
+    if isinstance(outliers, OutlierStream):
+        return EncodedStream(outliers, encoded.encoder, encoded.kind)
+    try:
+        rows = encoded.encoder.transform(samples_of(outliers, encoded.kind))
+    except ValueError as error:
+        raise InputError(f"outliers must be {encoded.kind.plural} like X: {error}") from error
+    if len(rows) == 0:
+        raise InputError("outliers holds no row; leave it out, or give at least one.")
+    return rows.reshape(-1, rows.shape[-1])
+
+
+class EncodedStream:
+    """Outliers of a stream as the loop takes them."""
+
+    def __init__(self, stream: OutlierStream, encoder: Encoder, kind: Kind) -> None:
+        self.stream = stream
+        self.encoder = encoder
+        self.kind = kind
+
+    def batch(self, size: int, taken: int) -> torch.Tensor:
+        """Encoded outliers ``(size, D)``, after so many that were taken before."""
+        if self.stream.taken != taken:
+            self.stream.seek(taken)
+        rows = self.encoder.transform(self.kind.samples(self.stream.take(size)))
+        return torch.from_numpy(rows.reshape(-1, rows.shape[-1]))
+
+
+def check_input(estimator: Any, X: Any) -> Any:
+    """``X`` as it came, after scikit-learn has compared an array's columns with those of training."""
+    if isinstance(X, np.ndarray) and X.ndim == 2:
+        validate_data(estimator, X, reset=False, skip_check_array=True)
+    return X

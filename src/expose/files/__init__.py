@@ -1,0 +1,27 @@
+"""Files in and out: CSV, TSV and Parquet as Arrow tables, and the roles that their columns play."""
+
+from expose.files.names import check_names, column_names, existing, listing, with_ids
+from expose.files.reading import read, scan
+from expose.files.roles import ColumnsByRole, Roles, columns_by_role, is_known_label, known_labels, split
+from expose.files.values import is_missing, key_of
+from expose.files.writing import Sink, writer
+
+__all__ = [
+    "ColumnsByRole",
+    "Roles",
+    "Sink",
+    "check_names",
+    "column_names",
+    "columns_by_role",
+    "existing",
+    "is_known_label",
+    "is_missing",
+    "key_of",
+    "known_labels",
+    "listing",
+    "read",
+    "scan",
+    "split",
+    "with_ids",
+    "writer",
+]

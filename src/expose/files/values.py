@@ -1,0 +1,37 @@
+"""Single values: which stand for nothing, and under which name one counts."""
+
+from __future__ import annotations
+
+import decimal
+import math
+
+import numpy as np
+
+
+def is_missing(value: object) -> bool:
+    """Tell whether a value stands for nothing: None, NaN, NaT, pandas' NA."""
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:
+        return True
+    if isinstance(value, np.datetime64 | np.timedelta64):
+        return bool(np.isnat(value))
+    return isinstance(value, float | np.floating | decimal.Decimal) and math.isnan(value)
+
+
+def key_of(value: object) -> str:
+    """Return the name under which a value counts as a category; the same for 1, 1.0 and "1".
+
+    >>> key_of(1.0), key_of("1"), key_of(True), key_of(2.5)
+    ('1', '1', 'true', '2.5')
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, bytes):
+        return value.decode("utf-8", errors="replace")
+    if isinstance(value, int | np.integer):
+        return str(int(value))
+    if isinstance(value, float | np.floating | decimal.Decimal):
+        number = float(value)
+        return str(int(number)) if number.is_integer() else repr(number)
+    return str(value)

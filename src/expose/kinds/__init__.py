@@ -1,0 +1,32 @@
+"""What a sample is: a row of a table, an image or a text. One file per kind says how it is read and shown."""
+
+from expose.kinds.base import KINDS, Batch, Kind, Reading, Samples, kind_named, kind_of, kind_of_files, register_kind
+from expose.kinds.table import TableKind  # first: kinds registered later are asked before it
+
+# isort: split
+from expose.kinds.frames import as_table
+from expose.kinds.image import ImageKind, Images, as_images
+from expose.kinds.rows import Table
+from expose.kinds.text import TextKind, Texts, as_texts, tokens
+
+__all__ = [
+    "KINDS",
+    "Batch",
+    "ImageKind",
+    "Images",
+    "Kind",
+    "Reading",
+    "Samples",
+    "Table",
+    "TableKind",
+    "TextKind",
+    "Texts",
+    "as_images",
+    "as_table",
+    "as_texts",
+    "kind_named",
+    "kind_of",
+    "kind_of_files",
+    "register_kind",
+    "tokens",
+]

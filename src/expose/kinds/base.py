@@ -1,0 +1,161 @@
+"""What a sample is: a row, a photo, a text. One file per kind, registered; nothing else knows which kinds there are.
+
+A kind recognises its samples, reads them from files, says how they are encoded and judged unless somebody chose, and
+puts the scores of parts back where the parts came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from expose.errors import InputError
+
+KINDS: dict[str, Kind] = {}
+
+
+class Samples(Protocol):
+    """Samples of one kind; nothing is loaded that is not needed."""
+
+    def __len__(self) -> int:
+        """How many."""
+        ...
+
+    def take(self, rows: Any) -> Self:
+        """The chosen ones, by number (an array of int) or slice."""
+        ...
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How files are read: which columns play which role, and how texts are encoded.
+
+    Attributes
+    ----------
+    id, ignore : tuple of str
+        Columns that name a sample, and columns to leave out.
+    label : str or None
+        Column of what is known of each sample.
+    encoding : str
+        Of text files.
+    text : tuple of str
+        Columns in which numbers must not be guessed, see `Encoder.text_columns`.
+    later : bool
+        Whether these are samples for a model that exists: columns that play no part in scoring may be absent.
+    """
+
+    id: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    label: str | None = None
+    encoding: str = "utf-8"
+    text: tuple[str, ...] = ()
+    later: bool = False
+
+
+class Batch(NamedTuple):
+    """Samples as they were read: what names them (an Arrow table) and what their label column holds, if anything."""
+
+    samples: Any
+    ids: Any | None = None
+    label: Any | None = None
+
+
+class Kind:
+    """Base class of all kinds. What is not overridden has a plain default or says that it cannot be done.
+
+    Attributes
+    ----------
+    name, plural : str
+        As messages have them: "table", "tables".
+    encoder, objective : str
+        Registered names of what is used where nobody chose.
+    advice : str
+        What can be done where an objective cannot take such samples; ends a message.
+    """
+
+    name: str = ""
+    plural: str = ""
+    encoder: str = ""
+    objective: str = "neighbours"
+    advice: str = ""
+
+    # ------------------------------------------------------------------------------------------ Python objects
+
+    def recognises(self, X: Any) -> bool:
+        """Whether an object holds samples of this kind, judged by its form alone."""
+        return False
+
+    def samples(self, X: Any) -> Samples:
+        """Make samples of an object that holds them.
+
+        Raises
+        ------
+        InputError
+            When it cannot be done; the message says what was expected.
+        """
+        raise TypeError(f"{type(self).__name__} must define samples(X).")
+
+    def plain(self, samples: Any) -> Any:
+        """Samples as the encoders of other packages expect them, by default a list."""
+        return list(samples)
+
+    # --------------------------------------------------------------------------------------------------- files
+
+    def claims(self, sources: Sequence[str]) -> bool:
+        """Whether files, folders or patterns named on the command line hold this kind."""
+        return False
+
+    def read(self, sources: Sequence[str], reading: Reading) -> Batch:
+        """Read all samples, as a training needs them."""
+        raise InputError(f"{self.plural} cannot be read from files here. Use Python.")
+
+    def scan(self, sources: Sequence[str], reading: Reading) -> Iterator[Batch]:
+        """Read samples in order, as many at a time as memory holds; by default all at once."""
+        yield self.read(sources, reading)
+
+    def split(self, table: Any, reading: Reading) -> Batch:
+        """Samples of an Arrow table whose columns play these roles; by default ids beside what `samples` takes."""
+        ids = [name for name in reading.id if name in table.column_names]
+        return Batch(self.samples(table.drop_columns(ids)), table.select(ids) if ids else None)
+
+    # ------------------------------------------------------------------------------------------ parts and people
+
+    def put_back(self, samples: Any, scores: NDArray[np.float64]) -> Sequence[NDArray[np.float64]]:
+        """Scores of parts ``(n, P)`` where the parts came from: a heat map, a curve; by default as they are."""
+        return list(scores)
+
+    def show(self, samples: Any, row: int) -> dict[str, Any]:
+        """What a person wants to see of a sample: names and values."""
+        return {self.name: samples.take(np.array([row]))}
+
+
+def register_kind(cls: type[Kind]) -> type[Kind]:
+    """Make a kind known. Kinds registered later are asked first whether they recognise something."""
+    KINDS[cls.name] = cls()
+    return cls
+
+
+def kind_of(X: Any) -> Kind:
+    """The kind of samples that an object holds: of the kinds that recognise it the one registered last.
+
+    Tables are registered first and recognise everything: what is no table either, they refuse with a reason.
+    """
+    return next(kind for kind in reversed(KINDS.values()) if kind.recognises(X))
+
+
+def kind_of_files(sources: Sequence[str]) -> Kind:
+    """The kind of samples that files, folders and patterns hold, by the same rule."""
+    return next(kind for kind in reversed(KINDS.values()) if kind.claims(sources))
+
+
+def kind_named(name: str) -> Kind:
+    """A registered kind, or an error that says which there are."""
+    if name not in KINDS:
+        raise InputError(
+            f"there is no kind {name!r} of samples; there are {sorted(KINDS)}. Import the file that registers it."
+        )
+    return KINDS[name]

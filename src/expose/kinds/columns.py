@@ -1,0 +1,252 @@
+"""One column of a table: numbers, categories or points in time, and how they are told apart."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from expose.errors import InputError
+from expose.files.values import is_missing, key_of
+
+ColumnKind = Literal["number", "category", "time"]
+
+PLAIN_NUMBERS = (bool, int, float, np.number, np.bool_, decimal.Decimal)
+MOMENTS = (dt.date, np.datetime64)  # datetime and pandas' Timestamp are dates too
+
+
+@dataclass(frozen=True, eq=False)
+class Categories:
+    """A column of names, each stored once.
+
+    Attributes
+    ----------
+    codes : ndarray of int64, (n,)
+        Position of each row's name in `keys`; -1 where the value is missing.
+    keys : tuple of str
+        The distinct names. Some may be unused.
+    """
+
+    codes: NDArray[np.int64]
+    keys: tuple[str, ...]
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """Where the value is missing, (n,)."""
+        return np.less(self.codes, 0)
+
+    def take(self, rows: NDArray[Any] | slice) -> Categories:
+        """Return the chosen rows."""
+        return Categories(self.codes[rows], self.keys)
+
+    def values(self) -> NDArray[Any]:
+        """Return the names as an object array, None where missing, (n,)."""
+        return np.array([*self.keys, None], dtype=object)[self.codes]
+
+    def first_row(self, code: int) -> int:
+        """Return the first row that holds this code."""
+        return int(np.argmax(self.codes == code))
+
+
+@dataclass(frozen=True, eq=False)
+class Times:
+    """A column of points in time: UTC, microseconds; a time without a zone counts as UTC.
+
+    Attributes
+    ----------
+    moments : ndarray of datetime64[us], (n,)
+        NaT where missing.
+    """
+
+    moments: NDArray[np.datetime64]
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """Where the value is missing, (n,)."""
+        return np.isnat(self.moments)
+
+    def take(self, rows: NDArray[Any] | slice) -> Times:
+        """Return the chosen rows."""
+        return Times(self.moments[rows])
+
+    def values(self) -> NDArray[Any]:
+        """Return the points in time, (n,)."""
+        return self.moments
+
+
+Column = NDArray[Any] | Categories | Times  # a plain array is a column of numbers, NaN where missing
+
+
+def categories_of(keys: Sequence[str | None]) -> Categories:
+    """Count equal names as one category; None and the empty text are missing."""
+    return _from_dictionary(pa.array(keys, type=pa.string()).dictionary_encode())
+
+
+# --------------------------------------------------------------------------------------------- Arrow columns
+
+
+@cache
+def column_kind(arrow_type: Any) -> ColumnKind | None:
+    """Return what a column of this Arrow type counts as; None if it cannot be used.
+
+    >>> column_kind(pa.float32()), column_kind(pa.date32()), column_kind(pa.list_(pa.int8()))
+    ('number', 'time', None)
+    """
+    is_type = pa.types
+    if isinstance(arrow_type, pa.BaseExtensionType):
+        return column_kind(arrow_type.storage_type)
+    if is_type.is_timestamp(arrow_type) or is_type.is_date(arrow_type):
+        return "time"
+    if is_type.is_dictionary(arrow_type):
+        return "category" if column_kind(arrow_type.value_type) else None
+    if _is_text(arrow_type):
+        return "category"
+    numeric = (is_type.is_integer, is_type.is_floating, is_type.is_boolean, is_type.is_decimal)
+    spans = (is_type.is_null, is_type.is_duration, is_type.is_time)
+    return "number" if any(test(arrow_type) for test in (*numeric, *spans)) else None
+
+
+def _is_text(arrow_type: Any) -> bool:
+    names = ("is_string", "is_large_string", "is_string_view")  # the last one is missing in old versions
+    return any(getattr(pa.types, name)(arrow_type) for name in names if hasattr(pa.types, name))
+
+
+def column_from_arrow(column: Any, name: str) -> Column:
+    """Turn one Arrow column (a ChunkedArray) into numbers, categories or times."""
+    kind = column_kind(column.type)
+    if kind is None:
+        raise InputError(
+            f"column {name!r} is of type {column.type}, which has no meaning as a feature. Expected numbers, "
+            f"booleans, text, categories, dates or times. Leave the column out, or turn it into one of these."
+        )
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = pa.chunked_array([chunk.storage for chunk in column.chunks], type=column.type.storage_type)
+    if kind == "number":
+        values = np.empty(len(column), dtype=np.float64)
+        fill_numbers(column, values)
+        return values
+    return _times_from_arrow(column) if kind == "time" else _categories_from_arrow(column)
+
+
+def fill_numbers(column: Any, out: NDArray[Any]) -> None:
+    """Write an Arrow column (a ChunkedArray) of kind "number" into `out` (n,), NaN where missing."""
+    column = _as_plain_number(column)
+    start = 0
+    for chunk in column.chunks:
+        out[start : start + len(chunk)] = chunk.to_numpy(zero_copy_only=False)
+        start += len(chunk)
+
+
+def _as_plain_number(column: Any) -> Any:
+    """Cast what NumPy has no number for: booleans, decimals, nulls; time of day and durations to seconds."""
+    arrow_type = column.type
+    if pa.types.is_integer(arrow_type) or pa.types.is_float32(arrow_type) or pa.types.is_float64(arrow_type):
+        return column
+    if pa.types.is_time32(arrow_type):
+        return _seconds(column.cast(pa.int32()), arrow_type.unit)
+    if pa.types.is_time64(arrow_type) or pa.types.is_duration(arrow_type):
+        return _seconds(column.cast(pa.int64()), arrow_type.unit)
+    if pa.types.is_boolean(arrow_type):
+        return column.cast(pa.uint8())
+    return column.cast(pa.float64())
+
+
+def _seconds(ticks: Any, unit: str) -> Any:
+    return pc.divide(ticks.cast(pa.float64()), float({"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]))
+
+
+def _times_from_arrow(column: Any) -> Times:
+    moments = column.cast(pa.timestamp("us"), safe=False).to_numpy()
+    return Times(np.asarray(moments, dtype="datetime64[us]"))
+
+
+def _categories_from_arrow(column: Any) -> Categories:
+    if not pa.types.is_dictionary(column.type):
+        column = column.cast(pa.large_string()).dictionary_encode()
+    return _from_dictionary(column.unify_dictionaries().combine_chunks())
+
+
+def _from_dictionary(encoded: Any) -> Categories:
+    """Turn an Arrow dictionary array into categories with distinct keys."""
+    if isinstance(encoded, pa.ChunkedArray):  # combine_chunks keeps an empty column chunked in some versions
+        encoded = encoded.chunk(0) if encoded.num_chunks else pa.array([], pa.string()).dictionary_encode()
+    codes = encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    return distinct(codes, encoded.dictionary.to_pylist())
+
+
+def distinct(codes: NDArray[np.int64], values: Sequence[Any]) -> Categories:
+    """Give equal keys one code, and -1 to the missing ones (None, NaN and the empty text)."""
+    place: dict[str, int] = {}
+    renamed = np.full(len(values) + 1, -1, dtype=np.int64)  # the last one serves the code -1
+    for old, value in enumerate(values):
+        if not is_missing(value) and (key := key_of(value)):
+            renamed[old] = place.setdefault(key, len(place))
+    return Categories(renamed[codes], tuple(place))
+
+
+# --------------------------------------------------------------------------------- columns of Python objects
+
+
+def column_from_objects(values: NDArray[Any], name: str, *, parse_text: bool) -> Column:
+    """Turn a column of Python objects (n,) into numbers, categories or times.
+
+    `parse_text` reads a column of texts as numbers if every one of them is a number: right for arrays and
+    lists, where the type of a text is an accident; wrong for data frames, where it was chosen.
+    """
+    objects = [None if is_missing(value) else value for value in values.tolist()]
+    types = {type(value) for value in objects} - {type(None)}
+    if all(issubclass(kind, PLAIN_NUMBERS) for kind in types):
+        return _numbers_from_objects(objects, name)
+    if all(issubclass(kind, MOMENTS) for kind in types):
+        return _times_from_objects(objects, name)
+    if all(issubclass(kind, dt.timedelta) for kind in types):
+        return np.array([np.nan if v is None else v.total_seconds() for v in objects], dtype=np.float64)
+    _refuse_unknown(objects, name)
+    if parse_text and (numbers := _parsed(objects)) is not None:
+        return numbers
+    return categories_of([None if value is None else key_of(value) for value in objects])
+
+
+def _numbers_from_objects(objects: list[Any], name: str) -> NDArray[np.float64]:
+    try:
+        return np.array([np.nan if value is None else float(value) for value in objects], dtype=np.float64)
+    except OverflowError:
+        row = next(i for i, value in enumerate(objects) if isinstance(value, int) and abs(value) > 2**1023)
+        message = f"column {name!r}, row {row}: a number too large for float64. Rescale the column."
+        raise InputError(message) from None
+
+
+def _times_from_objects(objects: list[Any], name: str) -> Times:
+    moments = [
+        value.astimezone(dt.UTC).replace(tzinfo=None) if getattr(value, "tzinfo", None) else value for value in objects
+    ]
+    try:
+        return Times(np.array([np.datetime64(value, "us") for value in moments], dtype="datetime64[us]"))
+    except (ValueError, OverflowError) as error:
+        raise InputError(f"column {name!r} holds a date that cannot be used: {error}") from error
+
+
+def _refuse_unknown(objects: list[Any], name: str) -> None:
+    known = (str, bytes, *PLAIN_NUMBERS, *MOMENTS, dt.time, dt.timedelta)
+    for row, value in enumerate(objects):
+        if value is not None and not isinstance(value, known):
+            raise TypeError(
+                f"column {name!r}, row {row}: argument must be a string or a number, not "
+                f"{type(value).__name__!r}. Give such values columns of their own, or leave the column out."
+            )
+
+
+def _parsed(objects: list[Any]) -> NDArray[np.float64] | None:
+    """Read every value as a number; None if one of them is not."""
+    try:
+        return np.array([np.nan if v is None or v == "" else float(v) for v in objects], dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        return None

@@ -1,0 +1,231 @@
+"""Every kind of table a user may bring, turned into a `Table`."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from expose.errors import InputError
+from expose.files.names import check_names, listing
+from expose.kinds.columns import (
+    PLAIN_NUMBERS,
+    Categories,
+    Column,
+    Times,
+    column_from_arrow,
+    column_from_objects,
+    column_kind,
+    distinct,
+    fill_numbers,
+)
+from expose.kinds.rows import Table, from_columns
+
+
+def as_table(X: Any) -> Table:
+    """Turn any table into a `Table`.
+
+    Parameters
+    ----------
+    X : (n, d) NumPy array or list of rows, pandas or Polars frame, Arrow table or record batch, or any frame
+        that narwhals or the Arrow C stream interface can read.
+
+    Returns
+    -------
+    Table
+
+    Raises
+    ------
+    InputError
+        When it is not a table, column names repeat, or a column's type has no meaning as a feature.
+    TypeError
+        When a cell holds an object that is neither a text nor a number nor a date.
+
+    Examples
+    --------
+    >>> table = as_table([[1.0, "red"], [2.5, "blue"]])
+    >>> table.names, table.kinds
+    (('x0', 'x1'), ('number', 'category'))
+    """
+    if isinstance(X, Table):
+        return X
+    if isinstance(X, pa.Table | pa.RecordBatch):
+        return _from_arrow(X)
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(X, pandas.DataFrame):
+        return _from_pandas(X)
+    if isinstance(X, np.ndarray):
+        return _from_array(X)
+    if isinstance(X, list | tuple):
+        return _from_array(_array_of_rows(X))
+    if hasattr(X, "tocsr"):
+        raise InputError("sparse matrices are not supported; give a dense one, for example X.toarray()")
+    return _from_other(X)
+
+
+def _from_other(source: Any) -> Table:
+    import narwhals as nw
+
+    frame = nw.from_native(source, pass_through=True)
+    if isinstance(frame, nw.LazyFrame):
+        frame = frame.collect(backend="pyarrow")
+    if isinstance(frame, nw.DataFrame):
+        return _from_arrow(frame.to_arrow())
+    if hasattr(source, "__arrow_c_stream__"):
+        return _from_arrow(pa.table(source))
+    if hasattr(source, "__array__"):
+        return _from_array(np.asarray(source))
+    raise InputError(
+        f"expected a table: a 2-D NumPy array, a list of rows, a pandas, Polars or Arrow table; got "
+        f"{type(source).__name__}. A file is read with expose.files.read(path)."
+    )
+
+
+def _numbered(n_columns: int) -> tuple[str, ...]:
+    return tuple(f"x{i}" for i in range(n_columns))
+
+
+# ---------------------------------------------------------------------------------------------------- Arrow
+
+
+def _from_arrow(source: Any) -> Table:
+    if isinstance(source, pa.RecordBatch):
+        source = pa.Table.from_batches([source])
+    names = check_names(source.column_names)
+    columns, types = source.columns, source.schema.types
+    kinds = [column_kind(arrow_type) for arrow_type in types]
+    extension = [isinstance(arrow_type, pa.BaseExtensionType) for arrow_type in types]
+    plain = [i for i, kind in enumerate(kinds) if kind == "number" and not extension[i]]
+    single = all(pa.types.is_float32(types[i]) for i in plain)
+    numbers = np.empty((len(plain), source.num_rows), dtype=np.float32 if single else np.float64)
+    for row, place in enumerate(plain):
+        fill_numbers(columns[place], numbers[row])
+    booleans = frozenset(i for i in plain if pa.types.is_boolean(types[i]))
+    if len(plain) == len(names):
+        return Table(names, source.num_rows, True, numbers.T, np.arange(len(names)), {}, booleans)
+    matrix = dict(zip(plain, numbers, strict=True))
+    every: list[Column] = [
+        matrix[i] if i in matrix else column_from_arrow(columns[i], name) for i, name in enumerate(names)
+    ]
+    return from_columns(names, True, every, source.num_rows, booleans)
+
+
+# --------------------------------------------------------------------------------------------------- pandas
+
+
+def _from_pandas(frame: Any) -> Table:
+    labels = list(frame.columns)
+    named = not labels or any(isinstance(label, str) for label in labels)
+    check_names(labels if named else [str(label) for label in labels])
+    names = tuple(labels) if named else _numbered(len(labels))
+    dtypes = list(frame.dtypes)
+    plain = np.array([i for i, dtype in enumerate(dtypes) if _is_number_dtype(dtype)], dtype=np.intp)
+    numbers = _pandas_numbers(frame, plain, {dtypes[i] for i in plain})
+    others: dict[int, Categories | Times] = {}
+    extra: dict[int, NDArray[Any]] = {}  # numbers found in columns of objects
+    for place in sorted(set(range(len(names))) - set(plain.tolist())):
+        column = _from_series(frame.iloc[:, place], names[place])
+        if isinstance(column, np.ndarray):
+            extra[place] = column
+        else:
+            others[place] = column
+    if extra:
+        numbers = np.column_stack([numbers, *extra.values()])
+    places = np.concatenate([plain, np.array(list(extra), dtype=np.intp)])
+    booleans = frozenset(int(i) for i in plain if str(dtypes[i]).startswith("bool"))
+    return Table(names, len(frame), named, numbers, places, others, booleans)
+
+
+def _is_number_dtype(dtype: Any) -> bool:
+    """Tell whether a pandas type holds plain numbers, its nullable types among them."""
+    return getattr(dtype, "kind", "O") in "biuf" and not hasattr(dtype, "categories")
+
+
+def _pandas_numbers(frame: Any, places: NDArray[np.intp], dtypes: set[Any]) -> NDArray[Any]:
+    part = frame if len(places) == frame.shape[1] else frame.iloc[:, places]
+    if len(dtypes) == 1 and isinstance(next(iter(dtypes)), np.dtype):
+        return np.asarray(part.to_numpy())
+    return np.asarray(part.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def _from_series(series: Any, name: str) -> Column:
+    dtype = series.dtype
+    if dtype.kind == "O" and isinstance(dtype, np.dtype):
+        return column_from_objects(series.to_numpy(), name, parse_text=False)
+    if getattr(dtype, "kind", "O") == "c":
+        raise InputError(f"column {name!r} holds complex numbers; give real and imaginary part as two columns")
+    if hasattr(dtype, "categories"):
+        return distinct(series.cat.codes.to_numpy().astype(np.int64), list(dtype.categories))
+    if str(dtype).startswith("period"):
+        series = series.dt.to_timestamp()
+    if str(dtype).startswith("interval"):
+        series = series.astype(str)
+    try:
+        array = pa.array(series, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        return column_from_objects(series.astype(object).to_numpy(), name, parse_text=False)
+    return column_from_arrow(array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array]), name)
+
+
+# ----------------------------------------------------------------------------------------- arrays and lists
+
+
+def _array_of_rows(rows: Sequence[Any]) -> NDArray[Any]:
+    try:
+        array = np.asarray(rows)
+        return array if array.dtype.kind in "biufc" else np.array(rows, dtype=object)
+    except ValueError:
+        lengths = Counter(len(row) for row in rows if hasattr(row, "__len__"))
+        message = f"expected rows of equal length; got rows of {listing(sorted(lengths))} values. Fill them up."
+        raise InputError(message) from None
+
+
+def _from_array(array: NDArray[Any]) -> Table:
+    if array.dtype.names:
+        columns = [_array_column(array[name], name) for name in array.dtype.names]
+        return from_columns(check_names(array.dtype.names), True, columns, len(array))
+    if array.ndim != 2:
+        raise InputError(
+            f"Expected a 2D array: one row per case, one column per feature; got {array.ndim}D array "
+            f"of shape {array.shape}. Reshape your data with array.reshape(-1, 1) if it has a single "
+            f"feature, or array.reshape(1, -1) if it is a single row."
+        )
+    if isinstance(array, np.ma.MaskedArray):
+        array = np.ma.filled(array.astype(np.float64), np.nan)
+    names = _numbered(array.shape[1])
+    matrix = _plain_matrix(array)
+    if matrix is not None:
+        booleans = frozenset(range(len(names))) if matrix.dtype == np.bool_ else frozenset()
+        return Table(names, len(array), False, matrix, np.arange(len(names)), {}, booleans)
+    columns = [_array_column(array[:, i], name) for i, name in enumerate(names)]
+    return from_columns(names, False, columns, len(array))
+
+
+def _plain_matrix(array: NDArray[Any]) -> NDArray[Any] | None:
+    """Return the array itself if it is all numbers, None if its columns must be looked at one by one."""
+    if array.dtype.kind == "c":
+        raise InputError("Complex data not supported; give real and imaginary parts as columns of their own")
+    if array.dtype.kind in "biuf":
+        return array if array.dtype.itemsize <= np.dtype(np.float64).itemsize else array.astype(np.float64)
+    if array.dtype.kind != "O" or not all(issubclass(kind, PLAIN_NUMBERS) for kind in set(map(type, array.flat))):
+        return None
+    try:
+        return array.astype(np.float64)
+    except OverflowError:
+        return None
+
+
+def _array_column(values: NDArray[Any], name: str) -> Column:
+    if values.dtype.kind == "M":
+        return Times(values.astype("datetime64[us]"))
+    if values.dtype.kind == "m":
+        seconds = values.astype("timedelta64[us]").astype(np.float64) / 1e6
+        return np.where(np.isnat(values), np.nan, seconds)
+    if values.dtype.kind in "biuf":
+        return values
+    return column_from_objects(values.astype(object), name, parse_text=True)

@@ -1,0 +1,124 @@
+"""The kind "table": rows of columns, of any make. Registered first, and so asked last: it takes what no other does."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from expose.errors import DataWarning
+from expose.files.names import column_names
+from expose.files.reading import read, scan
+from expose.files.roles import ColumnsByRole, columns_by_role
+from expose.files.values import is_missing
+from expose.kinds.base import Batch, Kind, Reading, register_kind
+from expose.kinds.frames import as_table
+from expose.kinds.rows import Table
+
+
+@register_kind
+class TableKind(Kind):
+    """Tables: arrays, lists of rows, frames of any package, CSV and Parquet files."""
+
+    name = "table"
+    plural = "tables"
+    encoder = "quantile"
+    objective = "neighbours"
+
+    def recognises(self, X: Any) -> bool:
+        """Everything: what is no table either, `samples` refuses with a reason."""
+        return True
+
+    def samples(self, X: Any) -> Table:
+        """Make a `Table`, see `as_table`."""
+        return as_table(X)
+
+    def plain(self, samples: Any) -> NDArray[Any]:
+        """Rows ``(n, columns)``: floats if all columns are numbers, else objects."""
+        table = as_table(samples)
+        if not table.others:
+            numbers = table.numbers[:, table.number_index]
+            return numbers if numbers.dtype.kind == "f" else numbers.astype(np.float64)
+        rows = np.empty((len(table), table.n_columns), dtype=object)
+        for place, name in enumerate(table.names):
+            rows[:, place] = table.column(name)
+        return rows
+
+    def claims(self, sources: Sequence[str]) -> bool:
+        """Everything: what cannot be read as a table, `read` refuses with a reason."""
+        return True
+
+    def read(self, sources: Sequence[str], reading: Reading) -> Batch:
+        """Read files whole; samples are an Arrow table of the features.
+
+        Raises
+        ------
+        FileNotFoundError, InputError
+            As `expose.files.read` and `expose.files.split`.
+
+        Warns
+        -----
+        DataWarning
+            When ids are not in later data.
+        """
+        table = read(_source(sources), encoding=reading.encoding, text=reading.text)
+        return self.split(table, reading)
+
+    def split(self, table: Any, reading: Reading) -> Batch:
+        """Rows of an Arrow table whose columns play these roles."""
+        return _by_role(table, _roles(table.column_names, reading))
+
+    def scan(self, sources: Sequence[str], reading: Reading) -> Iterator[Batch]:
+        """Read files some ten thousand rows at a time; as `read` in all else."""
+        roles = None
+        for rows in scan(_source(sources), encoding=reading.encoding, text=reading.text):
+            table = pa.Table.from_batches([rows])
+            roles = roles or _roles(table.column_names, reading)  # all batches have the same columns
+            yield _by_role(table, roles)
+
+    def show(self, samples: Any, row: int) -> dict[str, Any]:
+        """Each column and its value, None where it is missing."""
+        one = as_table(samples).take(np.array([row]))
+        return {name: _value(one, place) for place, name in enumerate(one.names)}
+
+
+def _source(sources: Sequence[str]) -> str | list[str]:
+    return sources[0] if len(sources) == 1 else list(sources)  # several, as a shell makes of a pattern
+
+
+def _roles(names: Sequence[str], reading: Reading) -> ColumnsByRole:
+    """Find the columns of each role; in later data those that play no part in scoring may be absent."""
+    ids, ignore, label = column_names(reading.id, names), column_names(reading.ignore, names), reading.label
+    if reading.later:
+        ids = [name for name in ids if _is_there(name, names)]
+        ignore = [name for name in ignore if name in names and name not in ids]
+        label = label if label in names and label not in ids else None
+    return columns_by_role(names, id=ids, ignore=ignore, label=label)
+
+
+def _is_there(name: str, names: Sequence[str]) -> bool:
+    if name not in names:
+        message = f"The id column {name!r} is not in the new data; their scores go without it."
+        warnings.warn(message, DataWarning, stacklevel=2)
+    return name in names
+
+
+def _by_role(table: Any, roles: ColumnsByRole) -> Batch:
+    return Batch(
+        table.select(roles.features),
+        table.select(roles.ids) if roles.ids else None,
+        None if roles.label is None else table[roles.label],
+    )
+
+
+def _value(one: Table, place: int) -> Any:
+    """Return the value of a column of one row, as Python has it."""
+    column = one.at(place)
+    value = (column if isinstance(column, np.ndarray) else column.values()).tolist()[0]
+    if is_missing(value):
+        return None
+    return bool(value) if place in one.booleans else value

@@ -1,0 +1,148 @@
+"""The kind "text": lists, arrays and columns of strings, and how a text is cut into tokens."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from expose.errors import InputError
+from expose.files.values import is_missing
+from expose.kinds.base import Kind, register_kind
+
+_WORD: Final = re.compile(r"[^\W_]+|[^\w\s]|_")
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """Texts.
+
+    Attributes
+    ----------
+    values : tuple of str
+        Empty where a text is missing.
+    n_missing : int
+        How many of them are.
+    """
+
+    values: tuple[str, ...]
+    n_missing: int = 0
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def take(self, rows: NDArray[Any] | slice) -> Texts:
+        """Return the chosen texts, by number, mask or slice; those that were missing are empty ones now."""
+        return Texts(tuple(self.values[row] for row in np.arange(len(self))[rows].tolist()))
+
+
+def list_of(X: Any) -> list[Any] | None:
+    """Return the values of anything that has one axis: a list, an array, a column of a frame; else None."""
+    if isinstance(X, list | tuple):
+        return list(X)
+    if hasattr(X, "to_pylist") and not hasattr(X, "column_names"):  # an array of Arrow, not a table
+        return list(X.to_pylist())
+    if len(getattr(X, "shape", ())) != 1:
+        return None
+    return list(X.to_list() if hasattr(X, "to_list") else np.asarray(X).tolist())
+
+
+def as_texts(X: Any) -> Texts:
+    """Turn anything that holds one text per row into `Texts`.
+
+    Parameters
+    ----------
+    X : list, 1-D array or column of str; None and NaN are missing texts and count as empty ones
+
+    Raises
+    ------
+    InputError
+        When a value is something else; the message says which.
+
+    Examples
+    --------
+    >>> as_texts(["One text", None]).values
+    ('One text', '')
+    """
+    if isinstance(X, Texts):
+        return X
+    values = list_of(X)
+    if values is None:
+        shape = getattr(X, "shape", None)
+        got = type(X).__name__ if shape is None else f"{type(X).__name__} of shape {tuple(shape)}"
+        raise InputError(f"expected texts: a list, 1-D array or column of strings; got {got}.")
+    missing = [not isinstance(value, str) and is_missing(value) for value in values]
+    for row, value in enumerate(values):
+        if not (missing[row] or isinstance(value, str)):
+            advice = " Decode it first: value.decode()." if isinstance(value, bytes) else ""
+            raise InputError(f"text {row} is of type {type(value).__name__}; expected a string.{advice}")
+    texts = tuple("" if gone else str(value) for value, gone in zip(values, missing, strict=True))
+    return Texts(texts, sum(missing))
+
+
+def tokens(text: str, level: str = "word") -> list[str]:
+    """Cut a text into lower-case tokens.
+
+    Parameters
+    ----------
+    text : str
+    level : {"word", "char"}, default="word"
+        A word is a run of letters and digits, of any script; every other visible sign is a token of its own. As
+        characters, the text is taken as it is, but for runs of white space, which count as one blank.
+
+    Notes
+    -----
+    Texts whose signs were set apart with blanks, as many corpora have them, give the same words as the original.
+
+    Examples
+    --------
+    >>> tokens("Isn't it?"), tokens("Isn 't it ?")
+    (['isn', "'", 't', 'it', '?'], ['isn', "'", 't', 'it', '?'])
+    >>> tokens("A  b", "char")
+    ['a', ' ', 'b']
+    """
+    lower = text.lower()
+    return _WORD.findall(lower) if level == "word" else list(" ".join(lower.split()))
+
+
+@register_kind
+class TextKind(Kind):
+    """Texts: a list, 1-D array or column of strings. Only from Python, since a file of texts is a table."""
+
+    name = "text"
+    plural = "texts"
+    encoder = "words"
+    objective = "language"
+    advice = (
+        "Or make a table of the texts: an embedding or word counts of each as one row of numbers. If they are the "
+        "one column of a table, give a frame: X.to_frame(), or np.reshape(X, (-1, 1))."
+    )
+
+    def recognises(self, X: Any) -> bool:
+        """Whether it holds strings along one axis; some may be missing."""
+        if isinstance(X, Texts):
+            return True
+        values = list_of(X) or []
+        words = all(isinstance(value, str) or is_missing(value) for value in values)
+        return words and any(isinstance(value, str) for value in values)
+
+    def samples(self, X: Any) -> Texts:
+        """Make `Texts`, see `as_texts`."""
+        return as_texts(X)
+
+    def plain(self, samples: Any) -> list[str]:
+        """Texts as a list; a missing one is empty."""
+        return list(as_texts(samples).values)
+
+    def from_arrow(self, table: Any) -> Texts:
+        """Take the one column as texts."""
+        if table.num_columns != 1:
+            raise InputError(f"texts come as one column; got the columns {table.column_names}.")
+        return as_texts(table.column(0))
+
+    def show(self, samples: Any, row: int) -> dict[str, Any]:
+        """The text."""
+        return {self.name: as_texts(samples).values[row]}

@@ -1,0 +1,218 @@
+"""`Fitted`: all that a training left behind, and what can be asked of it. Both estimators hold one and delegate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from expose.decide import Combination, Verdict, conformal_p_values, describe, draw_line, needs_calibration
+from expose.decide.pooling import pool
+from expose.encoders.base import Encoder
+from expose.errors import InputError
+from expose.exposure import ContaminationEstimate
+from expose.kinds.base import Kind
+from expose.objectives import Objective
+from expose.training import Ensemble, member_outputs
+
+Floats = NDArray[np.float64]
+
+
+class Decisions(NamedTuple):
+    """What a model says of n samples.
+
+    Attributes
+    ----------
+    anomaly_score : (n,) array of float
+        Higher = more anomalous.
+    is_anomaly : (n,) array of bool
+    p_value : (n,) array of float, or None without calibration
+    predicted : (n,) array of int, or None of a detector
+        Number of the likeliest class, its place in ``classes_``.
+    probability : (n,) array of float in [0, 1], or None of a detector
+        Of that class, at the fitted temperature.
+    """
+
+    anomaly_score: Floats
+    is_anomaly: NDArray[np.bool_]
+    p_value: Floats | None = None
+    predicted: NDArray[np.intp] | None = None
+    probability: Floats | None = None
+
+    def take(self, rows: NDArray[Any]) -> Decisions:
+        """What is said of some samples, given by number or by a mask."""
+        return Decisions(*(None if said is None else said[rows] for said in self))
+
+
+@dataclass
+class Fitted:
+    """A trained model.
+
+    Attributes
+    ----------
+    kind : Kind
+        Of the samples.
+    encoder : Encoder
+    objective : Objective
+        Unbuilt, as it was chosen.
+    ensemble : Ensemble
+        The trained members, ready to score.
+    head : Combination or Verdict
+        Makes scores of what the members say: of a detector the median, of a classifier by a score function.
+    exposure : str
+        The rule that was used.
+    estimate : ContaminationEstimate
+        Of the unlabelled training samples.
+    training : (n,) or (n, W) array
+        What the head keeps of the training samples.
+    latent : (n,) array
+        The weight of each training sample as an anomaly at the end of training.
+    known : (n,) array of int8
+        1 known anomaly, 0 known normal, -1 unlabelled.
+    typical : (T, D) array of float32
+        Some typical training parts, with which explanations compare.
+    root : int
+        The seed of all seeds.
+    history : list of dict
+        One record per epoch.
+    notes : list of str
+        What is worth knowing of the training data.
+    n_features : int
+        Columns of a table; values of an encoded part of another kind.
+    columns : tuple of str
+        Names of the columns, if they have any.
+    calibration : array or None
+        What the head keeps of samples that were not trained on.
+    interrupted : bool
+        Whether training was stopped before its end.
+    metadata : dict
+        The user's own.
+    """
+
+    kind: Kind
+    encoder: Encoder
+    objective: Objective
+    ensemble: Ensemble
+    head: Combination | Verdict
+    exposure: str
+    estimate: ContaminationEstimate
+    training: Floats
+    latent: Floats
+    known: NDArray[np.int8]
+    typical: NDArray[np.float32]
+    root: int
+    history: list[dict[str, Any]]
+    notes: list[str]
+    n_features: int
+    columns: tuple[str, ...] = ()
+    calibration: Floats | None = None
+    interrupted: bool = False
+    metadata: dict[str, Any] = field(default_factory=dict)
+    lines: dict[str, float] = field(default_factory=dict)  # of named rules: they take a while, and never change
+
+    # ----------------------------------------------------------------------------------------------------- score
+
+    def outputs(self, parts: NDArray[np.float32]) -> Floats:
+        """What the head keeps of encoded samples, ``(n, D)`` or ``(n, P, D)``."""
+        return self.head.kept(self.member_outputs(parts))
+
+    def member_outputs(self, parts: NDArray[np.float32]) -> Floats:
+        """What each member says of encoded samples: ``(M, n)``, of a classifier ``(1, n, W)``."""
+        said = self.part_outputs(parts)
+        return said if isinstance(self.head, Verdict) else pool(said, len(parts))
+
+    def part_outputs(self, parts: NDArray[np.float32]) -> Floats:
+        """What each member says of every part, those of a sample in a row: ``(M, n * P)``."""
+        flat = np.ascontiguousarray(parts.reshape(-1, parts.shape[-1]), dtype=np.float32)
+        width = self.head.width if isinstance(self.head, Verdict) else None
+        return member_outputs(self.ensemble, flat, self.head.method, width)
+
+    def scores(self, parts: NDArray[np.float32]) -> Floats:
+        """Anomaly scores ``(n,)`` of encoded samples."""
+        return self.head.scores(self.outputs(parts))
+
+    @property
+    def training_scores(self) -> Floats:
+        """Anomaly score of each training sample, ``(n,)``."""
+        return self.head.scores(self.training)
+
+    @property
+    def calibration_scores(self) -> Floats | None:
+        """Anomaly scores of the calibration samples, ascending; None without."""
+        return None if self.calibration is None else np.sort(self.head.scores(self.calibration))
+
+    @property
+    def contamination(self) -> float:
+        """Share of anomalies among all training samples, known ones included."""
+        unlabelled = self.known == -1
+        return (
+            self.estimate.value
+            if unlabelled.all()
+            else float((self.estimate.value * unlabelled + (self.known == 1)).mean())
+        )
+
+    # ---------------------------------------------------------------------------------------------------- decide
+
+    def threshold_score(self, threshold: Any) -> float:
+        """The anomaly score above which samples are flagged."""
+        if not isinstance(threshold, str):
+            return self.draw_line(threshold)
+        if threshold not in self.lines:
+            self.lines[threshold] = self.draw_line(threshold)
+        return self.lines[threshold]
+
+    def draw_line(self, threshold: Any) -> float:
+        """The same, worked out anew."""
+        return draw_line(threshold, self.reference_scores, self.contamination, self.calibration_scores)
+
+    @property
+    def reference_scores(self) -> Floats:
+        """Scores of which a share is flagged: of the training samples, or what a classifier was calibrated on.
+
+        A classifier is surer of what it was trained on than of anything else, a detector is not.
+        """
+        if isinstance(self.head, Verdict) and self.calibration_scores is not None:
+            return self.calibration_scores
+        return self.training_scores
+
+    def threshold_rule(self, threshold: Any) -> str:
+        """The rule in words."""
+        calibrated = isinstance(self.head, Verdict) and self.calibration is not None
+        rows = "calibration" if calibrated else "training"
+        return describe(threshold, self.contamination, self.calibration_scores, rows)
+
+    def decide(self, kept: Floats, threshold: Any) -> Decisions:
+        """All that can be said of samples, from what `outputs` gave."""
+        scores, calibration = self.head.scores(kept), self.calibration_scores
+        flagged = scores > self.threshold_score(threshold)
+        p_values = None if calibration is None else conformal_p_values(scores, calibration)
+        if not isinstance(self.head, Verdict):
+            return Decisions(scores, flagged, p_values)
+        log_p = self.head.log_probabilities(kept)
+        predicted = self.head.logits(kept).argmax(axis=1)
+        return Decisions(scores, flagged, p_values, predicted, np.exp(log_p.max(axis=1)))
+
+    def p_values(self, scores: Floats) -> Floats:
+        """Conformal p-value of each score ``(n,)``.
+
+        Raises
+        ------
+        InputError
+            If there is no calibration.
+        """
+        return conformal_p_values(scores, needs_calibration(self.calibration_scores))
+
+    def calibrated(self, kept: Floats) -> Fitted:
+        """The same model with other calibration samples."""
+        if not len(kept):
+            raise InputError("Calibration needs rows that are not known anomalies; got none.")
+        return replace(self, calibration=kept, lines={})
+
+    def weights(self) -> Mapping[str, torch.Tensor]:
+        """A copy of the members' weights on the CPU, in single precision."""
+        state = self.ensemble.state_dict()
+        return {k: (v.float() if v.is_floating_point() else v).detach().cpu().clone() for k, v in state.items()}

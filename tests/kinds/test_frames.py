@@ -1,0 +1,202 @@
+"""Whatever a table comes in, it says the same."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import time
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from expose.errors import InputError
+from expose.kinds import Table, as_table
+
+MIXED = {
+    "amount": [1.5, None, -3.0],
+    "kind": ["a", None, "b"],
+    "when": [dt.datetime(2024, 1, 1, 12), None, dt.datetime(2024, 5, 1)],
+    "flag": [True, False, None],
+}
+
+
+def same(first: Table, second: Table) -> None:
+    assert first.kinds == second.kinds
+    assert len(first) == len(second)
+    for one, two in zip(first.names, second.names, strict=True):
+        np.testing.assert_array_equal(first.column(one), second.column(two))
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        pd.DataFrame,
+        lambda d: pd.DataFrame(d).convert_dtypes(),
+        lambda d: pd.DataFrame(d).convert_dtypes(dtype_backend="pyarrow"),
+        lambda d: pd.DataFrame(d).astype({"kind": "category"}),
+        lambda d: pd.DataFrame(d).astype(object),
+        pl.DataFrame,
+        lambda d: pl.DataFrame(d).with_columns(pl.col("kind").cast(pl.Categorical)),
+        lambda d: pl.DataFrame(d).lazy(),
+        lambda d: nw.from_native(pl.DataFrame(d)),
+        lambda d: pa.table(d).to_batches()[0],
+        lambda d: pa.table(d).set_column(1, "kind", pa.array(d["kind"]).dictionary_encode()),
+        lambda d: np.array(list(zip(*d.values(), strict=True)), dtype=object),
+        lambda d: [list(row) for row in zip(*d.values(), strict=True)],
+    ],
+)
+def test_every_container_makes_the_same_table(build):
+    same(as_table(build(MIXED)), as_table(pa.table(MIXED)))
+
+
+def test_the_columns_are_what_they_look_like():
+    table = as_table(pa.table(MIXED))
+    assert table.kinds == ("number", "category", "time", "number")
+    assert table.column("kind").tolist() == ["a", None, "b"]
+    assert table.column("flag").tolist()[:2] == [1.0, 0.0]
+    assert table.column("when")[0] == np.datetime64("2024-01-01T12:00")
+    assert as_table(table) is table
+
+
+@pytest.mark.parametrize(
+    "dtype", [np.int8, np.uint16, np.int64, np.float16, np.float32, np.float64, np.longdouble, object, str]
+)
+def test_numbers_of_any_type(dtype):
+    table = as_table(np.array([[1, 2], [3, 4]]).astype(dtype))
+    assert table.kinds == ("number", "number")
+    assert not table.named
+    assert table.column("x1").tolist() == [2, 4]
+
+
+def test_times_come_to_utc_from_every_zone():
+    zoned = pd.DataFrame({"t": pd.to_datetime(["2024-07-01 02:00"]).tz_localize("Europe/Berlin")})
+    objects = pd.DataFrame({"t": [dt.datetime(2024, 7, 1, 2, tzinfo=dt.timezone(dt.timedelta(hours=2)))]}, dtype=object)
+    for frame in (zoned, objects, pl.from_pandas(zoned), pa.Table.from_pandas(zoned)):
+        assert as_table(frame).column("t")[0] == np.datetime64("2024-07-01T00:00")
+
+
+def test_spans_and_clock_times_are_seconds():
+    table = as_table(pa.table({"span": [dt.timedelta(minutes=1)], "clock": [dt.time(1, 0, 30)]}))
+    assert table.column("span").tolist() == [60.0]
+    assert table.column("clock").tolist() == [3630.0]
+    assert as_table(np.array([["90", "NaT"]], dtype="timedelta64[s]")).numbers[0, 0] == 90.0
+    assert as_table(pd.DataFrame({"span": pd.to_timedelta(["2min"])})).column("span").tolist() == [120.0]
+    assert as_table(np.array([[dt.timedelta(seconds=5)]], dtype=object)).column("x0").tolist() == [5.0]
+
+
+def test_other_types_that_frames_have():
+    assert as_table(pa.table({"d": [decimal.Decimal("1.5"), None]})).column("d")[0] == 1.5
+    assert as_table(pd.DataFrame({"p": pd.period_range("2024-01", periods=2, freq="M")})).kinds == ("time",)
+    assert as_table(pa.table({"n": pa.nulls(3)})).kinds == ("number",)
+    assert as_table(pd.DataFrame({"i": pd.interval_range(0, 2)})).column("i")[0] == "(0, 1]"
+    cut = pd.DataFrame({"c": pd.cut(pd.Series([1, 2]), [0, 1, 2])})
+    assert as_table(cut).column("c").tolist() == ["(0, 1]", "(1, 2]"]
+    assert as_table(pd.DataFrame({"s": pd.arrays.SparseArray([0.0, 1.0])})).column("s").tolist() == [0.0, 1.0]
+    assert as_table(np.array([["2024-01-01"]], dtype="datetime64[D]")).kinds == ("time",)
+    record = np.array([(1, "a")], dtype=[("n", int), ("s", "U1")])
+    assert as_table(record).names == ("n", "s")
+    masked = np.ma.masked_array([[1.0, 2.0]], mask=[[True, False]])
+    assert np.isnan(as_table(masked).numbers[0, 0])
+
+
+def test_a_categorical_of_numbers_is_categorical_and_text_in_frames_stays_text():
+    frame = pd.DataFrame({"c": pd.Categorical([1, 2, 1]), "s": ["1", "2", "3"]})
+    assert as_table(frame).kinds == ("category", "category")
+    assert as_table(frame).column("c").tolist() == ["1", "2", "1"]
+    assert as_table([["1", "2"], ["3", "4.5"]]).kinds == ("number", "number")
+
+
+def test_mixed_types_in_a_column_are_categories():
+    table = as_table(np.array([["a"], [1], [2.5], [True], [None], [b"raw"]], dtype=object))
+    assert table.column("x0").tolist() == ["a", "1", "2.5", "true", None, "raw"]
+
+
+def test_names_come_from_the_frame_only_if_they_are_names():
+    assert not as_table(pd.DataFrame([[1, 2]])).named
+    assert as_table(pd.DataFrame({"b": [1], "a": [2]})).names == ("b", "a")
+    with pytest.raises(InputError, match="all texts or all numbers"):
+        as_table(pd.DataFrame({"a": [1], 0: [2]}))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pd.DataFrame([[1, 2]], columns=["a", "a"]),
+        pa.table([[1], [2]], names=["a", "a"]),
+        pd.DataFrame([[1, 2]], columns=[3, 3]),
+    ],
+)
+def test_duplicate_column_names_are_refused(frame):
+    with pytest.raises(InputError, match=r"more than once: '[a3]'.*[Rr]ename"):
+        as_table(frame)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (np.arange(3), r"Expected a 2D array.*Reshape your data"),
+        (np.ones((2, 2), dtype=complex), "Complex data not supported"),
+        (pd.DataFrame({"z": [1j]}), "column 'z' holds complex"),
+        (pa.table({"v": [[1, 2]]}), "column 'v' is of type list"),
+        (pa.table({"v": [b"x"]}), "column 'v' is of type binary"),
+        ([[1, 2], [3]], "rows of equal length; got rows of 1, 2"),
+        (42, "expected a table"),
+        (np.array([[10**400]], dtype=object), "column 'x0', row 0: a number too large"),
+    ],
+)
+def test_what_is_no_table_is_refused_with_advice(source, message):
+    with pytest.raises(InputError, match=message):
+        as_table(source)
+
+
+def test_sparse_matrices_are_refused():
+    scipy_sparse = pytest.importorskip("scipy.sparse")
+    with pytest.raises(InputError, match="toarray"):
+        as_table(scipy_sparse.eye(3).tocsr())
+
+
+@pytest.mark.parametrize("container", [np.array, pd.DataFrame, lambda rows, dtype: pd.DataFrame(rows, dtype=dtype)])
+def test_an_object_in_a_cell_is_a_type_error_that_names_the_place(container):
+    rows = container([[1.0, 2.0], [3.0, {"foo": "bar"}]], dtype=object)
+    with pytest.raises(TypeError, match=r"row 1: argument must be a string or a number, not 'dict'"):
+        as_table(rows)
+
+
+def test_take_and_concat():
+    table = as_table(pa.table(MIXED))
+    parts = Table.concat(table.take(np.array([0])), table.take(np.array([False, True, True])))
+    same(parts, table)
+    empty = as_table(pa.table({name: pa.nulls(2) for name in MIXED}))
+    both = Table.concat(table, empty)
+    assert both.column("kind").tolist() == ["a", None, "b", None, None]
+    assert Table.concat(empty, table).column("when")[2] == table.column("when")[0]
+    numbers = Table.concat(as_table([[1.0]]), as_table([[2]]))
+    assert numbers.column("x0").tolist() == [1.0, 2.0]
+    categories = Table.concat(as_table([["a"], ["b"]]), as_table([["c"], ["a"]]))
+    assert categories.column("x0").tolist() == ["a", "b", "c", "a"]
+
+
+def test_concat_refuses_what_does_not_fit():
+    with pytest.raises(InputError, match="same columns"):
+        Table.concat(as_table([[1]]), as_table([[1, 2]]))
+    with pytest.raises(InputError, match="different kinds"):
+        Table.concat(as_table([[1]]), as_table([["a"]]))
+
+
+def test_an_unknown_column_is_named():
+    with pytest.raises(InputError, match="no column 'z'"):
+        as_table([[1]]).column("z")
+
+
+def test_fifty_thousand_columns_are_fast():
+    rows = np.random.default_rng(0).random((20, 50_000))
+    names = [f"c{i}" for i in range(rows.shape[1])]
+    frames = [rows, pd.DataFrame(rows, columns=names), pl.DataFrame(rows, schema=names), rows.astype(object)]
+    for frame in frames:
+        start = time.process_time()
+        assert as_table(frame).numbers.shape == rows.shape
+        assert time.process_time() - start < 4  # well under 1 s on an idle machine
