@@ -11,9 +11,10 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from expose.atomic import all_or_nothing, write_new
 from expose.errors import MissingExtraError
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Where = Mapping[str, Any]
-Column = str | tuple[str, Where]  # the name of a number, and which rows it is taken from
 TEMPLATES = Path(__file__).parent / "studies"
 
 
@@ -93,6 +93,36 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines + [f"| {' | '.join(row)} |" for row in rows])
 
 
+class Column(NamedTuple):
+    """What a column of a table is made of.
+
+    Attributes
+    ----------
+    name : str
+        A number of the rows.
+    where : mapping
+        Which rows it is taken from.
+    scale, digits
+        100 for percent, and how many digits.
+    spread : bool
+        Whether the standard deviation is told, where there are several values.
+    """
+
+    name: str
+    where: Where = {}
+    scale: float = 100
+    digits: int = 1
+    spread: bool = True
+
+    def values(self, rows: Rows, over: str) -> list[float]:
+        """Means for each value of a column such as the seed, empty ones left out."""
+        return Rows(row for row in rows.where(**self.where) if row[self.name] is not None).per(self.name, over)
+
+    def text(self, values: Sequence[float]) -> str:
+        """Mean and spread."""
+        return mean_std(values, self.scale, self.digits, self.spread)
+
+
 def grid(
     rows: Rows,
     lines: Mapping[str, Where],
@@ -100,11 +130,8 @@ def grid(
     corner: str = "",
     *,
     over: str = "seed",
-    scale: float = 100,
-    digits: int = 1,
-    spread: bool = True,
-    bold: str | None = None,
-    best: Callable[[Iterable[float]], float] = max,
+    bold: str | Callable[[str, str], bool] = "",
+    best: Callable[..., float] = max,
 ) -> str:
     """A table of means, each over the rows that are wanted by its line and by its column; empty where there are none.
 
@@ -114,64 +141,59 @@ def grid(
     lines : mapping of label to where
         Which rows a line is made of; an empty one takes all.
     columns : mapping of label to column, or to several columns, which then share a cell
-        A column is the name of a number, or that and which rows it is taken from.
     corner : str
         Heading of the labels.
     over : str
         The spread is over the means for each value of this.
-    scale, digits
-        100 for percent, and how many digits.
-    spread : bool
-        Whether the standard deviation is told, where there are several values.
-    bold : {"line", "column"}, optional
-        In which direction the best is bold.
+    bold : {"", "line", "column"} or callable
+        In which direction the best is bold, unless all are alike; or which cells are, by the labels of both.
     best : callable
         max or min.
-    """
-
-    def values(where: Where, column: Column) -> list[float]:
-        name, more = (column, {}) if isinstance(column, str) else column
-        found = rows.where(**{**where, **more})
-        return [scale * value for value in Rows(row for row in found if row[name] is not None).per(name, over)]
-
-    specified: list[list[Column]] = [
-        list(one) if isinstance(one, list) else [one]  # type: ignore[list-item]
-        for one in columns.values()
-    ]
-    cells = [[[values(where, one) for one in several] for several in specified] for where in lines.values()]
-    means = [[np.mean(cell[0]) if cell[0] else np.nan for cell in line] for line in cells]
-    top = best_of(np.round(np.array(means, dtype=np.float64), digits), bold, best)
-    texts = [
-        [
-            emphasised(" / ".join(mean_std(one, digits, spread) for one in cell), bool(top[i, j]))
-            for j, cell in enumerate(line)
-        ]
-        for i, line in enumerate(cells)
-    ]
-    return table([corner, *columns], [[label, *line] for label, line in zip(lines, texts, strict=True)])
-
-
-def best_of(means: np.ndarray[Any, Any], bold: str | None, best: Callable[[Iterable[float]], float]) -> Any:
-    """Which of ``(lines, columns)`` numbers, rounded as they are printed, are the best of their line or column."""
-    if bold is None:
-        return np.zeros(means.shape, dtype=bool)
-    axis = 1 if bold == "line" else 0
-    top = (np.nanmax if best is max else np.nanmin)(means, axis=axis, keepdims=True)
-    return means == top
-
-
-def mean_std(values: Sequence[float], digits: int = 1, spread: bool = True) -> str:
-    """Mean and standard deviation; empty without values.
 
     Examples
     --------
-    >>> mean_std([1.0, 3.0]), mean_std([1.0]), mean_std([])
-    ('2.0 ± 1.4', '1.0', '')
+    >>> rows = Rows([{"who": "ntl", "seed": 0, "auroc": 0.8}, {"who": "knn", "seed": 0, "auroc": 0.9}])
+    >>> print(grid(rows, {"ntl": {"who": "ntl"}, "kNN": {"who": "knn"}}, {"AUROC": Column("auroc")}, bold="column"))
+    |  | AUROC |
+    |---|--:|
+    | ntl | 80.0 |
+    | kNN | **90.0** |
+    """
+    several = {label: [one] if isinstance(one, Column) else list(one) for label, one in columns.items()}
+    found = {label: rows.where(**where) for label, where in lines.items()}
+    values = [[[one.values(some, over) for one in cell] for cell in several.values()] for some in found.values()]
+    means = [[100 * np.mean(cell[0]) if cell[0] else np.nan for cell in line] for line in values]
+    top = best_of(np.array(means, dtype=np.float64), bold, best) if isinstance(bold, str) else None
+    texts = []
+    for i, label in enumerate(lines):
+        cells = [" / ".join(map(Column.text, cell, values[i][j])) for j, cell in enumerate(several.values())]
+        which = [bold(label, name) for name in columns] if callable(bold) else list(top[i])  # type: ignore[index]
+        texts.append([label, *map(emphasised, cells, which)])
+    return table([corner, *columns], texts)
+
+
+def best_of(means: NDArray[np.float64], direction: str, best: Callable[..., float]) -> NDArray[np.bool_]:
+    """Which of ``(lines, columns)`` numbers, to a tenth, are the best of their line or column, unless all are alike."""
+    if not direction:
+        return np.zeros(means.shape, dtype=bool)
+    axis = 1 if direction == "line" else 0
+    rounded = means.round(1)
+    top = (np.nanmax if best is max else np.nanmin)(rounded, axis=axis, keepdims=True) == rounded
+    return np.asarray(top & ~top.all(axis=axis, keepdims=True))
+
+
+def mean_std(values: Sequence[float], scale: float = 100, digits: int = 1, spread: bool = True) -> str:
+    """Mean and standard deviation, of shares in percent; empty without values.
+
+    Examples
+    --------
+    >>> mean_std([0.1, 0.3]), mean_std([0.1]), mean_std([])
+    ('20.0 ± 14.1', '10.0', '')
     """
     if not len(values):
         return ""
-    text = f"{np.mean(values):.{digits}f}"
-    return text + (f" ± {np.std(values, ddof=1):.{digits}f}" if spread and len(values) > 1 else "")
+    text = f"{scale * np.mean(values):.{digits}f}"
+    return text + (f" ± {scale * np.std(values, ddof=1):.{digits}f}" if spread and len(values) > 1 else "")
 
 
 def emphasised(text: str, bold: bool) -> str:

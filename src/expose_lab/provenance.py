@@ -110,9 +110,9 @@ def registering(package: str) -> tuple[str, ...]:
 
 
 def registers(node: ast.stmt) -> bool:
-    """Whether a statement calls ``register`` or the like, as a decorator or by itself."""
-    calls = [node.value] if isinstance(node, ast.Expr) else getattr(node, "decorator_list", [])
-    names = [ast.unparse(call.func) for call in calls if isinstance(call, ast.Call)]
+    """Whether a statement uses ``register`` or the like, as a decorator or by itself."""
+    used = [node.value] if isinstance(node, ast.Expr) else getattr(node, "decorator_list", [])
+    names = [ast.unparse(one.func if isinstance(one, ast.Call) else one) for one in used]
     return any(name.rpartition(".")[2].startswith("register") for name in names)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from expose import AnomalyDetector
-from expose_lab.pages import Page, Rows, grid
+from expose_lab.pages import Column, Page, Rows, grid
 from expose_lab.studies.base import Benchmark
 from expose_lab.studies.comparison import intro, results
 
@@ -54,8 +54,9 @@ def context(page: Page) -> dict[str, Any]:
 
     def section(metric: str) -> str:
         order = sorted(rows.each("detector"), key=lambda name: -rows.where(detector=name).mean(metric))
-        columns = {"mean": metric, **{name: (metric, {"dataset": name}) for name in sorted(rows.each("dataset"))}}
-        return grid(rows, {name: {"detector": name} for name in order}, columns, "setting", spread=False)
+        columns = {"mean": Column(metric, spread=False)}
+        columns |= {name: Column(metric, {"dataset": name}, spread=False) for name in sorted(rows.each("dataset"))}
+        return grid(rows, {name: {"detector": name} for name in order}, columns, "setting")
 
     return {"intro": intro(page, "ablation"), "shown": SHOWN, "section": section}
 
