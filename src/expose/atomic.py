@@ -1,79 +1,241 @@
-"""Write a file or a folder whole or not at all."""
+"""The one way to write a file: whole or not at all, by one process at a time, with nothing left behind.
+
+A file is written under a hidden name beside its own, its draft, and renamed when it is complete. Whoever writes
+holds a lock, which the system takes back from a process that is killed. So a draft that is found by the holder
+of the lock is a dead one, and is removed.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
-import secrets
 import shutil
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
+
+PATIENCE = 60.0  # seconds to wait for another process that writes the same file
+DRAFT, LOCK = ".expose-draft", ".expose-lock"
+
+_ADVICE = {
+    errno.ENOSPC: "Free some space, or choose another place",
+    errno.EDQUOT: "Free some space, or choose another place",
+    errno.EBUSY: "Wait for it to end, or choose another name",
+}
+_NO_LOCKS_HERE = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
 
 
 @contextlib.contextmanager
-def all_or_nothing(target: Path) -> Iterator[Path]:
-    """Give a fresh name beside `target` to write to; on any failure remove it, and the parents made for it.
+def all_or_nothing(target: Path, part_of: Path | None = None) -> Iterator[Path]:
+    """Give a free name beside `target` to write to; on any failure remove it, and the parents made for it.
 
-    The caller writes there, and renames it to `target` when it is complete.
+    The caller writes there, and gives it to `publish` when it is complete. `whole_file` does that by itself.
 
     Parameters
     ----------
     target : Path
         Absolute. Missing parents are made.
+    part_of : Path, optional
+        The folder that is written as one with `target`, for messages to name it.
 
     Yields
     ------
     Path
-        A name in the same folder, free to be made a file or a folder.
+        A name in the same folder. No other process gets one for the same target at the same time.
 
     Raises
     ------
     OSError
-        If writing failed: the same class of error, with a message that names `target`.
+        If writing failed: the same class of error, with a message that names `target`. Also if another process
+        has been writing `target` for `PATIENCE` seconds. An error of the caller's that names another file, say
+        one that is read meanwhile, passes as it is.
 
     Examples
     --------
     >>> import tempfile
     >>> target = Path(tempfile.mkdtemp()) / "new" / "page.html"
     >>> with all_or_nothing(target) as draft:
-    ...     write_new(draft, b"<p>hello")
-    ...     _ = draft.replace(target)
+    ...     _ = draft.write_text("<p>hello")
+    ...     publish(draft, target)
     >>> target.read_text()
     '<p>hello'
     """
     made = [place for place in target.parents if not place.exists()]
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    draft = beside(target, DRAFT)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        yield draft
+        with _alone(target):
+            remove(draft)  # of a writer that was killed: a living one would hold the lock
+            try:
+                yield draft
+            finally:
+                remove(draft)
     except BaseException as error:
-        remove(draft)
         for place in made:
             with contextlib.suppress(OSError):
                 place.rmdir()
-        if isinstance(error, OSError):
-            raise _kind(error, target) from error
+        if isinstance(error, OSError) and _is_about(error, target, part_of or target):
+            raise _kind(error, part_of or target) from error
         raise
+
+
+@contextlib.contextmanager
+def whole_file(target: Path) -> Iterator[IO[bytes]]:
+    """Open a binary file that appears under its name only when all is written and on the disk.
+
+    Parameters
+    ----------
+    target : Path
+        Absolute. Missing parents are made; a file that is there is replaced at the end.
+
+    Yields
+    ------
+    binary file
+        New and empty. It may be closed by the caller.
+
+    Raises
+    ------
+    OSError
+        As `all_or_nothing`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "page.html"
+    >>> with whole_file(target) as file:
+    ...     _ = file.write(b"<p>hello")
+    ...     target.exists()
+    False
+    >>> target.read_text()
+    '<p>hello'
+    """
+    with all_or_nothing(target) as draft:
+        with draft.open("xb") as file:
+            yield file
+        publish(draft, target)
+
+
+def publish(draft: Path, target: Path) -> None:
+    """Give a complete draft its name, in one step and for good: not even a power cut makes it half a file."""
+    sync(draft)
+    draft.replace(target)
+    sync(target.parent)
+
+
+def put(content: bytes, target: Path) -> None:
+    """Write a file whole, where no other process does: under the lock of `all_or_nothing` for its folder, say."""
+    draft = beside(target, DRAFT)
+    remove(draft)
+    with draft.open("xb") as file:
+        file.write(content)
+    publish(draft, target)
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has the contents of a file, or the names in a folder where the system can tell."""
+    if path.is_dir():
+        with contextlib.suppress(OSError):  # Windows opens no folder, and some network drives sync none
+            _sync(path, os.O_RDONLY)
+    else:
+        _sync(path, os.O_RDWR)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a whole folder if it is there; never fail."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def beside(target: Path, ending: str) -> Path:
+    """Return the hidden name beside `target` of its draft or its lock."""
+    return target.with_name(f".{target.name}{ending}")
+
+
+def _sync(path: Path, flags: int) -> None:
+    handle = os.open(path, flags)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def _alone(target: Path) -> Iterator[None]:
+    """Keep all other writers of `target` away, in this process and in others."""
+    path = beside(target, LOCK)
+    file = _locked(path)
+    try:
+        yield
+    finally:
+        # While it is still ours: were it removed after, then perhaps under the feet of the next one.
+        remove(path)
+        file.close()
+        if sys.platform == "win32":  # it removes no open file; and after this none that another one has opened
+            remove(path)
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """Open and lock a file, and wait for it while another process has it."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        file = _opened(path)
+        # The one before us removes the file and then lets go of it. To lock what has lost its name locks nobody out.
+        if _lock(file) and _is_named(file, path):
+            return file
+        file.close()
+        if time.monotonic() > end:
+            raise OSError(errno.EBUSY, f"another process has been writing it for {PATIENCE:g} seconds")
+        time.sleep(0.01)
+
+
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        return path.open("ab")
+    except PermissionError:
+        if not path.exists():
+            raise
+        return path.open("rb")  # another user's, perhaps of a killed process: it can be locked all the same
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Try to lock an open file, until it is closed or the process ends, however it ends."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # Some clusters' drives know no locks. A single writer needs none, and is not to be stopped there.
+        return error.errno in _NO_LOCKS_HERE
+    return True
+
+
+def _is_named(file: IO[bytes], path: Path) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    return False
+
+
+def _is_about(error: OSError, target: Path, whole: Path) -> bool:
+    """Whether an error tells of writing `target`, and not of a file that the caller reads meanwhile."""
+    if not isinstance(error.filename, str):
+        return True
+    path = Path(error.filename)
+    ours = {target, beside(target, DRAFT), beside(target, LOCK), *target.parents}
+    return path in ours or path.is_relative_to(whole)
 
 
 def _kind(error: OSError, target: Path) -> OSError:
     """Say what could not be written and why, as the same sort of error (PermissionError stays one)."""
-    reason = f"{error.strerror or error}. Nothing was left behind; free some space or choose another place"
-    return type(error)(error.errno, f"Cannot write {target}: {reason}")
-
-
-def remove(draft: Path) -> None:
-    """Remove a file or a whole folder if it is there; never fail."""
-    if draft.is_dir():
-        shutil.rmtree(draft, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            draft.unlink()
-
-
-def write_new(path: Path, content: bytes) -> None:
-    """Write a file that must not exist yet, and wait until the disk has it."""
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    advice = _ADVICE.get(error.errno or 0, "Choose another place")
+    return OSError(error.errno or errno.EIO, f"Cannot write {target}: {error.strerror or error}. {advice}")

@@ -45,7 +45,8 @@ class Decisions(NamedTuple):
 
     def take(self, rows: NDArray[Any]) -> Decisions:
         """What is said of some samples, given by number or by a mask."""
-        return Decisions(*(None if said is None else said[rows] for said in self))
+        chosen: list[Any] = [None if said is None else said[rows] for said in self]
+        return Decisions(*chosen)
 
 
 @dataclass

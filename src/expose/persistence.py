@@ -1,45 +1,67 @@
-"""A model as a folder of two files, ``model.json`` and ``weights.safetensors``, and a checkpoint as one file.
+"""A model as a folder of JSON and safetensors, and a checkpoint as one file.
 
-Reading either runs no code from it: there is no pickle. Writing is all or nothing: a reader, at any
-moment and after any crash, finds the old model or the new one, never a mixture.
+A model folder holds ``model.json``, ``weights-….safetensors`` and, where there are arrays that only training
+needs, ``training-….safetensors``. Reading runs no code from it: there is no pickle.
 
-Both formats are guarded against damage by SHA-256. The first line of ``model.json`` is the digest of the
-rest of that file, and the rest holds the digest of the weights, so no byte of the folder can change
-unnoticed. That first line, and the place of the schema number, stay the same in all versions to come.
+Writing is all or nothing. The files of arrays are named after their contents, so the ones of a new model never
+take the place of an older one's. ``model.json`` names them, and replacing it, in one step, replaces the model.
+A reader, at any moment and after any crash, finds the old model or the new one, never a mixture. Files that
+``model.json`` does not name are of a save that is going on or was killed; they are never read, and the next
+save removes them.
+
+Every byte is guarded against damage by SHA-256. The first line of ``model.json`` is the digest of the rest of
+that file, and the rest holds the digests of the arrays. That first line, and the place of the schema number,
+stay the same in all versions to come.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import math
 import os
 import platform
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
-from expose.atomic import all_or_nothing, remove, write_new
+from expose.atomic import DRAFT, LOCK, all_or_nothing, put, remove, whole_file
 from expose.errors import ModelFolderError
 
-SCHEMA = 1
-DESCRIPTION, WEIGHTS = "model.json", "weights.safetensors"
-LIBRARIES = ("expose", "torch", "lightning-fabric", "scikit-learn", "numpy", "pyarrow", "safetensors")
+SCHEMA = 2
+DESCRIPTION = "model.json"
+LIBRARIES = ("expose", "torch", "scikit-learn", "numpy", "pyarrow", "safetensors")
 
 Folder = str | os.PathLike[str]
 Tensors = dict[str, NDArray[Any]]
+T = TypeVar("T")
 
+_ARRAYS = re.compile(r"(weights|training)-[0-9a-f]{16}\.safetensors")
+_ARRAYS_OR_DRAFT = re.compile(rf"{_ARRAYS.pattern}|\.{_ARRAYS.pattern}{re.escape(DRAFT)}")
 _FIRST_LINE = re.compile(rb'\{"sha256_of_the_rest": "([0-9a-f]{64})",')
 _CHECKPOINT_DIGEST = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 _NO_DIGEST = b"0" * 64
+_ROUNDS = 20  # of reading; each one more needs another save that ends just in between
+_NONSENSE = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    RuntimeError,
+    SafetensorError,
+    TypeError,
+    ValueError,
+)
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -52,7 +74,8 @@ def save_folder(
     """Write a model folder, whole or not at all.
 
     Missing parent folders are made. An older expose model under the same name is replaced once the new
-    one is complete; a folder that holds anything else is never touched.
+    one is complete; a folder that holds anything else is never touched. Of two processes that save to the
+    same folder at the same time one waits for the other, and the last one's model stays.
 
     Parameters
     ----------
@@ -62,53 +85,66 @@ def save_folder(
         NaN and infinity), bool, None.
     tensors : dict of str to array
         Numeric or boolean arrays of any shape.
+    training_tensors : dict of str to array, optional
+        Arrays that only training needs, under other names than those in `tensors`. They go to a file of
+        their own, which `load_folder` can leave out, and which may be deleted from the folder.
 
     Raises
     ------
     ModelFolderError
         If `folder` exists and is not an expose model folder.
     OSError
-        If it cannot be written (no space, no right, ...). Nothing is left behind then.
-    TypeError
-        If `meta` or `tensors` hold something that cannot be stored.
+        If it cannot be written (no space, no right, ...). Nothing is left behind then. Also if another
+        process has been saving to it for a minute.
+    TypeError, ValueError
+        If `meta` or the arrays hold something that cannot be stored, or a name is given twice.
 
     Examples
     --------
     >>> import tempfile
     >>> place = tempfile.mkdtemp() + "/model"
-    >>> save_folder(place, {"note": "tiny"}, {"w": np.arange(3.0)})
+    >>> save_folder(place, {"note": "tiny"}, {"w": np.arange(3.0)}, {"scores": np.array([0.5])})
     >>> load_folder(place)
+    ({'note': 'tiny'}, {'w': array([0., 1., 2.]), 'scores': array([0.5])})
+    >>> load_folder(place, training=False)
     ({'note': 'tiny'}, {'w': array([0., 1., 2.])})
     """
     target = Path(folder).resolve()
-    tensors = {**tensors, **(training_tensors or {})}
-    weights = safetensors.save(_storable(tensors))
-    description = _describe(meta, weights)
-    _refuse_to_replace(target)
-    with all_or_nothing(target) as draft:
-        draft.mkdir()
-        write_new(draft / WEIGHTS, weights)
-        write_new(draft / DESCRIPTION, description)
-        _swap(draft, target)
+    files = _files(tensors, training_tensors or {})
+    description = _describe(meta, files)
+    check_target(target)
+    with all_or_nothing(target / DESCRIPTION, part_of=target):
+        try:
+            for part, content in files.items():
+                put(content, target / _name(part, content))
+            put(description, target / DESCRIPTION)
+        finally:
+            _remove_unnamed(target)
 
 
-def load_folder(folder: Folder) -> tuple[dict[str, Any], Tensors]:
+def load_folder(folder: Folder, *, training: bool = True) -> tuple[dict[str, Any], Tensors]:
     """Read a model folder back, exactly as it was given to `save_folder`.
 
     Parameters
     ----------
     folder : path
+    training : bool, default True
+        Whether to read the arrays that only training needs too. Without them less is read, and the one file
+        ``training-….safetensors`` may be missing: to hand on a model without its training scores, say,
+        delete that file and no other. The rest is then read with ``training=False``, and its digests still
+        hold, for each file has its own.
 
     Returns
     -------
     meta : dict
     tensors : dict of str to array
+        Those in `tensors` and, with `training`, in `training_tensors` of `save_folder`.
 
     Raises
     ------
     ModelFolderError
-        If the folder is missing, incomplete, damaged in any byte, holds a file that does not belong there
-        (a pickle, say), or was written by a newer version with another schema.
+        If the folder is missing, incomplete, damaged in any byte that is asked for, holds a file that does
+        not belong there (a pickle, say), or was written by another version with another schema.
 
     Examples
     --------
@@ -116,25 +152,102 @@ def load_folder(folder: Folder) -> tuple[dict[str, Any], Tensors]:
     """
     place = _existing(Path(folder).resolve())
     with refusing_nonsense(place):
-        description = _verified_description(place)
-        _refuse_strangers(place)
-        weights = _read(place, WEIGHTS)
-        if hashlib.sha256(weights).hexdigest() != description["weights"]["sha256"]:
-            raise _damaged(place / WEIGHTS)
-        return _from_json(description["model"]), _tensors(weights)
+        model, stored = _read_together(place, training)
+        tensors = [_tensors(content) for content in stored]
+        return model, {name: array for part in tensors for name, array in part.items()}
 
 
 def class_in(folder: Folder) -> str:
-    """Tell of which class a model folder holds a model, without reading its weights.
+    """Tell of which class a model folder holds a model, without reading its arrays.
 
     Raises
     ------
     ModelFolderError
-        If the folder is missing, or its description damaged or of a newer version.
+        If the folder is missing, or its description damaged or of another version.
     """
     place = _existing(Path(folder).resolve())
     with refusing_nonsense(place):
-        return str(_verified_description(place)["model"].get("class"))
+        return str(field(_verified_description(place), "model", dict).get("class"))
+
+
+@contextlib.contextmanager
+def refusing_nonsense(source: Folder) -> Iterator[None]:
+    """Turn whatever breaks on contents that carry right checksums, and yet make no sense, into one error.
+
+    Rebuild a model from its folder inside of it. Leave outside what can fail for a sound folder too, such as
+    moving the model to a GPU.
+
+    Parameters
+    ----------
+    source : path
+        The folder or file the contents are from, to be named.
+
+    Raises
+    ------
+    ModelFolderError
+        In the place of KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError,
+        RecursionError, OverflowError and their like. Others, and a ModelFolderError, pass as they are.
+
+    Examples
+    --------
+    >>> with refusing_nonsense("model"):
+    ...     {"layers": 2}["width"]
+    Traceback (most recent call last):
+    expose.errors.ModelFolderError: model was not written by expose, or was changed since (KeyError: 'width'). ...
+    """
+    try:
+        yield
+    except ModelFolderError:
+        raise
+    except _NONSENSE as error:
+        reason = textwrap.shorten(f"{type(error).__name__}: {error}", 300, placeholder=" ...")
+        hunger = "asks for more memory than there is, or " if isinstance(error, MemoryError) else ""
+        raise ModelFolderError(
+            f"{source} {hunger}was not written by expose, or was changed since ({reason}). "
+            "Copy it again from where it was trained, or train again."
+        ) from error
+
+
+def field(meta: Mapping[str, Any], name: str, kind: type[T], within: tuple[float, float] | None = None) -> T:
+    """Take a value out of stored meta, and see that it is what it should be.
+
+    Parameters
+    ----------
+    meta : dict
+    name : str
+    kind : type
+        dict, list, str, int, float or bool. A whole number will do for a float; a bool is no number.
+    within : (float, float), optional
+        Least and greatest allowed number. Give it for whatever decides how much is built: a folder that asks
+        for a billion networks is refused then, and not obeyed.
+
+    Returns
+    -------
+    kind
+
+    Raises
+    ------
+    ValueError
+        If it is not there, of another type, or out of bounds; inside `refusing_nonsense` a ModelFolderError.
+
+    Examples
+    --------
+    >>> field({"members": 5}, "members", int, within=(1, 64))
+    5
+    >>> field({"members": 1_000_000_000}, "members", int, within=(1, 64))
+    Traceback (most recent call last):
+    ValueError: 'members' should be of type int from 1 to 64; it is 1000000000
+    """
+    bounds = "" if within is None else f" from {within[0]:g} to {within[1]:g}"
+    if name not in meta:
+        raise ValueError(f"{name!r} is missing; it should be of type {kind.__name__}{bounds}")
+    value = meta[name]
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind or (within is not None and not within[0] <= cast(float, value) <= within[1]):
+        shown = textwrap.shorten(repr(value), 100, placeholder=" ...")
+        raise ValueError(f"{name!r} should be of type {kind.__name__}{bounds}; it is {shown}")
+    return value
 
 
 def check_target(folder: Folder) -> None:
@@ -149,7 +262,8 @@ def check_target(folder: Folder) -> None:
     ModelFolderError
         If it exists and is not an expose model folder.
     OSError
-        If the place where it would be made is not a folder, or may not be written to.
+        If it, a file of the model in it, or the place where it would be made may not be written to, or that
+        place is not a folder.
 
     Examples
     --------
@@ -157,12 +271,16 @@ def check_target(folder: Folder) -> None:
     >>> check_target(tempfile.mkdtemp() + "/runs/model")
     """
     target = Path(folder).resolve()
-    _refuse_to_replace(target)
-    ground = next(place for place in target.parents if place.exists())
+    ground = next(place for place in (target, *target.parents) if os.path.exists(place))
     if not ground.is_dir():
+        if ground == target:
+            raise ModelFolderError(f"{target} is a file. Choose another name for the model folder.")
         raise NotADirectoryError(f"Cannot make {target}: {ground} is a file, not a folder.")
-    if not os.access(ground, os.W_OK | os.X_OK):
-        raise PermissionError(f"Cannot make {target}: you may not write in {ground}. Choose another place.")
+    listing = os.R_OK if ground == target else 0
+    if not os.access(ground, os.W_OK | os.X_OK | listing):
+        raise PermissionError(f"Cannot write {target}: you may not write in {ground}. Choose another place.")
+    if ground == target:
+        _refuse_to_replace(target)
 
 
 def save_checkpoint(path: Folder, meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
@@ -192,10 +310,9 @@ def save_checkpoint(path: Folder, meta: Mapping[str, Any], tensors: Mapping[str,
     target = Path(path).resolve()
     text = json.dumps({"schema": SCHEMA, "state": _to_json(meta)}, allow_nan=False)
     blank = safetensors.save(_storable(tensors), {"sha256": _NO_DIGEST.decode(), "expose": text})
-    digest = hashlib.sha256(blank).hexdigest().encode()
-    with all_or_nothing(target) as draft:
-        write_new(draft, blank.replace(b'"sha256":"' + _NO_DIGEST, b'"sha256":"' + digest, 1))
-        draft.replace(target)
+    digest = _digest(blank).encode()
+    with whole_file(target) as file:
+        file.write(blank.replace(b'"sha256":"' + _NO_DIGEST, b'"sha256":"' + digest, 1))
 
 
 def load_checkpoint(path: Folder) -> tuple[dict[str, Any], Tensors] | None:
@@ -212,51 +329,114 @@ def load_checkpoint(path: Folder) -> tuple[dict[str, Any], Tensors] | None:
     Raises
     ------
     ModelFolderError
-        If the file is damaged in any byte, is no checkpoint, or comes from a newer version.
+        If the file is damaged in any byte, is no checkpoint, or comes from another version.
 
     Examples
     --------
     See `save_checkpoint`.
     """
     target = Path(path).resolve()
-    if not target.exists():
+    try:
+        stored = target.read_bytes()
+    except FileNotFoundError:
         return None
-    stored = target.read_bytes()
     found = _CHECKPOINT_DIGEST.search(stored)
     blank = stored if found is None else stored[: found.start(1)] + _NO_DIGEST + stored[found.end(1) :]
-    if found is None or hashlib.sha256(blank).hexdigest().encode() != found[1]:
+    if found is None or _digest(blank).encode() != found[1]:
         raise _damaged(target, "Delete it to train from the start.")
     header_end = 8 + int.from_bytes(stored[:8], "little")  # safetensors: length, header, data
     with refusing_nonsense(target):
         state = json.loads(json.loads(stored[8:header_end])["__metadata__"]["expose"])
-        _refuse_newer(state["schema"], target)
-        return _from_json(state["state"]), _tensors(stored)
+        _refuse_other_schema(state, target)
+        return field(_from_json(state), "state", dict), _tensors(stored)
 
 
-def _describe(meta: Mapping[str, Any], weights: bytes) -> bytes:
+def _files(tensors: Mapping[str, NDArray[Any]], training: Mapping[str, NDArray[Any]]) -> dict[str, bytes]:
+    """Return the contents of the files of arrays, by what they are for."""
+    if twice := sorted(tensors.keys() & training.keys()):
+        raise ValueError(f"{twice} are among tensors and training_tensors alike. Give each array one name.")
+    parts = {"weights": tensors, "training": training} if training else {"weights": tensors}
+    return {part: safetensors.save(_storable(arrays)) for part, arrays in parts.items()}
+
+
+def _describe(meta: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
     """Return the bytes of ``model.json``: one JSON object, its first line the digest of the rest."""
     rest = {
         "schema": SCHEMA,
         "written_with": _versions(),
-        "weights": {"file": WEIGHTS, "bytes": len(weights), "sha256": hashlib.sha256(weights).hexdigest()},
+        "arrays": {part: {"file": _name(part, content), "sha256": _digest(content)} for part, content in files.items()},
         "model": _to_json(meta),
     }
     body = json.dumps(rest, indent=1, allow_nan=False)[2:].encode()  # without its "{\n"
     return _first_line(body) + body
 
 
+def _name(part: str, content: bytes) -> str:
+    """Return the name of a file of arrays: other contents have another name, so nothing is ever overwritten."""
+    return f"{part}-{_digest(content)[:16]}.safetensors"
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 def _first_line(body: bytes) -> bytes:
-    return b'{"sha256_of_the_rest": "' + hashlib.sha256(body).hexdigest().encode() + b'",\n'
+    return b'{"sha256_of_the_rest": "' + _digest(body).encode() + b'",\n'
 
 
 def _verified_description(place: Path) -> dict[str, Any]:
-    stored = _read(place, DESCRIPTION)
+    stored = _read_description(place)
     line, _, body = stored.partition(b"\n")
     if line + b"\n" != _first_line(body):
         raise _damaged(place / DESCRIPTION)
     description: dict[str, Any] = json.loads(stored)
-    _refuse_newer(description["schema"], place)
+    _refuse_other_schema(description, place)
     return description
+
+
+def _read_together(place: Path, training: bool) -> tuple[dict[str, Any], list[bytes]]:
+    """Read a description and the files of arrays it names, all of the same save.
+
+    When a save ends between the reading of one and of the other, the files named are gone. Then there is a newer
+    description, which names others.
+    """
+    for _ in range(_ROUNDS):
+        description = _verified_description(place)
+        _refuse_strangers(place)
+        files = _array_files(description, training)
+        try:
+            stored = [_read(place / name) for name in files]
+        except FileNotFoundError as error:
+            missing = Path(error.filename)
+            continue
+        _refuse_damaged(place, files, stored)
+        return field(_from_json(description), "model", dict), stored
+    raise _lacking(missing)
+
+
+def _array_files(description: Mapping[str, Any], training: bool) -> dict[str, str]:
+    """Return the digest of each file of arrays that a description names, by the name."""
+    parts = {"weights": None, **field(description, "arrays", dict)}
+    entries = [field(parts, part, dict) for part in parts if training or part != "training"]
+    files = {field(entry, "file", str): field(entry, "sha256", str) for entry in entries}
+    if foreign := [name for name in files if not _ARRAYS.fullmatch(name)]:  # "../../etc/passwd", say
+        raise ValueError(f"it names the file {foreign[0]!r}")
+    return files
+
+
+def _refuse_damaged(place: Path, files: Mapping[str, str], stored: list[bytes]) -> None:
+    for (name, digest), content in zip(files.items(), stored, strict=True):
+        if _digest(content) != digest:
+            raise _damaged(place / name)
+
+
+def _remove_unnamed(place: Path) -> None:
+    """Remove the arrays that the model, if there is one, does not name; of a damaged one none, to lose nothing."""
+    with contextlib.suppress(OSError, ModelFolderError), refusing_nonsense(place):
+        named = _array_files(_verified_description(place), True) if (place / DESCRIPTION).exists() else {}
+        for entry in place.iterdir():
+            if _ARRAYS_OR_DRAFT.fullmatch(entry.name) and entry.name not in named:
+                remove(entry)
 
 
 def _versions() -> dict[str, str]:
@@ -306,23 +486,7 @@ def _tensors(stored: bytes) -> Tensors:
     return {name: array.copy() for name, array in safetensors.load(stored).items()}  # a copy can be written to
 
 
-@contextlib.contextmanager
-def refusing_nonsense(source: Path) -> Iterator[None]:
-    """Turn whatever breaks on contents that carry a right checksum, and yet make no sense, into one error."""
-    try:
-        yield
-    except ModelFolderError:
-        raise
-    except (ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
-        raise ModelFolderError(
-            f"{source} was not written by expose, or not completely ({error!r}). Train again."
-        ) from error
-
-
 def _existing(place: Path) -> Path:
-    """Return `place`, or the older model if a save was killed just as it was putting the new one there."""
-    if not place.exists() and _previous(place).is_dir():
-        return _previous(place)
     if not place.exists():
         raise ModelFolderError(f"There is no model at {place}. Check the path; 'expose fit' writes one.")
     if not place.is_dir():
@@ -330,28 +494,50 @@ def _existing(place: Path) -> Path:
     return place
 
 
-def _read(place: Path, name: str) -> bytes:
-    if not (place / name).is_file():
-        raise ModelFolderError(f"The model folder {place} has no {name}. Copy the whole folder, or train again.")
-    return (place / name).read_bytes()
+def _read_description(place: Path) -> bytes:
+    try:
+        return _read(place / DESCRIPTION)
+    except FileNotFoundError as error:
+        raise _lacking(place / DESCRIPTION) from error
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():  # neither is a folder or a pipe
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    return path.read_bytes()
+
+
+def _lacking(path: Path) -> ModelFolderError:
+    advice = "Copy the whole folder, or train again."
+    if path.name.startswith("training"):
+        advice = f"Only training needs it: what does without is loaded with training=False. {advice}"
+    return ModelFolderError(f"The model folder {path.parent} has no {path.name}. {advice}")
 
 
 def _refuse_strangers(place: Path) -> None:
-    strangers = _strangers(place)
-    if strangers:
+    if strangers := _strangers(place):
         raise ModelFolderError(
             f"The model folder {place} holds what does not belong there: {', '.join(strangers)}. "
-            f"expose writes only {DESCRIPTION} and {WEIGHTS}, and reads no pickle. "
+            f"expose writes only {DESCRIPTION} and files of arrays, and reads no pickle. "
             "Find out where the rest is from, and move it away."
         )
 
 
 def _strangers(place: Path) -> list[str]:
-    return sorted(entry.name for entry in place.iterdir() if entry.name not in (DESCRIPTION, WEIGHTS))
+    """Return what neither a save nor one that was killed leaves in a folder."""
+    ours = {DESCRIPTION, f".{DESCRIPTION}{DRAFT}", f".{DESCRIPTION}{LOCK}"}
+    present = (entry.name for entry in place.iterdir())
+    return sorted(name for name in present if name not in ours and not _ARRAYS_OR_DRAFT.fullmatch(name))
 
 
-def _refuse_newer(schema: Any, source: Path) -> None:
-    if schema != SCHEMA:
+def _refuse_other_schema(description: Mapping[str, Any], source: Path) -> None:
+    schema = field(description, "schema", int)
+    if schema < SCHEMA:
+        raise ModelFolderError(
+            f"{source} was written by an older expose, with schema {schema}; this version reads schema {SCHEMA} and "
+            "none before. Train again, and write to another place."
+        )
+    if schema > SCHEMA:
         raise ModelFolderError(
             f"{source} was written with schema {schema}; this version of expose reads schema {SCHEMA}. "
             "Upgrade with: pip install --upgrade expose"
@@ -363,34 +549,22 @@ def _damaged(source: Path, advice: str = "Copy it again, or train again.") -> Mo
 
 
 def _refuse_to_replace(target: Path) -> None:
-    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
-        return
-    if not target.is_dir():
-        raise ModelFolderError(f"{target} is a file. Choose another name for the model folder.")
-    with contextlib.suppress(OSError), (target / DESCRIPTION).open("rb") as file:
-        if _FIRST_LINE.fullmatch(file.readline(200).rstrip(b"\n")) and not _strangers(target):
-            return
-    raise ModelFolderError(
-        f"{target} exists and is not (only) an expose model, so it is left alone. "
-        "Choose another folder, or move its contents away first."
-    )
+    """Refuse a folder that is not a model, nor the remains of a save that was killed, and a model that is protected."""
+    description = target / DESCRIPTION
+    if _strangers(target) or (description.exists() and not _is_ours(description)):
+        raise ModelFolderError(
+            f"{target} exists and is not (only) an expose model, so it is left alone. "
+            "Choose another folder, or move its contents away first."
+        )
+    if description.exists() and not os.access(description, os.W_OK):
+        raise PermissionError(
+            f"Cannot write {target}: you may not write to {DESCRIPTION} in it, so it is left alone. "
+            "Choose another folder, or give yourself the right."
+        )
 
 
-def _swap(draft: Path, target: Path) -> None:
-    """Put `draft` in the place of `target`; the older model waits under a known name meanwhile."""
-    if not target.exists():
-        draft.rename(target)
-        remove(_previous(target))
-        return
-    remove(_previous(target))
-    target.rename(_previous(target))
-    try:
-        draft.rename(target)
-    except BaseException:
-        _previous(target).rename(target)
-        raise
-    remove(_previous(target))
-
-
-def _previous(target: Path) -> Path:
-    return target.with_name(f".{target.name}.expose-previous")
+def _is_ours(description: Path) -> bool:
+    if not description.is_file():
+        return False
+    with description.open("rb") as file:
+        return _FIRST_LINE.fullmatch(file.readline(200).rstrip(b"\n")) is not None

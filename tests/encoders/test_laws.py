@@ -131,6 +131,18 @@ def test_the_order_of_named_columns_does_not_matter(table, random):
     np.testing.assert_array_equal(encoded(encoder, table.select(names)), encoded(encoder, table))
 
 
+@given(tables(), st.lists(st.sampled_from(SCALINGS), min_size=1, max_size=4))
+@SOME
+def test_each_of_several_scalings_is_what_it_is_alone(table, scalings):
+    together = TableEncoder(scalings).fit(as_table(table))
+    views = encoded(together, table).reshape(table.num_rows, -1, len(scalings))
+    for view, scaling in enumerate(scalings):
+        alone = TableEncoder(scaling).fit(as_table(table))
+        assert views[..., view].tobytes() == encoded(alone, table).tobytes()
+        assert (together.notes, together.text_columns) == (alone.notes, alone.text_columns)
+        assert together.groups[-1][1].stop == alone.groups[-1][1].stop * len(scalings)
+
+
 @given(tables(), st.sampled_from(SCALINGS))
 @SOME
 def test_storing_changes_nothing(restored, table, scaling):

@@ -115,6 +115,44 @@ def test_times_become_seconds_and_the_phases_that_vary():
     assert dict(TableEncoder().fit(as_table(pa.table({"t": same, "x": [1, 2, 3]}))).groups)["t"] == slice(0, 0)
 
 
+# ------------------------------------------------------------------------------------------- several scalings
+
+THREE = ("quantile", "standard", "unscaled")
+
+
+def test_scalings_stand_side_by_side():
+    """The values are those of the first version, which had one encoder for each scaling."""
+    table = pa.table({"n": [1.0, 2.0, 4.0, None, 100.0], "c": ["a", "b", "a", None, "a"], "k": [3, 3, 3, 3, 3]})
+    encoder = TableEncoder(THREE).fit(as_table(table))
+    rows = quiet(encoder, table).reshape(5, 6, 3)
+    expected = [
+        [-0.5022774338722229, -0.6086794137954712, 1.0],
+        [-0.48709458112716675, -0.5850414037704468, 2.0],
+        [-0.45672887563705444, -0.5377653241157532, 4.0],
+        [-0.4719117283821106, -0.5614033937454224, 3.0],
+        [1.0008243322372437, 1.731486201286316, 100.0],
+    ]
+    np.testing.assert_allclose(rows[:, 0], expected, rtol=1e-6)
+    others = [[0, 1, 0, 0, 0], [0, 0, 1, 0, 0], [0, 1, 0, 0, 0], [1, 0, 0, 0, 1], [0, 1, 0, 0, 0]]
+    assert all(rows[:, 1:, view].tolist() == others for view in range(3))
+    assert encoder.groups == [("n", slice(0, 6)), ("c", slice(6, 18)), ("k", slice(18, 18))]
+    assert (encoder.layout.n_values, encoder.layout.views) == (18, 3)
+
+
+def test_each_warning_comes_once_however_many_scalings():
+    encoder = TableEncoder(THREE).fit(as_table(pa.table({"n": [1.0, 2.0], "c": ["a", "b"], "k": [3, 3]})))
+    later = pa.table({"n": [None, 2.0], "c": ["a", "z"], "k": [3, 4], "new": [0, 0]})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        encoder.transform(as_table(later))
+    assert sorted(str(one.message)[:8] for one in caught) == ["1 column", "column '", "ignored ", "no value"]
+
+
+def test_scalings_must_be_some():
+    with pytest.raises(InputError, match=r"scalings must be one or several of 'quantile'.*; got none"):
+        TableEncoder([]).fit([[1.0]])
+
+
 # -------------------------------------------------------------------------------------------------- bad input
 
 
@@ -123,7 +161,7 @@ def test_no_row_or_no_column_is_refused():
         TableEncoder().fit(as_table(np.empty((0, 3))))
     with pytest.raises(InputError, match=r"0 feature\(s\) \(shape=\(3, 0\)\)"):
         TableEncoder().fit(as_table(np.empty((3, 0))))
-    with pytest.raises(InputError, match="scalings must be one or several of 'quantile'"):
+    with pytest.raises(InputError, match=r"scalings must be one or several of 'quantile'"):
         TableEncoder("minmax").fit(as_table([[1]]))
 
 

@@ -88,7 +88,7 @@ def test_the_vocabulary_is_bounded_and_the_rest_is_unseen(monkeypatch):
     assert encoder.vocabulary == ("a", "b")
     assert encoder.layout.n_tokens == 4
     assert quiet(encoder, ["c b a"]).tolist() == [[1, 3, 2]]
-    assert encoder.notes == ["Of 3 different words the 2 most frequent are told apart."]
+    assert encoder.notes == ["Of 3 different words the 2 most frequent are remembered."]
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])

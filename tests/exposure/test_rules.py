@@ -62,10 +62,9 @@ def test_counts_are_exact_and_no_row_is_lost(rows, share, seed):
     weights = hard(normal, abnormal, None, ranking(share))
     suspects = weights.keep_abnormal.sum(-1)
     assert torch.equal(weights.keep_normal + weights.keep_abnormal, torch.ones(3, rows))
-    if share * rows >= 1:
-        assert (suspects == round(share * rows)).all()
-    else:
-        assert (suspects <= 1).all()
+    assert ((suspects - share * rows).abs() < 1).all()  # the next whole number below or above
+    at_once = hard(normal, abnormal, None, BatchRanking(share)).keep_abnormal.sum(-1)
+    assert (at_once == round(share * rows)).all()
 
 
 def test_ties_do_not_change_the_count():
@@ -73,12 +72,20 @@ def test_ties_do_not_change_the_count():
     assert hard(same, same, None, ranking(0.3)).keep_abnormal.sum(-1).tolist() == [3, 3]
 
 
-def test_batches_too_small_for_a_suspect_hold_one_now_and_then():
+@pytest.mark.parametrize(("share", "rows"), [(0.1, 4), (0.01, 128), (0.1, 128), (0.015, 100)])
+def test_counts_are_right_in_the_mean_over_batches(share, rows):
     """The original code rounds down: at 10 % it never calls a row of a batch under ten anomalous."""
-    lottery = ranking(0.1)
-    drawn = [lottery.suspects(torch.randn(1, 4), None).sum().item() for _ in range(2000)]
-    assert set(drawn) == {0, 1}
-    assert sum(drawn) / 2000 == pytest.approx(0.4, abs=0.04)
+    lottery, due = ranking(share), share * rows
+    drawn = [lottery.suspects(torch.randn(1, rows), None).sum().item() for _ in range(4000)]
+    assert set(drawn) == {int(due), int(due) + 1}
+    assert sum(drawn) / 4000 == pytest.approx(due, abs=4 * (0.25 / 4000) ** 0.5)
+
+
+def test_members_round_each_for_itself():
+    one = BatchRanking(torch.tensor([0.05, 0.25]), torch.Generator().manual_seed(0))
+    counts = torch.stack([one.suspects(torch.randn(2, 10), None).sum(-1) for _ in range(400)]).double()
+    torch.testing.assert_close(counts.mean(0), torch.tensor([0.5, 2.5], dtype=torch.float64), rtol=0, atol=0.1)
+    assert 0.3 < float((counts[:, 0] > 0).eq(counts[:, 1] > 2).double().mean()) < 0.7
 
 
 def test_running_ranking_finds_all_anomalies_of_an_uneven_batch():

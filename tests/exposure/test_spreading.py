@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from expose.encoders import Layout
 from expose.exposure import spread_labels
 from expose.exposure.spreading import MOST_SPREAD
 from expose.objectives import Neighbours, nearest_rows
@@ -55,9 +56,9 @@ def test_no_more_than_a_third_become_anomalies():
 def test_nearest_rows_of_neighbours_are_those_of_all_views():
     rows = torch.tensor([[0.0, 0, 0], [1, 1, 1], [1.5, 1.5, 9], [5, 5, 1.2]])
     one = Neighbours()
-    one.build(3)
+    one.build(Layout("vector", (3,), views=3))
     apart = torch.stack([torch.cdist(rows[:, [v]], rows[:, [v]]) for v in range(3)])
-    found = one.apart(rows)
+    found = one.pairwise_distances(rows)
     assert found.shape == (4, 4)
     scale = apart.flatten(1).median(1).values
     torch.testing.assert_close(found, (apart / scale[:, None, None]).mean(0))

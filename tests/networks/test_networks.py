@@ -1,8 +1,8 @@
 import pytest
 import torch
 
+from expose.encoders import Layout
 from expose.errors import InputError
-from expose.inputs import Layout
 from expose.networks import (
     NETWORKS,
     ConvNet,
@@ -15,14 +15,14 @@ from expose.networks import (
     make_network,
 )
 
-TABLE, GREY, COLOUR = Layout("table", (7,)), Layout("image", (1, 28, 28)), Layout("image", (3, 32, 32))
-TEXT = Layout("text", (12,), n_tokens=30)
+TABLE, GREY, COLOUR = Layout("vector", (7,)), Layout("image", (1, 28, 28)), Layout("image", (3, 32, 32))
+TEXT = Layout("tokens", (12,), n_tokens=30)
 LAYOUTS = [TABLE, GREY, COLOUR, TEXT]
 
 
 def rows_of(layout: Layout, n: int = 5) -> torch.Tensor:
     generator = torch.Generator().manual_seed(0)
-    if layout.kind != "text":
+    if layout.form != "tokens":
         return torch.rand(n, layout.n_values, generator=generator)
     rows = torch.randint(1, layout.n_tokens, (n, layout.n_values), generator=generator).float()
     rows[0] = 0  # an empty text
@@ -36,7 +36,7 @@ def sizes(network: torch.nn.Module) -> int:
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_by_name_reads_encoded_rows_and_trains_all_its_weights(name):
-    layout = next(layout for layout in LAYOUTS if layout.kind in NETWORKS[name][0])
+    layout = next(layout for layout in LAYOUTS if layout.form in NETWORKS[name][0])
     network = make_network(name, layout, 4)
     out = network(rows_of(layout))
     assert out.shape == (5, 4)
@@ -56,7 +56,7 @@ def test_auto_takes_what_fits_the_rows(layout, kind):
 
 @pytest.mark.parametrize(
     ("name", "layout", "match"),
-    [("resnet", GREY, "one of"), ("conv", TABLE, "are table rows"), ("mlp", TEXT, r"\['auto', 'gru'\]")],
+    [("resnet", GREY, "one of"), ("conv", TABLE, "has the form vector"), ("mlp", TEXT, r"\['auto', 'gru'\]")],
 )
 def test_a_network_for_other_rows_is_refused(name, layout, match):
     with pytest.raises(InputError, match=match):

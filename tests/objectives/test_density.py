@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from expose import AnomalyDetector
+from expose.encoders import Layout
 from expose.errors import InputError
-from expose.exposure import blind
-from expose.inputs import Layout
 from expose.objectives import Flow, Language, MarginRanking, PixelCNN, language
 from expose.objectives.pixelcnn import log_bin
-from expose.training import Loop, Settings, TrainingSet, build_members, make_fabric
+from expose.training import Plan, TrainingSet, train
 
 ROWS = torch.randn(300, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 0.3]) + 0.5
 
@@ -20,7 +19,7 @@ ROWS = torch.randn(300, 2, generator=torch.Generator().manual_seed(0)) * torch.t
 def built(objective, layout, rows=None):
     torch.manual_seed(0)
     objective.layout = layout
-    objective.build(layout.n_values)
+    objective.build(layout)
     for parameter in objective.parameters():  # away from where it begins, so that every part counts
         parameter.data.add_(0.1 * torch.randn_like(parameter))
     if rows is not None:
@@ -32,7 +31,7 @@ def built(objective, layout, rows=None):
 
 
 def test_the_density_of_a_flow_integrates_to_one():
-    flow = built(Flow(couplings=3), Layout("table", (2,)), ROWS)
+    flow = built(Flow(couplings=3), Layout("vector", (2,)), ROWS)
     side = torch.linspace(-8, 8, 801)
     grid = torch.cartesian_prod(side, side)
     density = torch.exp2(-2 * flow.bits(grid)).sum() * (side[1] - side[0]) ** 2
@@ -40,7 +39,7 @@ def test_the_density_of_a_flow_integrates_to_one():
 
 
 def test_bits_of_a_flow_are_those_of_its_jacobian():
-    flow = built(Flow(), Layout("table", (5,)), torch.randn(50, 5))
+    flow = built(Flow(), Layout("vector", (5,)), torch.randn(50, 5))
     row = torch.randn(5)
 
     def noise(values):
@@ -56,7 +55,7 @@ def test_bits_of_a_flow_are_those_of_its_jacobian():
 
 
 def test_each_pair_of_masks_changes_every_column_once():
-    flow = built(Flow(couplings=4), Layout("table", (7,)))
+    flow = built(Flow(couplings=4), Layout("vector", (7,)))
     assert torch.equal(flow.masks[0] + flow.masks[1], torch.ones(7))
     assert torch.equal(flow.masks[2] + flow.masks[3], torch.ones(7))
 
@@ -64,7 +63,7 @@ def test_each_pair_of_masks_changes_every_column_once():
 @pytest.mark.parametrize("wrong", [{"couplings": 1}, {"bound": 0.0}, {"margin": -1.0}])
 def test_a_flow_names_what_is_wrong(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        Flow(**wrong).build(3)
+        Flow(**wrong).build(Layout("vector", (3,)))
 
 
 # ----------------------------------------------------------------------------------------------------- margin
@@ -82,9 +81,9 @@ def test_the_level_follows_the_rows_that_count_as_normal():
     """A third of the rows are known anomalies: the level is the median of the others, while their bits are learned."""
     rows = torch.cat([ROWS, ROWS[:150] + 3])
     known = torch.cat([torch.zeros(300, dtype=torch.long), torch.ones(150, dtype=torch.long)])
-    ensemble = build_members(Flow(), rows, (0,))
-    Loop(make_fabric("cpu", "32", 0), blind, 0.0, Settings((0,), 60, 64)).run(ensemble, TrainingSet(rows, known))
-    flow = ensemble.member(0)
+    layout, cpu = Layout("vector", (2,)), torch.device("cpu")
+    plan = Plan(Flow(epochs=60, batch_size=64), layout, "blind", 0.0, (0,), cpu)
+    flow = train(plan, TrainingSet(rows, known)).ensemble.member(0)
     with torch.no_grad():
         bits = flow.bits(rows)
     assert float(flow.ranking.level) == pytest.approx(float(bits[:300].median()), abs=0.15)
@@ -163,7 +162,7 @@ def test_a_very_unlikely_value_keeps_its_probability():
 
 
 def texts(model):
-    model = built(model, Layout("text", (6,), 12))
+    model = built(model, Layout("tokens", (6,), 12))
     return model, torch.tensor([[5.0, 3, 9, 0, 0, 0], [2, 2, 2, 2, 2, 2], [0, 0, 0, 0, 0, 0]])
 
 
@@ -204,11 +203,9 @@ def test_a_model_that_expects_nothing_has_the_least_abnormal_loss():
 def test_densities_of_images_and_texts_want_their_rows():
     for objective in (PixelCNN(), Language()):
         with pytest.raises(InputError, match="reads"):
-            objective.build(5)
-    model = Language(score_by="loss")
-    model.layout = Layout("text", (4,), 9)
+            objective.build(Layout("vector", (5,)))
     with pytest.raises(InputError, match="score_by"):
-        model.build(4)
+        Language(score_by="loss").build(Layout("tokens", (4,), 9))
 
 
 # --------------------------------------------------------------------------------------------------- detectors
@@ -226,19 +223,20 @@ def small_texts(count, seed):
 
 
 CASES = {
-    "images": (PixelCNN(width=8, blocks=1), small_images, small_images(60, 2) // 40),
-    "texts": (Language(score_by="uniform"), small_texts, [text[::-1] for text in small_texts(60, 2)]),
+    "images": (PixelCNN, {"width": 8, "blocks": 1}, small_images, small_images(60, 2) // 40),
+    "texts": (Language, {"score_by": "uniform"}, small_texts, [text[::-1] for text in small_texts(60, 2)]),
 }
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16"])
 @pytest.mark.parametrize("kind", list(CASES))
 def test_a_detector_of_images_or_texts_learns_from_outliers_and_is_saved(kind, precision, tmp_path):
-    objective, normal, outliers = CASES[kind]
-    settings = {"epochs": 8, "batch_size": 16, "contamination": 0.0, "learning_rate": 5e-3, "random_state": 0}
+    cls, settings, normal, outliers = CASES[kind]
+    objective = cls(**settings, epochs=8, batch_size=16, learning_rate=5e-3, precision=precision)
     apart = []
     for exposed in (None, outliers):
-        detector = AnomalyDetector(objective, precision=precision, **settings).fit(normal(80, 0), outliers=exposed)
+        detector = AnomalyDetector(objective, contamination=0.0, random_state=0)
+        detector.fit(normal(80, 0), outliers=exposed)
         apart.append(np.median(detector.anomaly_score(outliers)) - np.median(detector.anomaly_score(normal(40, 1))))
     assert apart[1] > apart[0] + 0.1
     scores = detector.anomaly_score(outliers)

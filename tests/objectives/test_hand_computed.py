@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from expose.encoders import Layout
 from expose.objectives import BCE, HSC, ICL, NTL, SVDD, Autoencoder, DeepSAD
+
+
+def vector(width: int) -> Layout:
+    return Layout("vector", (width,))
 
 
 def unit(z):
@@ -20,7 +25,7 @@ def naive_contrast(own: np.ndarray, others: np.ndarray) -> tuple[float, float]:
 def test_ntl_equals_the_formula():
     torch.manual_seed(0)
     ntl = NTL(transformations=4)
-    ntl.build(5)
+    ntl.build(vector(5))
     x = torch.randn(1, 5)
     z = unit(ntl.encoder(ntl.views(x))[:, 0].detach().numpy().astype(float))
     pairs = []
@@ -34,7 +39,7 @@ def test_ntl_equals_the_formula():
 
 def test_ntl_views_are_the_row_and_its_residual_transformations():
     ntl = NTL(transformations=3, constant=0.0)
-    ntl.build(4)
+    ntl.build(vector(4))
     x = torch.randn(2, 4)
     views = ntl.views(x)
     assert views.shape == (4, 2, 4)
@@ -46,14 +51,14 @@ def test_ntl_without_its_constant_is_blind_to_length_and_with_it_is_not():
     x = torch.randn(5, 4)
     for constant, same in ((0.0, True), (1.0, False)):
         ntl = NTL(constant=constant)
-        ntl.build(4)
+        ntl.build(vector(4))
         assert torch.allclose(ntl.score(x), ntl.score(10 * x), rtol=1e-3) is same
 
 
 def test_icl_equals_the_formula():
     torch.manual_seed(0)
     icl = ICL(temperature=0.5)
-    icl.build(5)
+    icl.build(vector(5))
     x = torch.randn(1, 5)
     windows = [(x[:, j : j + 2], torch.cat([x[:, :j], x[:, j + 2 :]], 1)) for j in range(4)]
     f = unit(np.concatenate([icl.inside(w).detach().numpy() for w, _ in windows]).astype(float))
@@ -69,7 +74,7 @@ def test_icl_equals_the_formula():
 @pytest.mark.parametrize(("columns", "width"), [(2, 1), (6, 2), (41, 10), (160, 10), (274, 124)])
 def test_icl_uses_the_published_windows(columns, width):
     icl = ICL()
-    icl.build(columns)
+    icl.build(vector(columns))
     inside, outside = icl.split(torch.arange(columns, dtype=torch.float32)[None])
     assert inside.shape[-1] == width
     assert inside.shape[1] == columns - width + 1
@@ -79,13 +84,13 @@ def test_icl_uses_the_published_windows(columns, width):
 
 def test_icl_needs_two_columns():
     with pytest.raises(ValueError, match="n_features=1"):
-        ICL().build(1)
+        ICL().build(vector(1))
 
 
 def test_svdd_equals_the_formula():
     torch.manual_seed(0)
     svdd = SVDD()
-    svdd.build(3)
+    svdd.build(vector(3))
     rows = torch.randn(50, 3)
     svdd.prepare(rows)
     distance2 = ((svdd.network(rows) - svdd.centre) ** 2).sum(1).detach().numpy()
@@ -97,7 +102,7 @@ def test_svdd_equals_the_formula():
 
 def test_svdd_notices_its_collapse():
     svdd = SVDD()
-    svdd.build(3)
+    svdd.build(vector(3))
     rows = torch.randn(50, 3)
     svdd.prepare(rows)
     assert svdd.diagnose(rows) is None
@@ -110,7 +115,7 @@ def test_svdd_notices_its_collapse():
 def test_hsc_equals_the_formula():
     torch.manual_seed(0)
     hsc = HSC()
-    hsc.build(3)
+    hsc.build(vector(3))
     rows = torch.randn(50, 3)
     hsc.prepare(rows)
     square = (hsc.network(rows) ** 2).sum(1).detach().numpy().astype(float)
@@ -122,7 +127,7 @@ def test_hsc_equals_the_formula():
 
 def test_hsc_stays_finite_at_the_origin_and_far_from_it():
     hsc = HSC()
-    hsc.build(2)
+    hsc.build(vector(2))
     hsc.network = torch.nn.Linear(2, 2, bias=False)
     torch.nn.init.eye_(hsc.network.weight)
     losses = hsc.losses(torch.tensor([[0.0, 0.0], [1e-4, 0.0], [3.0, 4.0], [3e10, 4e10]]))
@@ -136,7 +141,7 @@ def test_hsc_stays_finite_at_the_origin_and_far_from_it():
 
 def test_hsc_notices_its_collapse():
     hsc = HSC()
-    hsc.build(3)
+    hsc.build(vector(3))
     rows = torch.randn(50, 3)
     hsc.prepare(rows)
     assert hsc.diagnose(rows) is None
@@ -149,7 +154,7 @@ def test_hsc_notices_its_collapse():
 def test_bce_equals_the_formula(gamma):
     torch.manual_seed(0)
     bce = BCE(focal_gamma=gamma)
-    bce.build(3)
+    bce.build(vector(3))
     rows = 5 * torch.randn(50, 3)
     p = 1 / (1 + np.exp(-bce.network(rows)[:, 0].detach().numpy().astype(float)))
     losses = bce.losses(rows)
@@ -161,7 +166,7 @@ def test_bce_equals_the_formula(gamma):
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
 def test_bce_is_sure_of_far_rows_without_overflow_and_still_ranks_them(gamma):
     bce = BCE(focal_gamma=gamma)
-    bce.build(1)
+    bce.build(vector(1))
     bce.network = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.ones_(bce.network.weight)
     rows = torch.tensor([[-2e4], [-1e4], [0.0], [1e4]])
@@ -177,7 +182,7 @@ def test_bce_is_sure_of_far_rows_without_overflow_and_still_ranks_them(gamma):
 def test_bce_notices_that_all_rows_have_one_verdict():
     torch.manual_seed(0)
     bce = BCE()
-    bce.build(3)
+    bce.build(vector(3))
     rows = torch.randn(50, 3)
     assert bce.diagnose(rows) is None
     with torch.no_grad():
@@ -190,7 +195,7 @@ def test_deep_sad_is_deep_svdd_with_a_weight_for_what_is_abnormal():
     rows = torch.randn(50, 3)
     for objective in (sad, svdd):
         torch.manual_seed(0)
-        objective.build(3)
+        objective.build(vector(3))
         objective.prepare(rows)
     torch.testing.assert_close(sad.losses(rows).normal, svdd.losses(rows).normal)
     torch.testing.assert_close(sad.losses(rows).abnormal, 3 * svdd.losses(rows).abnormal)
@@ -199,7 +204,7 @@ def test_deep_sad_is_deep_svdd_with_a_weight_for_what_is_abnormal():
 def test_autoencoder_equals_the_formula():
     torch.manual_seed(0)
     autoencoder = Autoencoder()
-    autoencoder.build(4)
+    autoencoder.build(vector(4))
     rows = torch.randn(20, 4)
     autoencoder.prepare(rows)
     error = ((autoencoder.decoder(autoencoder.encoder(rows)) - rows) ** 2).mean(1).detach().numpy()
@@ -212,7 +217,7 @@ def test_autoencoder_equals_the_formula():
 def test_abnormal_loss_stays_finite_where_the_naive_form_overflows(temperature):
     """A row whose views agree with it and with nothing else: naive -log(1 - h) overflows."""
     ntl = NTL(transformations=2, temperature=temperature, constant=0.0)
-    ntl.build(2)
+    ntl.build(vector(2))
     positive = torch.tensor(1.0 / temperature)
     negatives = torch.tensor([-1.0 / temperature])
     h = positive.exp() / (positive.exp() + negatives.exp().sum())
@@ -232,7 +237,7 @@ def test_abnormal_loss_stays_finite_where_the_naive_form_overflows(temperature):
 
 def test_a_tie_of_distance_zero_keeps_the_gradient_finite():
     svdd = SVDD()
-    svdd.build(2)
+    svdd.build(vector(2))
     rows = torch.zeros(4, 2)  # a bias-free network maps zero to zero
     svdd.centre.zero_()
     losses = svdd.losses(rows)

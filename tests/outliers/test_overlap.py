@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from expose.errors import InputError
-from expose.inputs import Images
+from expose.kinds import Images
 from expose.outliers import check_overlap, jigsaw, without_overlap
 from expose.outliers.shingles import most_alike
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from expose.errors import DataWarning, InputError
-from expose.inputs import Table
+from expose.kinds import Table
 from expose.outliers import OutlierStream
 
 WORDS = [f"text {number}" for number in range(57)]

@@ -4,28 +4,31 @@ import pytest
 import torch
 from torch import nn
 
-from expose.exposure import soft
-from expose.inputs import Layout
-from expose.objectives import OBJECTIVES, Losses, MemoryObjective, Objective
-from expose.training import Loop, Settings, TrainingSet, build_members, make_fabric
+from expose.encoders import Layout
+from expose.objectives import OBJECTIVES, Losses, MemoryObjective, Objective, make_objective
+from expose.training import Ensemble, Plan, TrainingSet, build_members, train
+from expose.training.descend import descend
 
 ROWS = torch.randn(60, 5, generator=torch.Generator().manual_seed(1))
+LAYOUT = Layout("vector", (5,))
+QUICK = {"epochs": 4, "batch_size": 20, "warmup": 1}  # two suspects in each batch: no lottery is played
 
 
-def train(ensemble, seeds, rows=ROWS, **settings):
-    chosen = {"epochs": 4, "batch_size": 25, "warmup": 1} | settings
-    Loop(make_fabric("cpu", "32", 0), soft, 0.1, Settings(seeds=seeds, **chosen)).run(ensemble, TrainingSet(rows))
+def plan(objective, seeds) -> Plan:
+    return Plan(objective, LAYOUT, "soft", 0.1, seeds, torch.device("cpu"))
+
+
+def trained(name, seeds) -> Ensemble:
+    return train(plan(make_objective(name, **QUICK), seeds), TrainingSet(ROWS)).ensemble
 
 
 @pytest.mark.parametrize(
-    "name", sorted(n for n, o in OBJECTIVES.items() if "table" in o.kinds and not issubclass(o, MemoryObjective))
+    "name", sorted(n for n, o in OBJECTIVES.items() if "vector" in o.forms and not issubclass(o, MemoryObjective))
 )
 def test_each_member_equals_its_solo_training(name):
-    together = build_members(OBJECTIVES[name](), ROWS, (7, 8, 9))
-    train(together, (7, 8, 9))
+    together = trained(name, (7, 8, 9))
     for index, seed in enumerate((7, 8, 9)):
-        alone = build_members(OBJECTIVES[name](), ROWS, (seed,))
-        train(alone, (seed,))
+        alone = trained(name, (seed,))
         torch.testing.assert_close(
             together.member(index).score(ROWS), alone.member(0).score(ROWS), rtol=2e-3, atol=2e-3
         )
@@ -33,16 +36,15 @@ def test_each_member_equals_its_solo_training(name):
 
 def test_members_may_have_data_of_their_own():
     rows = torch.stack([ROWS, ROWS + 1])
-    together = build_members(OBJECTIVES["autoencoder"](), rows, (1, 2))
-    train(together, (1, 2), rows=rows)
-    alone = build_members(OBJECTIVES["autoencoder"](), ROWS + 1, (2,))
-    train(alone, (2,), rows=ROWS + 1)
+    autoencoder = make_objective("autoencoder", **QUICK)
+    together = descend(plan(autoencoder, (1, 2)), TrainingSet(rows)).ensemble
+    alone = descend(plan(autoencoder, (2,)), TrainingSet(ROWS + 1)).ensemble
     torch.testing.assert_close(together.member(1).score(ROWS), alone.member(0).score(ROWS), rtol=2e-3, atol=2e-3)
 
 
 @pytest.mark.parametrize("members", [1, 3])
 def test_shapes(members):
-    ensemble = build_members(OBJECTIVES["svdd"](), ROWS, tuple(range(members)))
+    ensemble = build_members(OBJECTIVES["svdd"](), LAYOUT, ROWS, tuple(range(members)))
     assert ensemble(ROWS, "score").shape == (members, 60)
     losses = ensemble(ROWS.expand(members, -1, -1))
     assert isinstance(losses, Losses)
@@ -53,8 +55,7 @@ def test_shapes(members):
 def test_members_differ_and_the_global_random_state_is_left_alone():
     torch.manual_seed(3)
     before = torch.random.get_rng_state()
-    ensemble = build_members(OBJECTIVES["ntl"](), ROWS, (0, 1))
-    train(ensemble, (0, 1))
+    ensemble = trained("ntl", (0, 1))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert not torch.allclose(ensemble.member(0).score(ROWS), ensemble.member(1).score(ROWS))
 
@@ -62,8 +63,8 @@ def test_members_differ_and_the_global_random_state_is_left_alone():
 class Noisy(Objective):
     """A denoising autoencoder: its losses draw random numbers."""
 
-    def build(self, n_features):
-        self.net = nn.Linear(n_features, n_features)
+    def build(self, layout):
+        self.net = nn.Linear(layout.n_values, layout.n_values)
 
     def losses(self, batch):
         error = (self.net(batch + torch.randn_like(batch)) - batch).square().mean(-1)
@@ -71,19 +72,14 @@ class Noisy(Objective):
 
 
 def test_an_objective_that_draws_random_numbers_is_reproducible_in_an_ensemble():
-    scores = []
-    for _ in range(2):
-        ensemble = build_members(Noisy(), ROWS, (0, 1))
-        train(ensemble, (0, 1))
-        scores.append(ensemble.state_dict())
-    assert all(torch.equal(scores[0][key], scores[1][key]) for key in scores[0])
+    noisy = plan(Noisy(**QUICK), (0, 1))
+    first, second = (train(noisy, TrainingSet(ROWS)).ensemble.state_dict() for _ in range(2))
+    assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-@pytest.mark.parametrize("layout", [Layout("table", (5,)), Layout("image", (1, 1, 5))], ids=["stacked", "one by one"])
+@pytest.mark.parametrize("layout", [LAYOUT, Layout("image", (1, 1, 5))], ids=["stacked", "one by one"])
 def test_the_weights_of_chosen_members_are_taken_over(layout):
-    objective = OBJECTIVES["svdd"]()
-    objective.layout = layout
-    ensemble = build_members(objective, ROWS, (1, 2))
+    ensemble = build_members(OBJECTIVES["svdd"](), layout, ROWS, (1, 2))
     before = [ensemble.member(index).state_dict() for index in range(2)]
     kept = ensemble.take_over({}, [True, True])
     with torch.no_grad():

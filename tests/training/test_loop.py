@@ -5,26 +5,34 @@ import pytest
 import torch
 from torch import nn
 
-from expose.errors import CheckpointWarning, InterruptedWarning, NonFiniteLossError
-from expose.exposure import Weights, blind, hard, refine, soft
-from expose.objectives import OBJECTIVES, Losses, Objective
-from expose.training import Loop, Settings, TrainingSet, build_members, make_fabric
+from expose.encoders import Layout
+from expose.errors import CheckpointWarning, InputError, InterruptedWarning, NonFiniteLossError
+from expose.exposure import Weights
+from expose.objectives import NTL, Autoencoder, Descend, Losses, Objective, make_objective
+from expose.training import Plan, TrainingSet, build_members, torch_device, train
 from expose.training.churn import epoch_overlap, flipped_share, member_overlap
-from expose.training.devices import fitting_threads
-from expose.training.loop import weighted_mean
+from expose.training.compute import fitting_threads
+from expose.training.descend import Loop, weighted_mean
 from expose.training.order import batches, mix, outlier_batches, shuffle
+from expose.training.plan import settled
 
 GENERATOR = torch.Generator().manual_seed(0)
 ROWS = torch.randn(103, 4, generator=GENERATOR)  # batches of 20: the last has 3 rows
 ROWS[:10] += 5
+LAYOUT = Layout("vector", (4,))
+CPU = torch.device("cpu")
+OF_THE_PLAN = {"checkpoint", "fingerprint", "verbose"}
 
 
-def run(exposure=soft, contamination=0.1, data=None, seeds=(0, 1), objective=None, **settings):
-    chosen = {"epochs": 5, "batch_size": 20, "warmup": 2} | settings
-    ensemble = build_members(objective or OBJECTIVES["autoencoder"](), ROWS, seeds)
-    loop = Loop(make_fabric("cpu", "32", 0), exposure, contamination, Settings(seeds=seeds, **chosen))
-    history = loop.run(ensemble, data or TrainingSet(ROWS))
-    return ensemble, history
+def planned(exposure="soft", contamination=0.1, seeds=(0, 1), objective=Autoencoder, layout=LAYOUT, **settings) -> Plan:
+    recipe = {"epochs": 5, "batch_size": 20, "warmup": 2} | settings
+    more = {name: recipe.pop(name) for name in OF_THE_PLAN & recipe.keys()}
+    return Plan(objective(**recipe), layout, exposure, contamination, seeds, CPU, **more)
+
+
+def run(exposure="soft", contamination=0.1, data=None, **settings):
+    trained = train(planned(exposure, contamination, **settings), data or TrainingSet(ROWS))
+    return trained.ensemble, trained.history
 
 
 def same(first, second) -> bool:
@@ -38,22 +46,45 @@ def test_same_seed_same_model_to_the_bit_and_another_seed_another():
     assert not same(run()[0], run(seeds=(2, 3))[0])
 
 
-@pytest.mark.parametrize("exposure", [soft, hard, refine])
+@pytest.mark.parametrize("exposure", ["soft", "hard", "refine"])
 def test_contamination_zero_trains_as_blind(exposure):
-    assert same(run(exposure, contamination=0.0)[0], run(blind)[0])
+    assert same(run(exposure, contamination=0.0)[0], run("blind")[0])
 
 
-@pytest.mark.parametrize("exposure", [soft, hard, refine])
+@pytest.mark.parametrize("exposure", ["soft", "hard", "refine"])
 def test_the_exposure_changes_the_training_only_after_the_warm_up(exposure):
-    assert same(run(exposure, epochs=2)[0], run(blind, epochs=2)[0])
-    assert not same(run(exposure, epochs=3)[0], run(blind, epochs=3)[0])
+    first, later = (run(exposure, epochs=6, warmup=warmup)[1] for warmup in (2, 3))
+    blind = run("blind", epochs=6)[1]
+    assert [r["loss"] for r in first[:2]] == [r["loss"] for r in later[:2]] == [r["loss"] for r in blind[:2]]
+    assert first[2]["loss"] != later[2]["loss"] == blind[2]["loss"]
+
+
+@pytest.mark.parametrize(("epochs", "warm", "warmup"), [(1, False, 0), (2, False, 1), (3, False, 2), (1, True, 0)])
+def test_the_warm_up_leaves_an_epoch_for_the_exposure_and_is_not_repeated(epochs, warm, warmup):
+    assert settled(Descend(epochs=epochs), 100, warm=warm).warmup == warmup
+    assert settled(Descend(epochs=5, warmup=9), 100, warm=False).warmup == 4
+    assert settled(Descend(epochs=5), 100, warm=True).warmup == 0
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_a_short_training_is_exposed(epochs):
+    assert not same(run("hard", epochs=epochs)[0], run("blind", epochs=epochs)[0])
+    assert run("hard", epochs=epochs)[1][-1]["contamination"] == 0.1
+
+
+def test_training_that_goes_on_is_exposed_from_its_first_epoch():
+    start = run("blind")[0].state_dict()
+    blind, hard = (Plan(**vars(planned(name)) | {"start": start}) for name in ("blind", "hard"))
+    blind, hard = (train(plan, TrainingSet(ROWS)) for plan in (blind, hard))
+    assert hard.history[0]["contamination"] == 0.1
+    assert hard.history[0]["loss"] != blind.history[0]["loss"]
 
 
 class Centre(Objective):
     """The simplest objective: squared distance to a learned centre."""
 
-    def build(self, n_features):
-        self.centre = nn.Parameter(torch.randn(n_features))
+    def build(self, layout):
+        self.centre = nn.Parameter(torch.randn(layout.n_values))
 
     def losses(self, batch):
         distance2 = (batch - self.centre).square().mean(-1)
@@ -63,7 +94,7 @@ class Centre(Objective):
 @pytest.mark.parametrize("ranking", ["batch", "running", "dataset"])
 def test_every_ranking_scope_finds_the_planted_suspects(ranking):
     """Ten of 103 rows are far away. In batches of 7 there are none, one or several of them."""
-    ensemble, history = run(epochs=30, ranking=ranking, batch_size=7, objective=Centre(), learning_rate=0.03)
+    ensemble, history = run(epochs=30, ranking=ranking, batch_size=7, objective=Centre, learning_rate=0.03)
     assert set(ensemble(ROWS, "score").mean(0).topk(10).indices.tolist()) == set(range(10))
     overlap = history[-1]["member_overlap"]
     assert overlap > 0.7 if ranking == "dataset" else 0.05 < overlap < 0.9  # batches are drawn anew by each member
@@ -90,21 +121,21 @@ def test_weighted_mean_by_hand_and_without_any_weight():
 
 def test_auxiliary_outliers_score_higher_when_they_are_given():
     outliers = torch.randn(31, 4, generator=GENERATOR) * 0.3 - 2
-    plain, _ = run(blind, epochs=20)
-    exposed, _ = run(blind, epochs=20, data=TrainingSet(ROWS, outliers=outliers))
+    plain, _ = run("blind", epochs=20)
+    exposed, _ = run("blind", epochs=20, data=TrainingSet(ROWS, outliers=outliers))
     assert exposed(outliers, "score").mean() > 2 * plain(outliers, "score").mean()
 
 
 def test_the_outlier_weight_means_the_same_with_every_batch_size():
     """The mean abnormal loss of the outliers is its own mean: with weight 0 they change nothing."""
     outliers = torch.randn(31, 4, generator=GENERATOR)
-    assert same(run(blind)[0], run(blind, data=TrainingSet(ROWS, outliers=outliers), outlier_weight=0.0)[0])
+    assert same(run("blind")[0], run("blind", data=TrainingSet(ROWS, outliers=outliers), outlier_weight=0.0)[0])
 
 
 def test_the_recorded_loss_is_what_is_minimised_outliers_included():
     outliers = torch.randn(31, 4, generator=GENERATOR)
     light, heavy = (
-        run(blind, epochs=1, data=TrainingSet(ROWS, outliers=outliers), outlier_weight=w, learning_rate=0.0)[1][0]
+        run("blind", epochs=1, data=TrainingSet(ROWS, outliers=outliers), outlier_weight=w, learning_rate=0.0)[1][0]
         for w in (0.0, 10.0)
     )
     assert heavy["loss"] == pytest.approx(light["loss"] + 10 * light["outliers"])
@@ -129,17 +160,23 @@ def test_a_last_batch_of_one_row_joins_the_one_before():
 def test_known_labels_are_used_also_while_warming_up():
     known = torch.full((103,), -1, dtype=torch.int8)
     known[:10] = 1
-    told, _ = run(blind, epochs=20, data=TrainingSet(ROWS, known=known))
-    untold, _ = run(blind, epochs=20)
+    told, _ = run("blind", epochs=20, data=TrainingSet(ROWS, known=known))
+    untold, _ = run("blind", epochs=20)
     gap = [e(ROWS, "score")[:, :10].mean() / e(ROWS, "score")[:, 10:].mean() for e in (told, untold)]
     assert gap[0] > 2 * gap[1]
 
 
 def test_patience_stops_early_and_keeps_the_weights_of_the_lowest_loss():
-    ensemble, history = run(blind, patience=3, epochs=300, learning_rate=0.05)
+    ensemble, history = run("blind", patience=3, epochs=300, learning_rate=0.05)
     assert len(history) < 300
-    final, _ = run(blind, epochs=len(history), learning_rate=0.05)
+    final, _ = run("blind", epochs=len(history), learning_rate=0.05)
     assert not same(ensemble, final)
+
+
+def loop(plan: Plan, kind: type[Loop] = Loop) -> list:
+    """The history of another kind of loop."""
+    ensemble = build_members(plan.objective, plan.layout, ROWS, plan.seeds)
+    return kind(plan, settled(plan.objective.recipe, len(ROWS), warm=False), 0.1).run(ensemble, TrainingSet(ROWS))
 
 
 def test_a_run_that_was_killed_goes_on_to_the_same_model(tmp_path):
@@ -152,27 +189,16 @@ def test_a_run_that_was_killed_goes_on_to_the_same_model(tmp_path):
                 raise KilledError
             return super().epoch(*args)
 
-    settings = Settings(
-        seeds=(0, 1),
-        epochs=6,
-        batch_size=20,
-        patience=50,
-        checkpoint=tmp_path / "c",
-        checkpoint_every=0,
-        fingerprint="f",
-    )
-    first = build_members(OBJECTIVES["ntl"](), ROWS, (0, 1))
-    loop = KilledLoop(make_fabric("cpu", "32", 0), soft, 0.1, settings)
+    settings = {"objective": NTL, "epochs": 6, "patience": 50}
+    kept = settings | {"checkpoint": tmp_path / "c", "checkpoint_every": 0, "fingerprint": "f"}
     with pytest.raises(KilledError):
-        loop.run(first, TrainingSet(ROWS))
+        loop(planned(**kept), KilledLoop)
     assert (tmp_path / "c").exists()
-    resumed = build_members(OBJECTIVES["ntl"](), ROWS, (0, 1))
-    history = Loop(make_fabric("cpu", "32", 0), soft, 0.1, settings).run(resumed, TrainingSet(ROWS))
-    whole, whole_history = run(objective=OBJECTIVES["ntl"](), epochs=6, patience=50)
+    resumed, history = run(**kept)
+    whole, whole_history = run(**settings)
     assert same(resumed, whole)
     assert [r["loss"] for r in history] == [r["loss"] for r in whole_history]
-    again = build_members(OBJECTIVES["ntl"](), ROWS, (0, 1))  # the checkpoint stays until the model is saved
-    Loop(make_fabric("cpu", "32", 0), soft, 0.1, settings).run(again, TrainingSet(ROWS))
+    again, _ = run(**kept)  # the checkpoint stays until the model is saved
     assert same(again, whole)
 
 
@@ -185,10 +211,8 @@ def test_a_checkpoint_of_another_run_is_not_used(tmp_path):
                 raise KeyboardInterrupt
             return False
 
-    ensemble = build_members(OBJECTIVES["autoencoder"](), ROWS, (0,))
-    stopped = Settings(seeds=(0,), batch_size=20, fingerprint="other", **settings)
     with pytest.warns(InterruptedWarning, match="2 of 3"):
-        Stop(make_fabric("cpu", "32", 0), soft, 0.1, stopped).run(ensemble, TrainingSet(ROWS))
+        loop(planned(seeds=(0,), fingerprint="other", **settings), Stop)
     assert (tmp_path / "c").exists()
     with pytest.warns(CheckpointWarning, match="starts anew"):
         mine, _ = run(seeds=(0,), fingerprint="mine", **settings)
@@ -196,8 +220,8 @@ def test_a_checkpoint_of_another_run_is_not_used(tmp_path):
 
 
 class Explodes(Objective):
-    def build(self, n_features):
-        self.net = nn.Linear(n_features, 1)
+    def build(self, layout):
+        self.net = nn.Linear(layout.n_values, 1)
 
     def losses(self, batch):
         value = self.net(batch).squeeze(-1).exp() * float("inf")
@@ -206,7 +230,7 @@ class Explodes(Objective):
 
 def test_a_loss_that_is_not_finite_is_an_error_that_says_so():
     with pytest.raises(NonFiniteLossError, match=r"epoch 1 .*smaller learning rate"):
-        run(objective=Explodes())
+        run(objective=Explodes)
 
 
 def test_churn_by_hand():
@@ -254,18 +278,16 @@ def test_small_steps_use_one_thread_and_give_the_others_back():
 
 def test_devices_that_are_not_there_are_named():
     with pytest.raises(ValueError, match="'cuda:99' is not there"):
-        make_fabric("cuda:99", "32", 0)
+        torch_device("cuda:99")
     with pytest.raises(ValueError, match="device must be"):
-        make_fabric("gpu", "32", 0)
-    with pytest.raises(ValueError, match="precision must be"):
-        make_fabric("cpu", "16", 0)
+        torch_device("gpu")
+    with pytest.raises(InputError, match="precision must be"):
+        Descend(precision="16")
 
 
 def test_bf16_takes_the_same_path_coarsely():
-    fabric = make_fabric("cpu", "bf16", 0)
-    ensemble = build_members(OBJECTIVES["ntl"](), ROWS, (0, 1))
-    history = Loop(fabric, soft, 0.1, Settings(seeds=(0, 1), epochs=5, batch_size=20)).run(ensemble, TrainingSet(ROWS))
-    fine, fine_history = run(objective=OBJECTIVES["ntl"]())
+    ensemble, history = run(objective=NTL, precision="bf16")
+    fine, fine_history = run(objective=NTL)
     assert [r["loss"] for r in history] == pytest.approx([r["loss"] for r in fine_history], rel=0.1)
     assert not same(ensemble, fine)
     assert all(value.dtype == torch.float32 for value in ensemble.state_dict().values())
@@ -274,7 +296,7 @@ def test_bf16_takes_the_same_path_coarsely():
 class Seen(Objective):
     """Remembers what it was given."""
 
-    def build(self, n_features):
+    def build(self, layout):
         self.weight = torch.nn.Parameter(torch.ones(()))
 
     def losses(self, batch):
@@ -284,18 +306,16 @@ class Seen(Objective):
 
 def test_rows_are_not_rounded_to_bf16_on_their_way_in():
     rows = 5000.0 + torch.arange(4.0)[:, None]  # numbers of tokens, which would become another text
-    ensemble = build_members(Seen(), rows, (0,))
-    Loop(make_fabric("cpu", "bf16", 0), soft, 0.1, Settings(seeds=(0,), epochs=1, batch_size=4)).run(
-        ensemble, TrainingSet(rows)
-    )
+    one = {"seeds": (0,), "epochs": 1, "batch_size": 4, "precision": "bf16", "layout": Layout("vector", (1,))}
+    ensemble, _ = run(objective=Seen, data=TrainingSet(rows), **one)
     assert torch.equal(ensemble.only.seen.sort(dim=0).values, rows)
 
 
 @pytest.mark.parametrize("name", ["ntl", "icl"])
 def test_similarities_are_not_rounded_to_bf16(name):
     torch.manual_seed(0)
-    objective = OBJECTIVES[name]()
-    objective.build(4)
+    objective = make_objective(name)
+    objective.build(LAYOUT)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         rounded = objective.losses(ROWS)
     exact = objective.losses(ROWS)
@@ -307,8 +327,6 @@ def test_similarities_are_not_rounded_to_bf16(name):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_cuda_trains_the_same_losses():
-    settings = Settings(seeds=(0, 1), epochs=5, batch_size=20)
-    ensemble = build_members(OBJECTIVES["autoencoder"](), ROWS, (0, 1))
-    history = Loop(make_fabric("cuda", "32", 0), soft, 0.1, settings).run(ensemble, TrainingSet(ROWS))
-    expected = run()[1]
+    on_cuda = Plan(**vars(planned()) | {"device": torch.device("cuda")})
+    history, expected = train(on_cuda, TrainingSet(ROWS)).history, run()[1]
     assert [r["loss"] for r in history] == pytest.approx([r["loss"] for r in expected], rel=1e-2)

@@ -40,8 +40,8 @@ class Mixture:
         one, two = (GaussianMixture(k, n_init=TRIES, random_state=0).fit(standard) for k in (1, 2))
         means = two.means_.ravel()
         lower, upper = np.argsort(means)
-        apart = (means[upper] - means[lower]) / np.sqrt(two.covariances_.mean())
-        if two.bic(standard) < one.bic(standard) and apart > SEPARATION and two.weights_[upper] < 0.5:
+        distance = (means[upper] - means[lower]) / np.sqrt(two.covariances_.mean())
+        if two.bic(standard) < one.bic(standard) and distance > SEPARATION and two.weights_[upper] < 0.5:
             places = np.linspace(means[lower], means[upper], 1001)[:, None]  # from one group's middle to the other's
             likely = two.predict_proba(places)[:, upper] > 0.5
             self.threshold_ = float(places[max(0, int(np.argmax(likely)) - 1), 0] * unit + centre)

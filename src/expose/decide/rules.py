@@ -49,7 +49,7 @@ def check_threshold(value: Any) -> None:
 
 
 def parse(text: str) -> tuple[str, float | None]:
-    """Take a named rule apart: ``"tail:0.001"`` is the name and the rate.
+    """Split a named rule: ``"tail:0.001"`` is the name and the rate.
 
     Examples
     --------
@@ -172,9 +172,9 @@ def describe(threshold: Any, contamination: float, calibration: Floats | None, r
         is_share = isinstance(threshold, Real)
         return f"share: {float(threshold):.3g} of the {rows} rows" if is_share else f"own: {type(threshold).__name__}"
     name, rate = parse(threshold)
-    rows = 0 if calibration is None else len(calibration)
+    calibrating = 0 if calibration is None else len(calibration)
     return {
         "mixture": "mixture: more likely of the upper of two groups of training scores",
         "tail": f"tail: false alarms at a rate of {rate}, by the extremes of the training scores",
-        "conformal": f"conformal: p-value of at most {rate}, by {rows:,} calibration rows",
+        "conformal": f"conformal: p-value of at most {rate}, by {calibrating:,} calibration rows",
     }[name]

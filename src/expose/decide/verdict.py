@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Verdict:
-    """Reads outputs ``(n, K + 1)`` or ``(n, K + 2)``: logits, with a background class K + 1, last the confidence's logit.
+    """Reads outputs ``(n, K + 1)``, with a background class ``(n, K + 2)``: logits, and last that of the confidence.
 
     Attributes
     ----------
@@ -43,7 +43,8 @@ class Verdict:
 
     def kept(self, outputs: Floats) -> Floats:
         """What is remembered of samples: the outputs of the one member, ``(1, n, W) -> (n, W)``."""
-        return outputs[0]
+        first: Floats = outputs[0]
+        return first
 
     def scores(self, kept: Floats) -> Floats:
         """Anomaly scores ``(n,)``."""
@@ -58,7 +59,8 @@ class Verdict:
 
     def logits(self, kept: Floats) -> Floats:
         """Logits of the classes ``(n, K)``."""
-        return kept[:, : len(self.classes)]
+        logits: Floats = kept[:, : len(self.classes)]
+        return logits
 
     def log_probabilities(self, kept: Floats) -> Floats:
         """Logarithms of the probabilities of the classes ``(n, K)``, at the temperature."""

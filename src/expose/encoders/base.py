@@ -6,7 +6,8 @@ A new encoder is one file: subclass `Encoder` and decorate it with ``@register_e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -47,7 +48,7 @@ class Encoder:
     family: str = ""  # what a model folder calls it
     encodes: str = ""  # name of the kind of samples; empty: any
     layout: Layout
-    notes: list[str]
+    notes: Sequence[str] = ()
     text_columns: tuple[str, ...] = ()
 
     def fit(self, samples: Any) -> Self:
@@ -77,7 +78,24 @@ Some = TypeVar("Some", bound=type[Encoder])
 
 
 def register_encoder(family: str, names: Mapping[str, Callable[[], Encoder]] | None = None) -> Callable[[Some], Some]:
-    """Make an encoder known: to model folders by ``family``, to estimators by that or several names."""
+    """Make an encoder known: to model folders by ``family``, to estimators by that or several names.
+
+    Examples
+    --------
+    >>> @register_encoder("lengths")
+    ... class Lengths(Encoder):
+    ...     encodes = "text"
+    ...
+    ...     def fit(self, samples):
+    ...         self.layout = Layout("vector", (1,))
+    ...         return self
+    ...
+    ...     def transform(self, samples):
+    ...         return np.array([[len(text)] for text in samples.values], dtype=np.float32)
+    >>> ENCODERS["lengths"] is Lengths
+    True
+    >>> del ENCODERS["lengths"], CLASSES["lengths"]
+    """
 
     def add(cls: Some) -> Some:
         cls.family = family
@@ -92,6 +110,21 @@ class OwnEncoder(Encoder):
     """An object with ``fit(X)`` and ``transform(X)``, and a kind's samples as it expects them.
 
     Tables come as an array ``(n, columns)``, images and texts as lists.
+
+    Parameters
+    ----------
+    own : object
+        Its ``transform`` gives finite numbers ``(n, D)``, or ``(n, P, D)`` for P parts of each sample, as an array, a
+        frame or a torch tensor.
+    kind : Kind
+
+    Examples
+    --------
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from expose.kinds import as_table, kind_named
+    >>> encoder = OwnEncoder(StandardScaler(), kind_named("table")).fit(as_table([[1.0], [3.0]]))
+    >>> encoder.transform(as_table([[3.0]])).tolist()
+    [[1.0]]
     """
 
     family = OWN
@@ -99,18 +132,23 @@ class OwnEncoder(Encoder):
     def __init__(self, own: Any, kind: Kind) -> None:
         self.own = own
         self.kind = kind
-        self.notes = []
 
     def fit(self, samples: Samples) -> Self:
         """Fit the object, and note the form of what it gives."""
-        given = self.kind.plain(samples)
-        self.own.fit(given)
-        self.layout = Layout("vector", checked(self.own.transform(given), len(samples), self.own).shape[-1:])
+        self.own.fit(self.kind.plain(samples))
+        some = samples.take(slice(0, 8))  # enough to see the form, where a large network encodes
+        width = self._encoded(some).shape[-1]
+        self.settle(width, self._names(samples, width))
         return self
+
+    def settle(self, width: int, names: Sequence[str]) -> None:
+        """Note how many values it gives per part, and their names."""
+        self.layout = Layout("vector", (width,))
+        self.names = tuple(names)
 
     def transform(self, samples: Samples) -> NDArray[np.float32]:
         """What the object makes of samples, checked."""
-        parts = checked(self.own.transform(self.kind.plain(samples)), len(samples), self.own)
+        parts = self._encoded(samples)
         if parts.shape[-1] != self.layout.n_values:
             raise InputError(
                 f"{type(self.own).__name__}.transform gave {parts.shape[-1]} values per part, and "
@@ -118,18 +156,25 @@ class OwnEncoder(Encoder):
             )
         return parts
 
+    def _encoded(self, samples: Samples) -> NDArray[np.float32]:
+        return checked(self.own.transform(self.kind.plain(samples)), len(samples), self.own)
+
+    def _names(self, samples: Samples, width: int) -> list[str]:
+        """Return the names of its outputs if it has some, as scikit-learn's objects do."""
+        _, columns = self.kind.columns(samples) or (0, ())
+        names: list[str] = []
+        with contextlib.suppress(AttributeError, TypeError, ValueError):  # names are no reason to fail
+            names = list(map(str, self.own.get_feature_names_out(columns or None)))
+        return names if len(names) == width else [f"value {place}" for place in range(width)]
+
     @property
     def groups(self) -> list[tuple[str, slice]]:
-        """Its outputs, one by one, by their names if it tells them."""
-        width = self.layout.n_values
-        named = getattr(self.own, "get_feature_names_out", None)
-        names = list(map(str, named())) if named is not None else []
-        names = names if len(names) == width else [f"value {place}" for place in range(width)]
-        return [(name, slice(place, place + 1)) for place, name in enumerate(names)]
+        """Its outputs, one by one."""
+        return [(name, slice(place, place + 1)) for place, name in enumerate(self.names)]
 
     def state(self) -> State:
         """What a folder keeps: no code, so little more than the class."""
-        return State({"class": type(self.own).__name__, "width": self.layout.n_values})
+        return State({"class": type(self.own).__name__, "width": self.layout.n_values, "names": list(self.names)})
 
 
 def checked(parts: Any, n_samples: int, own: Any) -> NDArray[np.float32]:
@@ -137,8 +182,10 @@ def checked(parts: Any, n_samples: int, own: Any) -> NDArray[np.float32]:
     name = f"{type(own).__name__}.transform"
     if hasattr(parts, "toarray"):
         raise InputError(f"{name} gave a sparse matrix; make it dense, for example by sparse_output=False.")
-    array = np.asarray(parts.detach().cpu() if hasattr(parts, "detach") else parts)
-    if array.ndim not in (2, 3) or len(array) != n_samples or array.dtype.kind not in "biuf":
+    # of torch: off its graph and its device, and in a type that NumPy has, which bfloat16 is not
+    array = np.asarray(parts.detach().cpu().float() if hasattr(parts, "detach") else parts)
+    fits = array.ndim in (2, 3) and len(array) == n_samples and 0 not in array.shape[1:]
+    if not fits or array.dtype.kind not in "biuf":
         raise InputError(
             f"{name} must give numbers of shape ({n_samples}, D), or ({n_samples}, P, D) for P parts of each sample; "
             f"got shape {array.shape} of {array.dtype}."
@@ -166,18 +213,23 @@ def make_encoder(choice: Any, kind: Kind, preferred: str | None = None) -> Encod
     Raises
     ------
     InputError
-        If there is no such encoder.
+        If there is no such encoder, or it encodes samples of another kind.
+
+    Examples
+    --------
+    >>> from expose.kinds import kind_named
+    >>> make_encoder(None, kind_named("table")).scalings, make_encoder(None, kind_named("text")).level
+    (('quantile',), 'word')
     """
     from sklearn.base import clone
 
     choice = (preferred or kind.encoder) if choice is None else choice
     if isinstance(choice, str):
         return _named(choice, kind)
-    if isinstance(choice, type) or not (hasattr(choice, "fit") and hasattr(choice, "transform")):
-        got = (
-            f"the class itself; write {choice.__name__}()" if isinstance(choice, type) else f"a {type(choice).__name__}"
-        )
-        raise InputError(f"encoder must be a name or an object with fit and transform; got {got}.")
+    if isinstance(choice, type):
+        raise InputError(f"encoder must be a name or an object; got the class itself. Write {choice.__name__}().")
+    if not (hasattr(choice, "fit") and hasattr(choice, "transform")):
+        raise InputError(f"encoder must be a name or an object with fit and transform; got a {type(choice).__name__}.")
     copied = clone(choice, safe=False)
     return _suited(copied, kind) if isinstance(copied, Encoder) else OwnEncoder(copied, kind)
 
@@ -210,7 +262,7 @@ def restore_encoder(family: str, state: State, kind: Kind, own: Any = None) -> E
                 f"holds no code. Load it with load(folder, encoder=...), the fitted {state.meta['class']}."
             )
         encoder = OwnEncoder(own, kind)
-        encoder.layout = Layout("vector", (int(state.meta["width"]),))
+        encoder.settle(int(state.meta["width"]), state.meta["names"])
         return encoder
     if family not in CLASSES:
         raise ModelFolderError(

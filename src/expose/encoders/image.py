@@ -14,7 +14,7 @@ from expose.errors import DataWarning, InputError
 from expose.kinds.image import as_images
 from expose.kinds.pixels import resized, to_unit, with_channels
 
-LARGEST_GUESS: Final = 64  # pixels of a side, when images differ in size and nothing was said
+LARGEST_GUESS: Final = 64  # pixels of a side, when images differ in size and no size was given
 BLOCK: Final = 2**22  # values converted at a time
 VERY_LARGE: Final = 256 * 256 * 3
 
@@ -149,7 +149,7 @@ class ImageEncoder(Encoder):
             for row in range(len(images)):
                 out[row] = self._fitted(images.at(row))[0]
         self._warn_changed(images.shapes)
-        return out.reshape(len(images), -1)
+        return out.reshape(len(images), self.layout.n_values)
 
     def _fitted(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return images ``(n, H, W, C)`` in the settled shape, channels first."""

@@ -70,8 +70,8 @@ def _many_names(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
             column = table.at(i)
             n_names = len(column.keys) if isinstance(column, Categories) else len(schema.keys)
             yield (
-                f"{schema.name!r} has {n_names:,} categories: the {schema.slots} most frequent are told "
-                f"apart, the others only by how common they are"
+                f"{schema.name!r} has {n_names:,} categories: the {schema.slots} most frequent have "
+                f"a column each, the others share one that says how common they are"
             )
 
 

@@ -14,7 +14,7 @@ unscaled   0               1                                           cut at 1e
 The range of "quantile" reaches on either side of the median at most twice as far as the quartiles suggest for
 a normal distribution, so that up to a quarter of outliers, however large, cannot squash the rest. Where a
 range is 0, because most rows are equal, the next wider pair of quantiles takes its place, and at last the
-standard deviation. 2**p is 1 except where squares would leave the range of float64. `docs/notes.md` tells why
+standard deviation. 2**p is 1 except where squares would leave the range of float64. `docs/notes/scaling.md` says why
 "quantile" is the default.
 """
 
@@ -101,7 +101,7 @@ def _range(ordered: Floats, counts: NDArray[np.int64], median: Floats) -> tuple[
 
 
 def _factor(sample: Floats) -> Floats:
-    """Return the power of two that brings extreme columns where their squares are finite and not 0."""
+    """Return the power of two by which the squares of extreme columns become finite and not 0."""
     largest = np.nanmax(np.abs(sample), axis=0)
     tiny = (largest > 0) & (largest < 1 / _HUGE)
     factor: Floats = np.where(largest > _HUGE, 1 / _SHIFT, np.where(tiny, _SHIFT, 1.0))

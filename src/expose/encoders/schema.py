@@ -1,4 +1,4 @@
-"""What the encoder remembers of each training column, and how a new column is brought to the same kind."""
+"""What the encoder remembers of each training column, and how a new column is made the same kind."""
 
 from __future__ import annotations
 

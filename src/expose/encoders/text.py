@@ -17,8 +17,8 @@ from expose.kinds.text import Texts, as_texts, tokens
 
 LEVELS: Final = ("word", "char")
 MOST_TOKENS: Final = 10_000  # remembered; padding and unseen come on top
-LONGEST: Final = 256  # tokens of a text, when nothing was said
-COVERED: Final = 0.95  # share of the training texts that are not cut, when nothing was said
+LONGEST: Final = 256  # tokens of a text, when no length was given
+COVERED: Final = 0.95  # share of the training texts that are not cut, when no length was given
 FIRST_TOKEN: Final = 2  # 0 is padding, 1 a token that was not seen in training
 
 
@@ -106,7 +106,7 @@ class TextEncoder(Encoder):
         if cut:
             yield f"{cut} of {len(texts)} texts are longer than {self.layout.n_values} {unit} and are cut there."
         if n_different > len(self.vocabulary):
-            yield f"Of {n_different:,} different {unit} the {len(self.vocabulary):,} most frequent are told apart."
+            yield f"Of {n_different:,} different {unit} the {len(self.vocabulary):,} most frequent are remembered."
 
     # ------------------------------------------------------------------------------------------------ encode
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from expose.decide import Combination
 from expose.errors import DataWarning, InputError, InterruptedWarning
+from expose.estimators.alike import train_alike
 from expose.estimators.conclude import conclude
 from expose.estimators.prepare import Prepared, prepare
-from expose.estimators.alike import train_alike
 from expose.model import Fitted
 from expose.objectives import MemoryObjective
 from expose.scoring import Scorer

@@ -194,7 +194,8 @@ def with_epochs(objective: Objective, epochs: int) -> Objective:
 def measured_margins(ensemble: Ensemble, data: TrainingSet, device: torch.device) -> Tensor:
     """Quantiles of the energies that a network gives to training samples and to outliers, ``(2,)``."""
     objective = ensemble.only
-    assert isinstance(objective, Classification) and data.outliers is not None
+    assert isinstance(objective, Classification)
+    assert data.outliers is not None
     outliers = data.outliers if isinstance(data.outliers, Tensor) else data.outliers.batch(MARGIN_ROWS, 0)
     ready, energies = ensemble.to(device).eval(), []
     for rows in (data.rows, outliers):

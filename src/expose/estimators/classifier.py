@@ -20,8 +20,8 @@ from expose.errors import CalibrationWarning
 from expose.estimators.checks import check_class_parameters, check_classes
 from expose.estimators.classes import fit_classes
 from expose.estimators.common import FittedAttributes
-from expose.estimators.folder import Own, load_fitted
 from expose.estimators.samples import check_input
+from expose.folder import Own, load_fitted
 from expose.model import Decisions, Fitted
 from expose.networks import Unfolded
 from expose.objectives import Descend
@@ -103,6 +103,8 @@ class OutlierExposureClassifier(FittedAttributes, ClassifierMixin, BaseEstimator
     True
     """
 
+    saved_as = "OutlierExposureClassifier"
+
     def __init__(
         self,
         network: str | nn.Module = "auto",
@@ -167,7 +169,8 @@ class OutlierExposureClassifier(FittedAttributes, ClassifierMixin, BaseEstimator
 
     def take_over(self, fitted: Fitted) -> Self:
         """Hold another fitted model from now on."""
-        self.classes_ = fitted.head.classes  # type: ignore[union-attr]
+        assert isinstance(fitted.head, Verdict)
+        self.classes_ = fitted.head.classes
         return super().take_over(fitted)
 
     def calibrate(self, X: Any, y: Any = None) -> Self:
@@ -195,8 +198,9 @@ class OutlierExposureClassifier(FittedAttributes, ClassifierMixin, BaseEstimator
     def _model(self) -> Fitted:
         """What was fitted, read by the score function of now."""
         fitted = super()._model
-        if fitted.head.score_function != self.score_function:  # type: ignore[union-attr]
-            head = replace(fitted.head, score_function=self.score_function)  # type: ignore[call-arg]
+        head = fitted.head
+        if isinstance(head, Verdict) and head.score_function != self.score_function:
+            head = replace(head, score_function=self.score_function)
             self.fitted_ = fitted = replace(fitted, head=head, lines={})
         return fitted
 
@@ -295,7 +299,7 @@ class OutlierExposureClassifier(FittedAttributes, ClassifierMixin, BaseEstimator
             If a byte was changed, a file is missing or foreign, or the folder comes from another version.
         """
         own = Own(network=network, encoder=encoder)
-        fitted, parameters = load_fitted(Path(folder), OutlierExposureClassifier.__name__, own, device)
+        fitted, parameters = load_fitted(Path(folder), cls.saved_as, own, device)
         recipe = fitted.objective.recipe
         changed = recipe != type(fitted.objective).recipe
         given = {"network": network, "encoder": encoder, "recipe": recipe if changed else None, **parameters}

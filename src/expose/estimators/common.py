@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,24 +12,23 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from expose.encoders import Encoder
-from expose.estimators.folder import save_fitted
 from expose.estimators.samples import check_input
-from expose.kinds import Reading
+from expose.folder import save_fitted
 from expose.model import Fitted
-from expose.scoring import Scorer
+from expose.scoring import Scorer, reading_of
 from expose.training import Ensemble
 
-NOT_KEPT = {"checkpoint", "device"}  # parameters of the place and run, not of the model
+NOT_KEPT = {"checkpoint", "device"}  # parameters of the place and the run, not of the model
 Scores = NDArray[np.float64]
 
 
 class FittedAttributes:
     """A mixin of both estimators; they add what is theirs alone."""
 
+    saved_as: str  # the name in a model folder, that of our class also where a user's is made from it
     fitted_: Fitted
     threshold: Any
     checkpoint: Any
-    encoder: Any
 
     def __sklearn_tags__(self) -> Any:
         """Missing values and text columns are welcome."""
@@ -68,17 +66,7 @@ class FittedAttributes:
         id : sequence of str, optional
             Columns that name a row. By default those that the model was saved with.
         """
-        model = self._model
-        names = model.metadata
-        reading = Reading(
-            id=tuple(names.get("id", ()) if id is None else id),
-            ignore=tuple(names.get("ignore", ())),
-            label=names.get("label"),
-            encoding=names.get("encoding", "utf-8"),
-            text=model.encoder.text_columns,
-            later=True,
-        )
-        return Scorer(model, self.threshold, reading)
+        return Scorer(self._model, self.threshold, reading_of(self._model, id))
 
     def anomaly_score(self, X: Any) -> Scores:
         """Anomaly score of each sample, shape (n,), higher = more anomalous."""
@@ -150,7 +138,8 @@ class FittedAttributes:
     def save(self, folder: str | Path, metadata: dict[str, Any] | None = None) -> None:
         """Write the fitted model to a folder, whole or not at all; ``metadata`` is any JSON of your own."""
         model = self._model if metadata is None else replace(self._model, metadata=metadata)
-        save_fitted(Path(folder), model, self, NOT_KEPT)
+        given = self.get_params(deep=False)  # type: ignore[attr-defined]
+        save_fitted(Path(folder), model, self.saved_as, {k: v for k, v in given.items() if k not in NOT_KEPT})
         self.fitted_ = model
         if self.checkpoint is not None and not model.interrupted:
             Path(self.checkpoint).unlink(missing_ok=True)

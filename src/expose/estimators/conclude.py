@@ -83,7 +83,8 @@ def latent_labels(prepared: Prepared, ensemble: Ensemble, said: Floats | None) -
     labels = None if data.known is None else data.known.to(weight.device).expand(len(losses.normal), -1)
     weights = EXPOSURES[plan.exposure](*losses, labels, BatchRanking(plan.contamination))
     of_parts: Floats = 1.0 - weights.keep_normal.double().mean(0, keepdim=True).cpu().numpy()  # (1, n * P)
-    return pool(of_parts, n_samples)[0]
+    latent: Floats = pool(of_parts, n_samples)[0]
+    return latent
 
 
 def typical_parts(prepared: Prepared, scores: Floats) -> NDArray[np.float32]:
@@ -91,8 +92,11 @@ def typical_parts(prepared: Prepared, scores: Floats) -> NDArray[np.float32]:
     ordinary = np.flatnonzero(scores <= np.median(scores))
     rng = np.random.default_rng(prepared.root)
     chosen = rng.permutation(ordinary)[:TYPICAL]
-    parts = prepared.encoded.parts[chosen]
-    return parts if parts.ndim == 2 else parts[np.arange(len(parts)), rng.integers(parts.shape[1], size=len(parts))]
+    parts: NDArray[np.float32] = prepared.encoded.parts[chosen]
+    if parts.ndim == 2:
+        return parts
+    one_each: NDArray[np.float32] = parts[np.arange(len(parts)), rng.integers(parts.shape[1], size=len(parts))]
+    return one_each
 
 
 def diagnose(fitted: Fitted, prepared: Prepared) -> None:

@@ -1,4 +1,4 @@
-"""The share of anomalies to assume: given, estimated from scores, or told by labels."""
+"""The share of anomalies to assume: given, estimated from scores, or from labels."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from expose.objectives import MemoryObjective, Objective
 from expose.training import choose_places, reference_points, remembered_evidence
 
 ESTIMATE_ROWS = 20_000  # from which "auto" estimates the contamination
-FOREST_TREES = 300  # with 100 the estimate depends more on the seed (docs/notes)
+FOREST_TREES = 300  # with 100 the estimate depends more on the seed (docs/notes/contamination.md)
 FEWEST_LABELS = 10  # from which "auto" estimates the contamination
 
 Floats = NDArray[np.float64]

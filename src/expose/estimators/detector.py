@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 
-from expose.decide import ScoreRule
+from expose.decide import Combination, ScoreRule
 from expose.estimators.calibrate import calibrated_by_folds
 from expose.estimators.checks import check_labels, check_parameters
 from expose.estimators.common import FittedAttributes
 from expose.estimators.conclude import conclude
-from expose.estimators.folder import Own, load_fitted
 from expose.estimators.prepare import Prepared, prepare
 from expose.estimators.query import query_rows
 from expose.explain import Explanation, explain
 from expose.exposure import ContaminationEstimate
+from expose.folder import Own, load_fitted
 from expose.objectives import Objective
 from expose.objectives.recipes import check_number
 from expose.training import Trained, train
@@ -112,6 +112,8 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
     >>> int(detector.is_anomaly(X)[:15].sum())
     15
     """
+
+    saved_as = "AnomalyDetector"
 
     def __init__(
         self,
@@ -233,7 +235,9 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
 
     def disagreement(self, X: Any) -> Scores:
         """Standard deviation of the members' robustly scaled scores of each sample, shape (n,); 0 with one member."""
-        standard = self._model.head.standardise(self.member_scores(X))
+        head = self._model.head
+        assert isinstance(head, Combination)
+        standard = head.standardise(self.member_scores(X))
         disagreement: Scores = standard.std(axis=0)
         return disagreement
 
@@ -251,7 +255,7 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
         Returns
         -------
         Explanation
-            ``names`` of what is told apart, and ``effects`` (n, K), in units of `anomaly_score`.
+            ``names`` of what is distinguished, and ``effects`` (n, K), in units of `anomaly_score`.
         """
         return explain(self.scorer(), X)
 
@@ -317,20 +321,21 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
     @property
     def ranking_(self) -> np.recarray[Any, Any]:
         """All training samples, the most suspicious first: by latent label, then by score."""
-        return self._ranked(np.arange(len(self.latent_labels_)))
+        n_train = len(self.latent_labels_)
+        return self._ranked(np.arange(n_train), n_train)
 
     @property
     def suspects_(self) -> np.recarray[Any, Any]:
         """The suspects among the unlabelled training samples, as many as training took for anomalies."""
         unlabelled = np.flatnonzero(self._model.known == -1)
-        return self._ranked(unlabelled)[: round(self.contamination_estimate_.value * len(unlabelled))]
+        return self._ranked(unlabelled, round(self.contamination_estimate_.value * len(unlabelled)))
 
-    def _ranked(self, rows: NDArray[np.intp]) -> np.recarray[Any, Any]:
-        """Chosen training samples in the order of suspicion."""
+    def _ranked(self, rows: NDArray[np.intp], count: int) -> np.recarray[Any, Any]:
+        """The ``count`` most suspicious of some training samples, in that order."""
         latent, scores = self.latent_labels_[rows], self.training_scores_[rows]
-        order = np.lexsort((-scores, -latent))
-        ranked = np.recarray(len(rows), dtype=RANKED)
-        ranked["rank"], ranked["row"] = np.arange(1, len(rows) + 1), rows[order]
+        order = np.lexsort((-scores, -latent))[:count]
+        ranked = np.recarray(count, dtype=RANKED)
+        ranked["rank"], ranked["row"] = np.arange(1, count + 1), rows[order]
         ranked["latent_label"], ranked["anomaly_score"] = latent[order], scores[order]
         return ranked
 
@@ -348,6 +353,6 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
             If a byte was changed, a file is missing or foreign, or the folder comes from another version.
         """
         own = Own(objective=objective, encoder=encoder)
-        fitted, parameters = load_fitted(Path(folder), AnomalyDetector.__name__, own, device)
+        fitted, parameters = load_fitted(Path(folder), cls.saved_as, own, device)
         given = {"objective": fitted.objective, "encoder": encoder, **parameters}
         return cls(**given, device=device).take_over(fitted)

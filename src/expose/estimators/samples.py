@@ -27,12 +27,18 @@ class Encoded:
     Attributes
     ----------
     parts : (n, D) or (n, P, D) array of float32
+    n_features : int
+        Columns of a table; values of an encoded part where samples have no columns.
+    columns : tuple of str
+        Names of the columns, if they have any.
     """
 
     kind: Kind
     samples: Samples
     encoder: Encoder
     parts: NDArray[np.float32]
+    n_features: int
+    columns: tuple[str, ...]
 
     @property
     def flat(self) -> NDArray[np.float32]:
@@ -43,16 +49,6 @@ class Encoded:
     def parts_per_sample(self) -> int:
         """P, 1 where a sample is one part."""
         return self.parts.shape[1] if self.parts.ndim == 3 else 1
-
-    @property
-    def n_features(self) -> int:
-        """Columns of a table; values of an encoded part of another kind."""
-        return int(getattr(self.samples, "n_columns", self.parts.shape[-1]))
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns, if they have any."""
-        return tuple(self.samples.names) if getattr(self.samples, "named", False) else ()  # type: ignore[attr-defined]
 
 
 def encode_training(X: Any, kind: Kind, choice: Any, objective: Objective, before: Encoder | None) -> Encoded:
@@ -66,26 +62,27 @@ def encode_training(X: Any, kind: Kind, choice: Any, objective: Objective, befor
     samples = samples_of(X, kind)
     if len(samples) < FEWEST:
         raise InputError(f"training needs at least {FEWEST} rows, better hundreds; got {len(samples)} sample(s).")
+    columns = kind.columns(samples)
     encoder = before or make_encoder(choice, kind, objective.encoders.get(kind.name)).fit(samples)
     check_form(objective, encoder, kind)
-    return Encoded(kind, samples, encoder, encoder.transform(samples))
+    parts = encoder.transform(samples)
+    n_features, names = (parts.shape[-1], ()) if columns is None else columns
+    return Encoded(kind, samples, encoder, parts, n_features, names)
 
 
 def samples_of(X: Any, kind: Kind) -> Samples:
-    """Anything as samples of a kind; InputError when it is of another one."""
-    given = kind_of(X)
-    if given is not kind and len(getattr(X, "__dict__", ())) + len(getattr(X, "shape", "x")) and not is_empty(X):
+    """Anything as samples of a kind; where it cannot be, an InputError that says of which kind it looks instead."""
+    try:
+        return kind.samples(X)
+    except (TypeError, ValueError) as error:
+        given = kind_of(X)
+        if given is kind:
+            raise
         shape = f" of shape {tuple(X.shape)}" if hasattr(X, "shape") else ""
         raise InputError(
             f"expected {kind.plural}, as in training; got what looks like {given.plural}, a {type(X).__name__}{shape}. "
             f"{given.advice}"
-        )
-    return kind.samples(X)
-
-
-def is_empty(X: Any) -> bool:
-    """Whether there is nothing in it: an empty list may be of any kind."""
-    return isinstance(X, list | tuple) and not len(X)
+        ) from error
 
 
 def check_form(objective: Objective, encoder: Encoder, kind: Kind) -> None:

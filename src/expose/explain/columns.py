@@ -21,7 +21,7 @@ class Explanation:
     Attributes
     ----------
     names : tuple of K str
-        What is told apart: the columns of a table.
+        What is distinguished: the columns of a table.
     effects : (n, K) array of float
         Change of the anomaly score due to each, in its units; 0 for what was not examined.
     excess : (n,) array of float
@@ -40,7 +40,7 @@ class Explanation:
 
 
 def explain(scorer: Scorer, X: Any) -> Explanation:
-    """Attribute the anomaly score of each sample to the columns, or whatever the encoder tells apart.
+    """Attribute the anomaly score of each sample to the columns, or whatever the encoder distinguishes.
 
     See `expose.explain.attribution` for how.
     """

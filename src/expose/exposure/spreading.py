@@ -48,12 +48,12 @@ def spread_labels(known: Tensor, relatives: Tensor) -> Tensor:
     if not spreads(known):
         return known
     lead = walk(known, relatives)  # (n,)
-    told = torch.where((known == UNLABELLED) & (lead < -MARGIN), NORMAL, known)
+    spread = torch.where((known == UNLABELLED) & (lead < -MARGIN), NORMAL, known)
     candidates = torch.nonzero((known == UNLABELLED) & (lead > MARGIN)).flatten()
     most = int(MOST_SPREAD * len(known))
     surest = candidates[lead[candidates].argsort(descending=True, stable=True)[:most]]
-    told[surest] = ANOMALY
-    return told
+    spread[surest] = ANOMALY
+    return spread
 
 
 def spreads(known: Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""Names of columns: in messages, checked, found, and kept apart where two tables come together."""
+"""Names of columns: in messages, checked, found, and renamed where two tables would clash."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from expose.errors import InputError
 from expose.files.names import check_names
 
-_READ_AHEAD = 2**20  # bytes; without it a whole column of a row group is held at once
+_READ_AHEAD = 2**20  # bytes; without it a whole column of a row group is in memory at once
 
 
 class Parquet:

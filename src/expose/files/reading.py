@@ -42,7 +42,7 @@ def read(
     ----------
     source : path, glob pattern, folder, list of paths, or "-"
         .csv, .tsv, .txt (also .gz, .bz2, .xz, .zst) or .parquet; "-" is CSV from standard
-        input. The delimiter of a CSV file is told from its header.
+        input. The delimiter of a CSV file is found in its header.
     columns : collection of str, optional
         Read only these.
     encoding : str
@@ -80,7 +80,7 @@ def scan(
     encoding: str = "utf-8",
     text: Collection[str] = (),
 ) -> Iterator[Any]:
-    """Read files batch by batch, in order, in bounded memory; all batches have the same schema.
+    r"""Read files batch by batch, in order, in bounded memory; all batches have the same schema.
 
     A CSV file of more than a few megabytes is read twice: first to settle the types of its columns.
 
@@ -99,6 +99,14 @@ def scan(
     ------
     FileNotFoundError, InputError
         As in `read`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "small.csv"
+    >>> _ = path.write_text("amount\n1\n2.5\n4\n")
+    >>> [batch.num_rows for batch in scan(path, batch_rows=2)]
+    [2, 1]
     """
     with _opened(source, encoding, text) as files:
         schema = _common_schema(files, columns)
@@ -132,7 +140,7 @@ def _open(path: Path, encoding: str, text: Collection[str], *, keep: bool) -> Fi
 
 
 def _suffix(path: Path) -> str:
-    """Return the suffix that tells the format."""
+    """Return the suffix that names the format."""
     suffix = path.suffix.lower()
     if suffix in _PACKED_SUFFIXES:
         suffix = Path(path.stem).suffix.lower()

@@ -110,7 +110,7 @@ def known_labels(column: Any, name: str) -> NDArray[np.int64]:
     Returns
     -------
     ndarray of int64, (n,)
-        1 anomaly, 0 normal, -1 unlabelled; `split` tells the spellings.
+        1 anomaly, 0 normal, -1 unlabelled; for the spellings see `split`.
 
     Raises
     ------

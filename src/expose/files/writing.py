@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
-from expose.atomic import all_or_nothing
+from expose.atomic import whole_file
 from expose.errors import InputError
 
 _FORMATS: Final = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
@@ -127,10 +127,8 @@ def writer(target: str | Path) -> Iterator[Sink]:
     if path.is_dir():
         raise IsADirectoryError(f"cannot write {path}: it is a folder. Name a file in it.")
     suffix = _format(path)
-    with all_or_nothing(path) as draft:
-        with draft.open("xb") as file, _filled(file, suffix) as sink:
-            yield sink
-        draft.replace(path)
+    with whole_file(path) as file, _filled(file, suffix) as sink:
+        yield sink
 
 
 def _format(path: Path, default: str = "") -> str:

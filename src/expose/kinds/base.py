@@ -99,6 +99,10 @@ class Kind:
         """
         raise TypeError(f"{type(self).__name__} must define samples(X).")
 
+    def columns(self, samples: Any) -> tuple[int, tuple[str, ...]] | None:
+        """How many columns samples have, and their names if these are their own; None where there are no columns."""
+        return None
+
     def plain(self, samples: Any) -> Any:
         """Samples as the encoders of other packages expect them, by default a list."""
         return list(samples)
@@ -134,7 +138,20 @@ class Kind:
 
 
 def register_kind(cls: type[Kind]) -> type[Kind]:
-    """Make a kind known. Kinds registered later are asked first whether they recognise something."""
+    """Make a kind known. Kinds registered later are asked first whether they recognise something.
+
+    Examples
+    --------
+    >>> @register_kind
+    ... class Sounds(Kind):
+    ...     name, plural = "sound", "sounds"
+    ...
+    ...     def claims(self, sources):
+    ...         return all(source.endswith(".wav") for source in sources)
+    >>> kind_of_files(["a.wav"]).plural
+    'sounds'
+    >>> del KINDS["sound"]
+    """
     KINDS[cls.name] = cls()
     return cls
 
@@ -143,12 +160,25 @@ def kind_of(X: Any) -> Kind:
     """The kind of samples that an object holds: of the kinds that recognise it the one registered last.
 
     Tables are registered first and recognise everything: what is no table either, they refuse with a reason.
+
+    Examples
+    --------
+    >>> import expose.kinds
+    >>> kind_of(["a text", "another"]).name, kind_of(np.zeros((5, 8, 8))).name, kind_of([[1.0, 2.0]]).name
+    ('text', 'image', 'table')
     """
     return next(kind for kind in reversed(KINDS.values()) if kind.recognises(X))
 
 
 def kind_of_files(sources: Sequence[str]) -> Kind:
-    """The kind of samples that files, folders and patterns hold, by the same rule."""
+    """The kind of samples that files, folders and patterns hold, by the same rule.
+
+    Examples
+    --------
+    >>> import expose.kinds
+    >>> kind_of_files(["rows.csv"]).name
+    'table'
+    """
     return next(kind for kind in reversed(KINDS.values()) if kind.claims(sources))
 
 

@@ -1,4 +1,4 @@
-"""One column of a table: numbers, categories or points in time, and how they are told apart."""
+"""One column of a table: numbers, categories or points in time, and how each is recognised."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from expose.errors import InputError
 from expose.files.names import check_names, listing
 from expose.kinds.columns import (
     PLAIN_NUMBERS,
-    Categories,
     Column,
     Times,
     column_from_arrow,
@@ -90,6 +89,22 @@ def _numbered(n_columns: int) -> tuple[str, ...]:
     return tuple(f"x{i}" for i in range(n_columns))
 
 
+def _table(
+    names: tuple[str, ...],
+    named: bool,
+    plain: list[int],
+    numbers: NDArray[Any],
+    booleans: frozenset[int],
+    other: Callable[[int], Column],
+) -> Table:
+    """Complete a table of which the plain number columns are known, ``(n, k)``; ``other(i)`` is any other column."""
+    if len(plain) == len(names):
+        return Table(names, len(numbers), named, numbers, np.arange(len(names)), {}, booleans)
+    matrix = dict(zip(plain, numbers.T, strict=True))
+    columns = [matrix[i] if i in matrix else other(i) for i in range(len(names))]
+    return from_columns(names, named, columns, len(numbers), booleans)
+
+
 # ---------------------------------------------------------------------------------------------------- Arrow
 
 
@@ -106,13 +121,7 @@ def _from_arrow(source: Any) -> Table:
     for row, place in enumerate(plain):
         fill_numbers(columns[place], numbers[row])
     booleans = frozenset(i for i in plain if pa.types.is_boolean(types[i]))
-    if len(plain) == len(names):
-        return Table(names, source.num_rows, True, numbers.T, np.arange(len(names)), {}, booleans)
-    matrix = dict(zip(plain, numbers, strict=True))
-    every: list[Column] = [
-        matrix[i] if i in matrix else column_from_arrow(columns[i], name) for i, name in enumerate(names)
-    ]
-    return from_columns(names, True, every, source.num_rows, booleans)
+    return _table(names, True, plain, numbers.T, booleans, lambda i: column_from_arrow(columns[i], names[i]))
 
 
 # --------------------------------------------------------------------------------------------------- pandas
@@ -124,21 +133,10 @@ def _from_pandas(frame: Any) -> Table:
     check_names(labels if named else [str(label) for label in labels])
     names = tuple(labels) if named else _numbered(len(labels))
     dtypes = list(frame.dtypes)
-    plain = np.array([i for i, dtype in enumerate(dtypes) if _is_number_dtype(dtype)], dtype=np.intp)
+    plain = [i for i, dtype in enumerate(dtypes) if _is_number_dtype(dtype)]
     numbers = _pandas_numbers(frame, plain, {dtypes[i] for i in plain})
-    others: dict[int, Categories | Times] = {}
-    extra: dict[int, NDArray[Any]] = {}  # numbers found in columns of objects
-    for place in sorted(set(range(len(names))) - set(plain.tolist())):
-        column = _from_series(frame.iloc[:, place], names[place])
-        if isinstance(column, np.ndarray):
-            extra[place] = column
-        else:
-            others[place] = column
-    if extra:
-        numbers = np.column_stack([numbers, *extra.values()])
-    places = np.concatenate([plain, np.array(list(extra), dtype=np.intp)])
-    booleans = frozenset(int(i) for i in plain if str(dtypes[i]).startswith("bool"))
-    return Table(names, len(frame), named, numbers, places, others, booleans)
+    booleans = frozenset(i for i in plain if str(dtypes[i]).startswith("bool"))
+    return _table(names, named, plain, numbers, booleans, lambda i: _from_series(frame.iloc[:, i], names[i]))
 
 
 def _is_number_dtype(dtype: Any) -> bool:
@@ -146,7 +144,7 @@ def _is_number_dtype(dtype: Any) -> bool:
     return getattr(dtype, "kind", "O") in "biuf" and not hasattr(dtype, "categories")
 
 
-def _pandas_numbers(frame: Any, places: NDArray[np.intp], dtypes: set[Any]) -> NDArray[Any]:
+def _pandas_numbers(frame: Any, places: list[int], dtypes: set[Any]) -> NDArray[Any]:
     part = frame if len(places) == frame.shape[1] else frame.iloc[:, places]
     if len(dtypes) == 1 and isinstance(next(iter(dtypes)), np.dtype):
         return np.asarray(part.to_numpy())

@@ -181,11 +181,12 @@ class ImageKind(Kind):
         for start in range(0, len(images), AT_ONCE):
             yield _named_by_file(images.take(slice(start, start + AT_ONCE)))
 
-    def from_arrow(self, table: Any) -> Images:
-        """Read the files that the column "file" names."""
+    def split(self, table: Any, reading: Reading) -> Batch:
+        """Images of the files that the column "file" names; other columns than ids play no part."""
         if FILE not in table.column_names:
             raise InputError(f"images come as a column {FILE!r} of their paths; got the columns {table.column_names}.")
-        return as_images([Path(name) for name in table[FILE].to_pylist()])
+        ids = [name for name in table.column_names if name == FILE or name in reading.id]
+        return Batch(as_images([Path(name) for name in table[FILE].to_pylist()]), table.select(ids))
 
     def show(self, samples: Any, row: int) -> dict[str, Any]:
         """Name of the file, if it has one, and size."""

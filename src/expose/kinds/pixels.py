@@ -1,4 +1,4 @@
-"""Pixels of any number type, order of axes and number of channels, brought to ``(n, H, W, C)`` and to [0, 1]."""
+"""Pixels of any number type, order of axes and number of channels, as ``(n, H, W, C)`` and in [0, 1]."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def channels_last(values: NDArray[Any], *, tensor: bool = False) -> NDArray[Any]
     Raises
     ------
     InputError
-        When it is no stack of images, or it cannot be told which axis holds the channels.
+        When it is no stack of images, or it is not clear which axis holds the channels.
     """
     shape = values.shape
     if values.ndim == 3:

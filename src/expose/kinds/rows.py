@@ -1,4 +1,4 @@
-"""The one form every kind of table is brought to: numbers in one matrix, the rest column by column."""
+"""A table in memory, wherever it came from: numbers in one matrix, the rest column by column."""
 
 from __future__ import annotations
 

@@ -37,6 +37,11 @@ class TableKind(Kind):
         """Make a `Table`, see `as_table`."""
         return as_table(X)
 
+    def columns(self, samples: Any) -> tuple[int, tuple[str, ...]] | None:
+        """How many there are, and their names if the source had some."""
+        table = as_table(samples)
+        return table.n_columns, table.names if table.named else ()
+
     def plain(self, samples: Any) -> NDArray[Any]:
         """Rows ``(n, columns)``: floats if all columns are numbers, else objects."""
         table = as_table(samples)

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
+from expose.files.names import listing
 from expose.files.values import is_missing
-from expose.kinds.base import Kind, register_kind
+from expose.kinds.base import Batch, Kind, Reading, register_kind
 
 _WORD: Final = re.compile(r"[^\W_]+|[^\w\s]|_")
 
@@ -137,11 +138,13 @@ class TextKind(Kind):
         """Texts as a list; a missing one is empty."""
         return list(as_texts(samples).values)
 
-    def from_arrow(self, table: Any) -> Texts:
-        """Take the one column as texts."""
-        if table.num_columns != 1:
-            raise InputError(f"texts come as one column; got the columns {table.column_names}.")
-        return as_texts(table.column(0))
+    def split(self, table: Any, reading: Reading) -> Batch:
+        """Texts of the one column that is neither id nor ignored nor label."""
+        ids = [name for name in table.column_names if name in reading.id]
+        others = [name for name in table.column_names if name not in {*ids, *reading.ignore, reading.label}]
+        if len(others) != 1:
+            raise InputError(f"texts come as one column, besides those that name a text; got {listing(others)}.")
+        return Batch(as_texts(table[others[0]]), table.select(ids) if ids else None)
 
     def show(self, samples: Any, row: int) -> dict[str, Any]:
         """The text."""

@@ -7,8 +7,8 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from expose.errors import InputError
 from expose.encoders.layout import Layout
+from expose.errors import InputError
 from expose.networks.convolutional import ConvNet
 from expose.networks.perceptron import Perceptron, default_sizes
 from expose.networks.recurrent import RecurrentNet
@@ -138,7 +138,7 @@ def make_network(name: str, layout: Layout, n_out: int) -> nn.Module:
     if layout.form not in forms:
         fitting = ["auto", *(other for other, (its_forms, _) in NETWORKS.items() if layout.form in its_forms)]
         raise InputError(
-            f"The network {name!r} is made for the form {' or '.join(forms)}; what is encoded here has the form {layout.form}. "
+            f"The network {name!r} is made for parts of the form {' or '.join(forms)}; these have the form {layout.form}. "
             f"Choose one of {fitting}."
         )
     return make(layout, n_out)

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from expose.encoders.layout import Layout
-from expose.errors import InputError
 from expose.objectives.recipes import Descend, Recipe, Remember, with_settings
 
 OBJECTIVES: dict[str, type[Objective]] = {}
@@ -55,7 +54,7 @@ class Objective(nn.Module):
 
     name: str = ""
     forms: tuple[str, ...] = ("vector",)
-    encoders: Mapping[str, str] = {}  # noqa: RUF012 - never changed
+    encoders: Mapping[str, str] = {}
     preferred_exposure: str = "soft"
     needs_anomalies: bool = False
     recipe: Recipe = Descend()

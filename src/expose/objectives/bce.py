@@ -47,7 +47,8 @@ class BCE(Objective):
     >>> from expose.objectives import make_objective
     >>> rng = np.random.default_rng(0)
     >>> X, outliers = rng.normal(size=(200, 3)), rng.uniform(-6, 6, size=(50, 3))
-    >>> detector = AnomalyDetector(make_objective("bce", epochs=100), contamination=0, random_state=0).fit(X, outliers=outliers)
+    >>> objective = make_objective("bce", epochs=100)
+    >>> detector = AnomalyDetector(objective, contamination=0, random_state=0).fit(X, outliers=outliers)
     >>> inside, outside = detector.anomaly_score([[0, 0, 0], [4, -4, 4]])
     >>> bool(outside > inside)
     True

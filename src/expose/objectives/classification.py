@@ -27,7 +27,6 @@ from expose.encoders.layout import Layout
 from expose.errors import InputError
 from expose.networks import Unfolded, flip_and_crop, make_network
 from expose.objectives.base import Losses, Objective
-from expose.objectives.recipes import Descend, Recipe
 
 TERMS = {  # lambda of each term where none is given, as published
     "uniform": 0.5,
@@ -47,8 +46,8 @@ class Classification(Objective):
     Parameters
     ----------
     network : str or nn.Module
-        A name that `expose.networks.make_network` knows, or a module of the user's own, of which a copy is trained: from
-        unfolded parts ``(B, *shape)`` to K outputs, one more for the background class, and one more for the confidence.
+        A name that `expose.networks.make_network` knows, or a module of the user's own, of which a copy is trained:
+        from unfolded parts ``(B, *shape)`` to K outputs, one more for the background class, one for the confidence.
     prior : sequence of K float
         Shares of the classes.
     terms : dict of str to float
@@ -66,7 +65,7 @@ class Classification(Objective):
     """
 
     forms = ("vector", "image", "tokens")
-    prior: Tensor
+    prior_shares: Tensor
     margins: Tensor
     doubt: Tensor
 

@@ -20,7 +20,6 @@ let rows change each other's bits.
 from __future__ import annotations
 
 import math
-
 from typing import Any
 
 import torch

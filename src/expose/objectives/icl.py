@@ -20,7 +20,6 @@ both divided by log J, so that a model whose h_j are all 1/J has normal = 1.
 from __future__ import annotations
 
 import math
-
 from typing import Any
 
 import torch

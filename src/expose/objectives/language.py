@@ -14,7 +14,6 @@ any other. Each text begins with the same empty state; nothing is carried over f
 from __future__ import annotations
 
 import math
-
 from typing import Any
 
 import torch

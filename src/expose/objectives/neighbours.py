@@ -18,7 +18,7 @@ by linked and wide, over all rows; then the exposure's weights say who counts as
 involved: one assignment, one refit.
 
 Rows that are known or taken as anomalies (weight as abnormal) pull the other way: near then measures
-``log d_normal - log d_abnormal / 2``, the two-sided score of which docs/notes.md tells.
+``log d_normal - log d_abnormal / 2``, the two-sided score of which docs/notes/default-objective.md tells.
 
 Sources: k-th neighbour distances, Ramaswamy et al., "Efficient Algorithms for Mining Outliers from Large Data Sets",
 SIGMOD 2000; linkage by mutual reachability, see `linking`; refinement, Yoon et al., "Self-supervise, Refine, Repeat",
@@ -38,6 +38,7 @@ from torch import Tensor
 from expose.encoders.layout import Layout
 from expose.objectives.base import Losses, MemoryObjective, register
 from expose.objectives.linking import joining_heights
+from expose.objectives.recipes import Remember
 
 SURVIVAL = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # shares of rows beyond the knots of a tail
 FIRST, LAST = 3, 7  # places of 0.7 and 0.3 among them, between which the slope of the exponential is measured
@@ -104,7 +105,8 @@ class Neighbours(MemoryObjective):
 
     @torch.no_grad()
     def prepare(self, rows: Tensor) -> None:
-        """Remember rows ``(n, D * V)``, drawn at random where they are too many, and measure their distances."""
+        """Remember rows ``(n, D * V)``, sampled at random where they are too many, and measure their distances."""
+        assert isinstance(self.recipe, Remember)
         most = self.recipe.reference_points
         if len(rows) > most:
             rows = rows[torch.randperm(len(rows))[:most].sort().values]
@@ -114,7 +116,7 @@ class Neighbours(MemoryObjective):
     def remember(self, rows: Tensor, present: Tensor) -> Tensor:
         """Remember rows, measure their linked and wide distances, and return how rare the wide ones are.
 
-        They tell how many are anomalous: a gap, which linked distances see, is no proof (docs/notes.md).
+        They tell how many are anomalous: a gap, which linked distances see, is no proof (docs/notes/contamination.md).
         """
         self.rows = torch.nn.Parameter(rows.clone(), requires_grad=False)
         self.present = present.to(rows.dtype)
@@ -195,7 +197,7 @@ class Neighbours(MemoryObjective):
         return (distance / distance.flatten(1).median(dim=1).values.clamp(min=TINY)[:, None, None]).mean(dim=0)
 
     def views(self, rows: Tensor) -> Tensor:
-        """Take the scalings apart: ``(n, D * V) -> (V, n, D)``."""
+        """Separate the scalings: ``(n, D * V) -> (V, n, D)``."""
         return rows.reshape(len(rows), -1, self.n_views).movedim(-1, 0)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:

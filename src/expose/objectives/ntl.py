@@ -21,7 +21,6 @@ Both are divided by log K, so that a model whose h_k are all 1/K has normal = 1.
 from __future__ import annotations
 
 import math
-
 from typing import Any
 
 import torch
@@ -54,7 +53,7 @@ class NTL(Objective):
     constant : float, default=1.0
         Each row is given one more value, ``constant * sqrt(D)``. Without it (0, as published) every layer is
         homogeneous and the cosine forgets lengths, so a row scores like any multiple of itself: on centred data the
-        distance from the middle is lost (docs/notes.md).
+        distance from the middle is lost (docs/notes/ntl-distances.md).
     """
 
     forms = ("vector", "image")  # an image is a row of pixels
@@ -117,6 +116,6 @@ class NTL(Objective):
 
 
 def uniform_weights(stack: int, width_in: int, width_out: int) -> nn.Parameter:
-    """``stack`` linear maps drawn as torch draws one: uniform within ``1 / sqrt(width_in)``."""
+    """``stack`` linear maps, random as torch makes one: uniform within ``1 / sqrt(width_in)``."""
     bound = 1 / math.sqrt(width_in)
     return nn.Parameter(torch.empty(stack, width_in, width_out).uniform_(-bound, bound))

@@ -20,7 +20,6 @@ downsampling, no dropout.
 from __future__ import annotations
 
 import math
-
 from typing import Any
 
 import torch

@@ -28,8 +28,8 @@ class Numbers:
 
     def stored(self, values: Floats) -> Floats:
         """Return values as the columns can hold them."""
-        held: Floats = np.clip(np.where(self.whole, np.round(values), values), self.low, self.high)
-        return held
+        stored: Floats = np.clip(np.where(self.whole, np.round(values), values), self.low, self.high)
+        return stored
 
     def moving(self) -> Numbers:
         """Return the columns with more than two different values."""

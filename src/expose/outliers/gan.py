@@ -22,8 +22,8 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from expose.errors import InputError, NonFiniteLossError
 from expose.encoders.layout import Layout
+from expose.errors import InputError, NonFiniteLossError
 from expose.networks.adversarial import Discriminator, Generator
 from expose.outliers.rows import Seed, count
 

@@ -194,8 +194,8 @@ def _near_vectors(mine: NDArray[np.float32], theirs: NDArray[np.float32], limit:
         return _Near(np.zeros(len(mine), dtype=bool), np.zeros(len(mine), dtype=np.intp), 0.0)
     sample = np.random.default_rng(0).permutation(len(theirs))[:SAMPLE]
     own = own_nearest(theirs, sample=sample)[0][:, 0]
-    apart = own[own > 0]
-    least = limit * float(np.median(apart)) if len(apart) else 0.0
+    distances = own[own > 0]
+    least = limit * float(np.median(distances)) if len(distances) else 0.0
     distances, places = nearest(mine, theirs)
     return _Near(distances[:, 0] <= least, places[:, 0], float((own <= least).mean()))
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from expose.errors import DataWarning
 from expose.encoders import TableEncoder
+from expose.errors import DataWarning
 from expose.kinds import Table, as_images, as_table, as_texts
 from expose.kinds.columns import Categories
 from expose.kinds.pixels import to_unit

@@ -33,7 +33,7 @@ def check_texts(texts: Any) -> list[str]:
 
 
 def count(n: int | None, n_rows: int) -> int:
-    """How many outliers to make: as many as there are rows, unless told."""
+    """How many outliers to make: as many as there are rows, unless a number is given."""
     wanted = n_rows if n is None else n
     if wanted < 1:
         raise InputError(f"n, the number of outliers to make, must be at least 1; got {wanted}.")

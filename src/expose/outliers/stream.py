@@ -1,4 +1,4 @@
-"""Auxiliary outliers that do not fit into memory, drawn for as long as training lasts."""
+"""Auxiliary outliers that do not fit into memory, sampled for as long as training lasts."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class OutlierStream:
         or batches of them (a list of texts, an array (n, ...), a data frame). Arrays, frames and lists of texts are
         themselves taken as their rows.
     buffer : int, default=10,000
-        Rows held to be mixed. A row can come later than its place in the source by any distance, and earlier by about
-        the buffer: a source in order (by class, by time) wants a large one. Image files, and what is in memory anyway,
-        are mixed as a whole.
+        Rows in memory, to be mixed. A row can come later than its place in the source by any distance, and earlier by
+        about the buffer: a source in order (by class, by time) wants a large one. Image files, and what is in memory
+        anyway, are mixed as a whole.
     random_state : int, Generator or None
         Of the order. None draws one, which stays for the life of the stream.
 
@@ -96,12 +96,12 @@ class OutlierStream:
         if self._blocks is None:
             self._blocks = self._from(self.taken)
             self._rest = []
-        held_rows = sum(map(n_rows_of_chunk, self._rest))
-        while held_rows < n:
+        n_waiting = sum(map(n_rows_of_chunk, self._rest))
+        while n_waiting < n:
             self._rest.append(next(self._blocks))
-            held_rows += n_rows_of_chunk(self._rest[-1])
-        held = joined(self._rest)
-        rows, rest = part(held, slice(0, n)), part(held, slice(n, None))
+            n_waiting += n_rows_of_chunk(self._rest[-1])
+        waiting = joined(self._rest)
+        rows, rest = part(waiting, slice(0, n)), part(waiting, slice(n, None))
         self._rest = [rest] if n_rows_of_chunk(rest) else []
         self.taken += n
         return rows.load(rows.places) if isinstance(rows, Later) else stacked(rows) if are_images(rows) else rows
@@ -154,16 +154,16 @@ class OutlierStream:
     def _mixed(self, number: int) -> Iterator[Chunk]:
         """Blocks of one pass: whenever the buffer is full it is shuffled and gives its first half."""
         generator = np.random.default_rng([self._seed, number])
-        held: list[Chunk] = []
-        n_held = 0
+        waiting: list[Chunk] = []
+        n_waiting = 0
         for chunk in self._open():
-            held.append(chunk)
-            n_held += n_rows_of_chunk(chunk)
-            while n_held > self.buffer and not isinstance(chunk, Later):
-                mixed = shuffled(joined(held), generator)
-                half = -(-n_held // 2)
+            waiting.append(chunk)
+            n_waiting += n_rows_of_chunk(chunk)
+            while n_waiting > self.buffer and not isinstance(chunk, Later):
+                mixed = shuffled(joined(waiting), generator)
+                half = -(-n_waiting // 2)
                 yield part(mixed, slice(0, half))
-                held = [part(mixed, slice(half, None))]
-                n_held -= half
-        if held:
-            yield shuffled(joined(held), generator)
+                waiting = [part(mixed, slice(half, None))]
+                n_waiting -= half
+        if waiting:
+            yield shuffled(joined(waiting), generator)

@@ -29,7 +29,7 @@ def shuffle_columns(X: Any, n: int | None = None, *, columns: int | None = None,
     n : int or None
         Outliers to make; None makes one for each row.
     columns : int or None
-        How many columns of each row are exchanged, drawn for each row anew; None exchanges all. The fewer, the nearer
+        How many columns of each row are exchanged, sampled for each row anew; None exchanges all. The fewer, the nearer
         to the data.
     random_state : int, Generator or None
 
@@ -69,7 +69,7 @@ def _exchanged(n_rows: int, d: int, columns: int, generator: np.random.Generator
     source = np.repeat(generator.permutation(n_rows)[:, None], d, axis=1)
     moved = generator.random((n_rows, d)).argsort(1) < columns
     if columns == d:
-        moved[:, 0] = False  # all columns come apart as well when one of them stays
+        moved[:, 0] = False  # all columns are separated as well when one of them stays
     for j in range(d):
         rows = generator.permutation(np.flatnonzero(moved[:, j]))
         if len(rows) == 1:  # nobody to exchange with: some other row takes part
@@ -121,9 +121,9 @@ def uniform_box(X: Any, n: int | None = None, *, widen: float = 0.1, random_stat
     if not len(numbers.places):
         return made
     low, high = np.nanmin(numbers.values, 0), np.nanmax(numbers.values, 0)
-    drawn = generator.uniform(low - widen * (high - low), high + widen * (high - low), size=(n, len(low)))
-    drawn[np.isnan(numbers.values[rows])] = np.nan
-    return with_numbers(made, numbers.places, numbers.stored(drawn))
+    sampled = generator.uniform(low - widen * (high - low), high + widen * (high - low), size=(n, len(low)))
+    sampled[np.isnan(numbers.values[rows])] = np.nan
+    return with_numbers(made, numbers.places, numbers.stored(sampled))
 
 
 def extrapolate_rows(

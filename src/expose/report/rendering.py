@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from expose.atomic import whole_file
 from expose.report.typical import show_number, show_share
 
 SECTIONS = {  # of a page, in order; a page leaves out what it has not
@@ -27,24 +27,21 @@ SECTIONS = {  # of a page, in order; a page leaves out what it has not
 def write_page(path: str | os.PathLike[str], build: Callable[[], str]) -> Path:
     """Write what ``build`` gives to a file, whole or not at all; that it cannot be written is found out before."""
     target = Path(os.path.realpath(path))  # a link stays a link
-    draft = target.with_name(f".{target.name}.{os.getpid()}.part")
     special = target.exists() and not target.is_file() and not target.is_dir()
     try:
         if target.is_dir():
             raise IsADirectoryError(21, "it is a folder")
-        with (target if special else draft).open("w", encoding="utf-8") as file:
-            file.write(build())
-        if not special:  # a device or a pipe cannot be replaced
-            draft.replace(target)
+        if not target.parent.is_dir():  # it is not made, for it may be a slip of the pen
+            raise FileNotFoundError(2, "its folder does not exist")
+        with target.open("wb") if special else whole_file(target) as file:  # a device or pipe cannot be replaced
+            file.write(build().encode("utf-8"))
     except OSError as error:
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
         raise OSError(
             error.errno,
-            f"The report could not be written to {path}: {error.strerror or error}. "
+            f"The report could not be written to {path}: {cause.strerror or cause}. "
             "Choose a file in a folder that exists, that you may write to, and that has some 6 MB to spare",
         ) from error
-    finally:
-        with suppress(OSError):
-            draft.unlink()
     return Path(path)
 
 

@@ -6,12 +6,14 @@ The command line, the report, engines and the estimators all score through it, s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from expose.files import with_ids
+from expose.folder import Own, load_fitted
 from expose.kinds.base import Batch, Reading, Samples
 from expose.model import Decisions, Fitted
 
@@ -27,7 +29,7 @@ class Scorer:
     Parameters
     ----------
     fitted : Fitted
-        Of an estimator: ``detector.scorer()`` makes a scorer, and so does ``expose.load(folder).scorer()``.
+        Of an estimator: ``detector.scorer()`` makes a scorer; so does `Scorer.load` of a model folder.
     threshold : None, float, str or object
         What is flagged, as the estimators' parameter.
     reading : Reading, optional
@@ -48,7 +50,13 @@ class Scorer:
     def __init__(self, fitted: Fitted, threshold: Any = None, reading: Reading | None = None) -> None:
         self.fitted = fitted
         self.threshold = threshold
-        self.reading = reading or Reading(later=True)
+        self.reading = reading or reading_of(fitted)
+
+    @classmethod
+    def load(cls, folder: str | Path, own: Own | None = None, device: str = "auto") -> Self:
+        """A scorer of the model in a folder, without scikit-learn: what a service or an engine's worker needs."""
+        fitted, parameters = load_fitted(Path(folder), None, own, device)
+        return cls(fitted, parameters.get("threshold"))
 
     # ------------------------------------------------------------------------------------------- Python objects
 
@@ -115,3 +123,16 @@ class Scorer:
         batches: Iterable[Batch] = self.fitted.kind.scan(sources, self.reading)
         for batch in batches:
             yield self.table(batch)
+
+
+def reading_of(fitted: Fitted, id: Sequence[str] | None = None) -> Reading:
+    """How files are read for a model: columns have the roles they had in training, with other ids if some are given."""
+    names = fitted.metadata
+    return Reading(
+        id=tuple(names.get("id", ()) if id is None else id),
+        ignore=tuple(names.get("ignore", ())),
+        label=names.get("label"),
+        encoding=names.get("encoding", "utf-8"),
+        text=fitted.encoder.text_columns,
+        later=True,
+    )

@@ -1,7 +1,7 @@
 """Where and how precisely to compute, and one policy for what torch shares among all threads of a process.
 
 The number of threads and torch's own random state belong to the whole process. Whoever changes them, for a fit or for
-scoring, does so holding one lock, and puts them back: computations of several threads of ours take turns.
+scoring, does so holding one lock, and puts them back: computations of several threads follow one another.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from threading import RLock
 import torch
 
 SMALL_STEP = 2_000_000  # weights of all members times parts of a batch
-WIDE = 200_000  # weights of one member above which matrix products outweigh the casts to bf16 (docs/notes)
+WIDE = 200_000  # weights of one member above which matrix products outweigh the casts to bf16 (docs/notes/precision.md)
 
 _TURN = RLock()
 
@@ -36,7 +36,7 @@ def fitting_threads(weights_times_rows: int) -> Iterator[None]:
     """One CPU thread inside the block where a step is small, all of them otherwise.
 
     Threads that wait for each other at every tiny operation gain nothing on an idle machine, and on a busy one they
-    make a training up to twenty times slower (docs/notes).
+    make a training up to twenty times slower (docs/notes/threads.md).
     """
     with torch_threads(1 if weights_times_rows < SMALL_STEP else None):
         yield

@@ -97,8 +97,8 @@ class Loop:
                 raise
             self.interrupted = True
             warnings.warn(
-                f"Training was interrupted after {state.epoch} of {recipe.epochs} epochs. The model is usable as it is; "
-                "the same call goes on from the last checkpoint, if one was written.",
+                f"Training was interrupted after {state.epoch} of {recipe.epochs} epochs. The model is usable as it "
+                "is; the same call goes on from the last checkpoint, if one was written.",
                 InterruptedWarning,
                 stacklevel=4,
             )
@@ -150,7 +150,7 @@ class Loop:
                 outlier_loss = weighted_mean(outlier_losses, self.outlier_weights(outlier_losses, number, step))
                 loss = loss + recipe.outlier_weight * outlier_loss  # a mean of its own
             optimizer.zero_grad()
-            loss.sum().backward()  # members share nothing, so the sum trains each on its own
+            torch.autograd.backward(loss.sum())  # members share nothing, so the sum trains each on its own
             optimizer.step()
             yield detached, weights, outlier_loss.detach()
 

@@ -66,8 +66,8 @@ class Ensemble(nn.Module):
         Losses of ``(M, B)``, or scores ``(M, B)``.
         """
         if self.n_members == 1:
-            told = () if targets is None else (targets[0],)
-            result = self.only(batch[0] if batch.ndim == 3 else batch, method, *told)
+            more = () if targets is None else (targets[0],)
+            result = self.only(batch[0] if batch.ndim == 3 else batch, method, *more)
             return Losses(*(loss[None] for loss in result)) if isinstance(result, tuple) else result[None]
         if not self._template:
             own = batch if batch.ndim == 3 else batch.expand(self.n_members, *batch.shape)

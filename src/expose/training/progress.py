@@ -20,7 +20,7 @@ class Report(Protocol):
 
 @contextmanager
 def progress(epochs: int, verbose: int) -> Iterator[Report]:
-    """Give a function that is told of every epoch."""
+    """Give a function that is called after every epoch."""
     if verbose <= 0:
         yield lambda record: None
     elif sys.stderr.isatty():

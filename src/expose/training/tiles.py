@@ -67,7 +67,7 @@ def tile_size(layout: Layout, width: int, device: torch.device) -> int:
 def member_outputs(
     ensemble: Ensemble, rows: NDArray[np.float32], method: str = "score", width: int | None = None
 ) -> NDArray[np.float64]:
-    """What a method gives for every part by every member: ``(n, D) -> (M, n)``, or ``(M, n, width)`` where it is wide."""
+    """What a method gives for every part by every member: ``(n, D) -> (M, n)``, or ``(M, n, width)``."""
     shape = (ensemble.n_members, len(rows), *(() if width is None else (width,)))
     results = np.empty(shape, dtype=np.float32)
     device = next(ensemble.parameters()).device

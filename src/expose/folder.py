@@ -1,4 +1,4 @@
-"""What a model folder keeps of a fitted estimator, and how a `Fitted` is made of it again. No code, no pickle."""
+"""What a model folder keeps of a `Fitted`, and how it is made again. No code, no pickle, no scikit-learn."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
 from torch import nn
 
 from expose.decide import Combination, Verdict
@@ -20,7 +19,7 @@ from expose.kinds import kind_named
 from expose.model import Fitted
 from expose.objectives import OBJECTIVES, Objective
 from expose.objectives.classification import Classification
-from expose.persistence import load_folder, refusing_nonsense, save_folder
+from expose.persistence import field, load_folder, refusing_nonsense, save_folder
 from expose.training import blank_members, ready_to_score, torch_device
 
 WEIGHTS, ENCODER = "weights/", "encoder/"
@@ -38,14 +37,31 @@ class Own(NamedTuple):
 # ---------------------------------------------------------------------------------------------------------- save
 
 
-def save_fitted(folder: Path, fitted: Fitted, estimator: BaseEstimator, not_kept: Collection[str]) -> None:
-    """Write a fitted estimator; its parameters but for those of the place and run."""
-    check_threshold_kept(estimator.threshold)
+def save_fitted(folder: Path, fitted: Fitted, estimator: str, parameters: Mapping[str, Any]) -> None:
+    """Write a fitted model.
+
+    Parameters
+    ----------
+    folder : path
+    fitted : Fitted
+    estimator : str
+        Name of the class that holds it, which will load it.
+    parameters : mapping
+        Of that class. What is no plain value is left out: whoever loads the model gives it again.
+
+    Raises
+    ------
+    InputError
+        If it holds what no folder can keep: a threshold that is code, or classes that are no texts or numbers.
+    OSError, ModelFolderError
+        As `expose.persistence.save_folder`.
+    """
+    check_threshold_kept(parameters.get("threshold"))
     state = fitted.encoder.state()
     head = fitted.head
     meta = {
-        "class": base_name(estimator),
-        "parameters": kept_parameters(estimator, not_kept),
+        "class": estimator,
+        "parameters": {name: plain(value) for name, value in parameters.items() if is_json(plain(value))},
         "objective": described(fitted.objective),
         "members": fitted.ensemble.n_members,
         "kind": fitted.kind.name,
@@ -79,11 +95,6 @@ def check_threshold_kept(threshold: Any) -> None:
         )
 
 
-def base_name(estimator: BaseEstimator) -> str:
-    """The class of ours that a user's own estimator is made from."""
-    return next(cls.__name__ for cls in type(estimator).__mro__ if cls.__module__.startswith("expose."))
-
-
 def described(objective: Objective) -> dict[str, Any]:
     """An objective as JSON: its name, if it is registered, and its settings."""
     settings = objective.settings()
@@ -106,14 +117,8 @@ def described_verdict(head: Verdict) -> dict[str, Any]:
     return {"classes": classes, "dtype": kind, "temperature": head.temperature}
 
 
-def kept_parameters(estimator: BaseEstimator, not_kept: Collection[str]) -> dict[str, Any]:
-    """The parameters of an estimator that are plain values, but for those of the place and run."""
-    given = {name: plain(value) for name, value in estimator.get_params(deep=False).items() if name not in not_kept}
-    return {name: value for name, value in given.items() if is_json(value)}
-
-
 def is_json(value: Any) -> bool:
-    """Whether a value is one that JSON knows; an object of the user's own is given again when the model is loaded."""
+    """Whether a value is one that JSON knows."""
     if isinstance(value, list):
         return all(map(is_json, value))
     if isinstance(value, dict):
@@ -148,8 +153,17 @@ class Loaded(NamedTuple):
     parameters: dict[str, Any]
 
 
-def load_fitted(folder: Path, expected: str, own: Own, device: str) -> Loaded:
+def load_fitted(folder: Path, estimator: str | None = None, own: Own | None = None, device: str = "auto") -> Loaded:
     """Make a model of a folder.
+
+    Parameters
+    ----------
+    folder : path
+    estimator : str, optional
+        Name of the class that must have saved it; None takes any.
+    own : Own, optional
+        What is the user's in the model.
+    device : {"auto", "cpu", "cuda"} or "cuda:<index>"
 
     Raises
     ------
@@ -158,28 +172,25 @@ def load_fitted(folder: Path, expected: str, own: Own, device: str) -> Loaded:
         makes no model.
     """
     meta, tensors = load_folder(folder)
-    if meta.get("class") != expected:
-        raise ModelFolderError(f"{folder} holds a {meta.get('class')!r}, not an {expected}.")
+    if estimator not in (None, meta.get("class")):
+        raise ModelFolderError(f"{folder} holds a {meta.get('class')!r}, not an {estimator}.")
     where = torch_device(device)
     with refusing_nonsense(folder):
-        fitted = rebuilt(meta, tensors, own, where, folder)
+        fitted = rebuilt(meta, tensors, own or Own(), folder)
         parameters: dict[str, Any] = dict(meta["parameters"])
+    fitted.ensemble = ready_to_score(fitted.ensemble, where)
     return Loaded(fitted, parameters)
 
 
-def rebuilt(
-    meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], own: Own, device: torch.device, folder: Path
-) -> Fitted:
-    """The model that a folder describes."""
+def rebuilt(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], own: Own, folder: Path) -> Fitted:
+    """The model that a folder describes, before it is moved to where it scores."""
     kind = kind_named(meta["kind"])
     arrays = {name.removeprefix(ENCODER): array for name, array in tensors.items() if name.startswith(ENCODER)}
     stored = meta["encoder"]
     encoder = restore_encoder(stored["family"], State(stored["state"], arrays), kind, own.encoder)
     head = restored_head(meta, tensors)
     objective = restored_objective(meta["objective"], own, folder)
-    if not 1 <= meta["members"] <= MOST_MEMBERS:
-        raise ModelFolderError(f"{folder} claims {meta['members']} members, which no training makes.")
-    ensemble = blank_members(objective, encoder.layout, meta["members"])
+    ensemble = blank_members(objective, encoder.layout, field(meta, "members", int, (1, MOST_MEMBERS)))
     weights = {
         name.removeprefix(WEIGHTS): torch.from_numpy(a) for name, a in tensors.items() if name.startswith(WEIGHTS)
     }
@@ -192,7 +203,7 @@ def rebuilt(
         kind=kind,
         encoder=encoder,
         objective=objective,
-        ensemble=ready_to_score(ensemble, device),
+        ensemble=ensemble,
         head=head,
         exposure=one_of(meta["exposure"], EXPOSURES),
         estimate=ContaminationEstimate(**meta["contamination_estimate"]),
