@@ -3,9 +3,9 @@
 It imports the public face of `expose`, which never imports it. Its needs come with the extra ``bench``.
 """
 
-from expose_lab.grid import bench, read_results
 from expose_lab.contenders import Contender, baselines, ours
 from expose_lab.datasets import EMBEDDINGS, EXTRA_TABLES, PAPER_TABLES, DataSet, fetch, load, thyroid
+from expose_lab.grid import bench, read_results
 from expose_lab.metrics import (
     OutlierResults,
     auroc,

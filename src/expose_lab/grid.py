@@ -282,7 +282,10 @@ def run_cell(cell: Cell) -> list[Row]:
         fit_all(estimators, [split.train_X for split in splits])
         fit_seconds = (time.perf_counter() - started) / len(splits)
         measured = [measure(estimator, split) for estimator, split in zip(estimators, splits, strict=True)]
-    common = {"fit_seconds": fit_seconds, "seeds_together": len(splits) if train_together(estimators) else 1}
+    common: dict[str, Any] = {
+        "fit_seconds": fit_seconds,
+        "seeds_together": len(splits) if train_together(estimators) else 1,
+    }
     return [
         facts(cell, seed, split, estimator) | result | common
         for seed, split, estimator, result in zip(cell.seeds, splits, estimators, measured, strict=True)

@@ -1,8 +1,8 @@
 """The page writer: a template in Markdown, filled with tables of stored results. No number on a page is typed.
 
 A study brings a template, ``studies/<name>.md`` (Jinja), and a function that gives what the template names: most often
-tables, each specified by what its lines and its columns are taken from (`grid`). What is to be said about the numbers by
-hand stands in ``docs/benchmark/findings/<page>.md`` and is taken over as it is.
+tables, each specified by what its lines and its columns are taken from (`grid`). What is to be said about the numbers
+by hand stands in ``docs/benchmark/findings/<page>.md`` and is taken over as it is.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from expose.atomic import all_or_nothing, write_new
+from expose.atomic import whole_file
 from expose.errors import MissingExtraError
 from expose_lab.store import Row, read_table
 
@@ -109,7 +110,7 @@ class Column(NamedTuple):
     """
 
     name: str
-    where: Where = {}
+    where: Where = MappingProxyType({})
     scale: float = 100
     digits: int = 1
     spread: bool = True
@@ -249,8 +250,10 @@ class Page:
         return read_table(self.results / f"{study}.parquet")
 
     def rows(self, study: str) -> Rows:
-        """The same as rows."""
-        return Rows(self.table(study).to_pylist())
+        """Results of a study; of a cell that was measured again only what was measured last."""
+        rows = self.table(study).to_pylist()
+        last = {row["cell"]: row["key"] for row in sorted(rows, key=lambda row: row["finished"])}
+        return Rows(row for row in rows if row["key"] == last[row["cell"]])
 
     def picture(self, file: str, svg: str, says: str) -> str:
         """Add a picture, by its name below ``docs/images``, and return the line that shows it."""
@@ -292,6 +295,5 @@ def fill(template: Path, context: Mapping[str, Any]) -> str:
 
 def save(path: Path, text: str) -> None:
     """Write a text whole or not at all."""
-    with all_or_nothing(path.absolute()) as draft:
-        write_new(draft, text.encode())
-        draft.replace(path)
+    with whole_file(path.absolute()) as file:
+        file.write(text.encode())

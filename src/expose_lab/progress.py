@@ -13,7 +13,7 @@ Report = Callable[[str, str | None], None]
 
 
 @contextmanager
-def progress(tasks: int, verbose: int, *, there: int = 0, wanted: int = 0) -> Iterator[Report]:
+def display(tasks: int, verbose: int, *, there: int = 0, wanted: int = 0) -> Iterator[Report]:
     """Give a function that is told of every finished task: what it was, and the error if it failed.
 
     First it is said how many of the results that are wanted are there already.

@@ -1,6 +1,6 @@
 """Which code makes a row of results: found by following imports, and made part of the row's key.
 
-A root is a module (``expose_lab.protocols``) or something in one (``expose_lab.studies.images:measure``). Of a module all
+A root is a module (``expose_lab.protocols``) or something in one (``expose_lab.studies.demo:measure``). Of a module all
 code counts, of a function only what it uses in its own module; comments and docstrings never do. From there imports of
 this distribution are followed, also those inside functions. ``from room import name`` leads to the module that defines
 the name, and to modules of that room which register themselves when the room is imported, as kinds and encoders do.
@@ -181,7 +181,8 @@ def file_of(module: str) -> Path | None:
 def folder_of(package: str) -> Path:
     """Where a package lies."""
     spec = importlib.util.find_spec(package)
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     return Path(spec.origin).parent
 
 

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeVar
 
 from expose.errors import FailedRunsWarning, InputError, MissingExtraError
-from expose_lab.progress import progress
+from expose_lab.progress import display
 from expose_lab.store import Row, Store
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def run(
     for task in left:
         task.check()
     failed = []
-    with progress(len(left), verbose, there=sum(key in store for key in wanted), wanted=len(wanted)) as report:
+    with display(len(left), verbose, there=sum(key in store for key in wanted), wanted=len(wanted)) as report:
         for task, rows, error in run_all(left, n_jobs, backend, address):
             store.add(rows)
             if error:

@@ -1,7 +1,7 @@
 """Comparing contenders over many data sets, after Demsar 2006, on SciPy's tests.
 
-Everywhere `matrix` is an ``(n, k)`` array with one finite number for each of n data sets and k contenders, and higher is
-better; hand in the negative of a metric of which less is better. What does not fit raises `InputError`.
+Everywhere `matrix` is an ``(n, k)`` array with one finite number for each of n data sets and k contenders, and higher
+is better; hand in the negative of a metric of which less is better. What does not fit raises `InputError`.
 
 References
 ----------

@@ -6,13 +6,12 @@ else. Only one runner may write to a file at a time.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from expose.atomic import all_or_nothing
+from expose.atomic import whole_file
 from expose.errors import InputError
 
 if TYPE_CHECKING:
@@ -129,12 +128,8 @@ def write_table(table: pa.Table, path: Path) -> None:
     """Write the file whole or not at all, and wait until the disk has it."""
     import pyarrow.parquet as pq
 
-    with all_or_nothing(path) as draft:
-        with draft.open("xb") as file:
-            pq.write_table(table, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
+    with whole_file(path.absolute()) as file:
+        pq.write_table(table, file, compression="zstd")
 
 
 def locked(path: Path) -> Any:

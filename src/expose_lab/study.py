@@ -157,12 +157,17 @@ def carry(chosen: Iterable[Study | Drawing], results: Path, measured_at: str) ->
         stored = read_table(path)
         before = stored.to_pylist()
         after = list(study.carried(before))
-        changed = sum(old["key"] != new["key"] for old, new in zip(before, after, strict=True))
+        newest: dict[str, tuple[str, str]] = {}  # by new key: of rows measured by older code only the last are carried
+        for old, new in zip(before, after, strict=True):
+            newest[new["key"]] = max(newest.get(new["key"], ("", "")), (old["finished"], old["key"]))
         rows = [
-            row | {"measured_at": row["measured_at"] or (commit if row["key"] != old["key"] else None)}
-            for old, row in zip(before, after, strict=True)
+            new | {"measured_at": old["measured_at"] or commit}
+            if new["key"] != old["key"] == newest[new["key"]][1]
+            else old
+            for old, new in zip(before, after, strict=True)
         ]
         write_table(pa.Table.from_pylist(rows, schema=stored.schema), path)
+        changed = sum(old["key"] != row["key"] for old, row in zip(before, rows, strict=True))
         print(f"{path.name}: {changed:,} of {len(rows):,} rows have new keys")
 
 
@@ -176,7 +181,7 @@ def check_carried(sets: list[str], results: Path, data_dir: str) -> int:
     """Run the default detector on a few sets and compare with the rows of the study `auto`; 1 if a figure differs."""
     stored = Rows(read_table(results / "auto.parquet", schema()).to_pylist())
     who = {"default": AnomalyDetector(device="cpu")}
-    told = {"true_ratios": CHECKED_RATIOS, "assumed_ratios": ["auto"], "data_dir": data_dir or None}
+    told: dict[str, Any] = {"true_ratios": CHECKED_RATIOS, "assumed_ratios": ["auto"], "data_dir": data_dir or None}
     now = Rows(bench(sets, who, **told, verbose=1).to_pylist())
     lines, worst = [], 0.0
     for row in now:
@@ -184,7 +189,9 @@ def check_carried(sets: list[str], results: Path, data_dir: str) -> int:
         before = stored.where(**{name: row[name] for name in same})
         value = before[-1]["auroc"] if before else float("nan")
         worst = max(worst, abs(row["auroc"] - value) if before else np.inf)
-        lines.append([row["dataset"], f"{row['true_ratio']:g}", str(row["seed"]), f"{value:.6f}", f"{row['auroc']:.6f}"])
+        lines.append(
+            [row["dataset"], f"{row['true_ratio']:g}", str(row["seed"]), f"{value:.6f}", f"{row['auroc']:.6f}"]
+        )
     print(table(["set", "share", "seed", "AUROC, stored", "now"], lines))
     print(f"The largest difference is {worst:.2g}.")
     return int(not worst < 1e-6)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from sklearn.ensemble import IsolationForest
 
-from expose.evaluation import DataSet
-from expose.evaluation.contenders import Contender, brought
-from expose.evaluation.trial import Cell, fingerprint
+from expose_lab import DataSet
+from expose_lab.contenders import Contender, own
+from expose_lab.grid import Cell, fingerprint
 
 MakeToy = Callable[..., DataSet]
 MakeCell = Callable[..., Cell]
@@ -43,7 +43,7 @@ def forest() -> IsolationForest:
 def make_cell(toy: DataSet, forest: IsolationForest) -> MakeCell:
     def make(estimator: Any = None, **changes: Any) -> Cell:
         dataset = changes.pop("dataset", toy)
-        who = changes.pop("contender", None) or brought({"it": forest if estimator is None else estimator})[0]
+        who = changes.pop("contender", None) or own({"it": forest if estimator is None else estimator})[0]
         assert isinstance(who, Contender)
         given = {"protocol": "disjoint", "true_ratio": 0.1, "assumed": "true", "seeds": (0, 1)} | changes
         return Cell(dataset, fingerprint(dataset), contender=who, **given)

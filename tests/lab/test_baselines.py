@@ -6,8 +6,8 @@ from sklearn.base import clone
 from sklearn.ensemble import IsolationForest
 
 from expose.errors import InputError, MissingExtraError
-from expose.evaluation import auroc
-from expose.evaluation.baselines import BASELINES, Baseline
+from expose_lab import auroc
+from expose_lab.baselines import BASELINES, Baseline
 
 PYOD = {"kNN", "PCA", "ECOD", "CBLOF", "HBOS"}
 

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from commands import Run, facts
 
-from expose.cli.bench import OBJECTIVES as OFFERED
-from expose.cli.bench import SHOWN, listed, means, whole_numbers
-from expose.evaluation import read_results, registry, runner
-from expose.evaluation.trial import Cell, Row, run_cell
+from expose_lab import grid, read_results
+from expose_lab.cli.bench import OBJECTIVES as OFFERED
+from expose_lab.cli.bench import SHOWN, listed, means, whole_numbers
+from expose_lab.datasets import registry
+from expose_lab.grid import Cell, run_cell
+from expose_lab.store import Row
 
 FOREST = ["--objective", "none", "--no-trimmed", "--seeds", "0,1"]
 
@@ -46,7 +48,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         seen.update(given, names=names, who=[(one.detector, one.exposure, one.settings) for one in who])
         raise ValueError("caught")
 
-    monkeypatch.setattr(runner, "bench", catch)
+    monkeypatch.setattr(grid, "bench", catch)
     return seen
 
 
@@ -63,13 +65,13 @@ def test_a_table_of_means_and_a_file_of_runs(run: Run, out: Path) -> None:
         mean = np.mean([row["auroc"] for row in rows if row["detector"] == line[0]])
         assert line[3] == f"{mean:.3f}"  # exposure is two words
     assert "(8 runs, 0 of them there already)" in result.stdout
-    assert "cell 4 of 4" in result.stderr
+    assert "task 4 of 4" in result.stderr
 
 
 def test_a_set_with_more_seeds_does_not_count_more() -> None:
     import pyarrow as pa
 
-    from expose.evaluation.store import schema
+    from expose_lab.grid import schema
 
     common = {name: 0.5 for name in SHOWN} | {"detector": "LOF", "exposure": "as is"}
     runs = [("near", 0.4), ("near", 0.6), ("near", 0.5), ("far", 0.9)]
@@ -86,7 +88,7 @@ def test_the_same_command_repeats_nothing(run: Run, out: Path, monkeypatch: pyte
     def never(cell: Cell) -> list[Row]:
         raise AssertionError(f"{cell} was run again")
 
-    monkeypatch.setattr(runner, "run_cell", never)
+    monkeypatch.setattr(grid, "run_cell", never)
     again = run("bench", "near", *FOREST, "--out", out)
     assert again.exit_code == 0
     assert "2 of them there already" in again.stdout
@@ -104,16 +106,16 @@ def test_for_machines_and_in_silence(run: Run, out: Path) -> None:
 
 
 def test_our_own_detectors_are_trained(run: Run, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from expose.evaluation import contenders
+    from expose_lab import contenders
 
-    monkeypatch.setitem(contenders.SETTINGS, "brief", lambda *_: {"epochs": 1})
+    monkeypatch.setattr(contenders, "epochs_for", lambda *_: 1)
     given = ["--objective", "ntl", "--settings", "brief", "--exposure", "soft,blind"]
     given += ["--baseline", "none", "--seeds", "3"]
     said = facts(run("bench", "far", *given, "--train-rows", "40", "--out", out, "--json"))
     assert {(one["detector"], one["exposure"]) for one in said["contenders"]} == {("ntl", "soft"), ("ntl", "blind")}
     row = read_results(out).to_pylist()[0]
     assert (row["seed"], row["train_rows"], row["test_rows"], row["settings"]) == (3, 40, 10000, "brief")
-    assert json.loads(row["parameters"])["epochs"] == 1
+    assert "epochs=1," in json.loads(row["parameters"])["objective"]
 
 
 def test_defaults(run: Run, out: Path, asked: dict[str, Any]) -> None:
@@ -224,10 +226,10 @@ def test_failures_are_told_and_the_rest_is_kept(run: Run, out: Path, monkeypatch
         return run_cell(cell)
 
     with monkeypatch.context() as patch:
-        patch.setattr(runner, "run_cell", half)
+        patch.setattr(grid, "run_cell", half)
         result = run("bench", "near,far", *FOREST, "--out", out)
         assert result.exit_code == 2
-        assert "warning: 1 of 2 cells failed. IsolationForest as is (standard) on near" in result.stderr
+        assert "warning: 1 of 2 tasks failed. IsolationForest as is (standard) on near" in result.stderr
         assert "(2 runs, 0 of them there already)" in result.stdout
         told = run("bench", "near,far", *FOREST, "--out", out, "--json")
         assert (told.exit_code, facts(told)["runs"], len(facts(told)["warnings"])) == (2, 2, 1)
@@ -237,7 +239,7 @@ def test_failures_are_told_and_the_rest_is_kept(run: Run, out: Path, monkeypatch
 
 
 def test_all_failed(run: Run, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "run_cell", lambda cell: 1 / 0)
+    monkeypatch.setattr(grid, "run_cell", lambda cell: 1 / 0)
     result = run("bench", "near", *FOREST, "--out", out)
     assert result.exit_code == 2
     assert "ZeroDivisionError" in result.stderr
@@ -250,7 +252,7 @@ def test_ctrl_c_says_what_is_kept(run: Run, out: Path, monkeypatch: pytest.Monke
             raise KeyboardInterrupt
         return run_cell(cell)
 
-    monkeypatch.setattr(runner, "run_cell", interrupted)
+    monkeypatch.setattr(grid, "run_cell", interrupted)
     result = run("bench", "near,far", *FOREST, "--out", out)
     assert result.exit_code == 130
     assert f"finished are kept in {out}; the same command goes on" in result.stderr
@@ -273,5 +275,5 @@ def test_lists() -> None:
 def test_objectives_that_want_outliers_or_other_rows_are_not_offered():
     from expose.objectives import OBJECTIVES
 
-    suited = [name for name, one in OBJECTIVES.items() if "table" in one.kinds and not one.needs_anomalies]
+    suited = [name for name, one in OBJECTIVES.items() if "vector" in one.forms and not one.needs_anomalies]
     assert sorted(OFFERED) == sorted(suited)

@@ -6,16 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
+from expose.decide import fit_temperature, reliability, rms_calibration_error
 from expose.errors import CalibrationWarning, InputError
-from expose.evaluation import (
-    fit_temperature,
-    mad_calibration_error,
-    reliability,
-    rescaled,
-    rms_calibration_error,
-    soft_f1,
-    softmax_confidence,
-)
+from expose_lab import mad_calibration_error, rescaled, soft_f1, softmax_confidence
 
 
 @st.composite

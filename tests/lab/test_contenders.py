@@ -9,11 +9,12 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from expose import AnomalyDetector
 from expose.errors import InputError
-from expose.evaluation import baselines, ours
-from expose.evaluation.baselines import BASELINES, Baseline
-from expose.evaluation.contenders import EXPOSURES, SETTINGS, brought, describe
-from expose.evaluation.runner import BACKENDS, PROTOCOLS
 from expose.objectives import NTL
+from expose_lab import baselines, ours
+from expose_lab.baselines import BASELINES, Baseline
+from expose_lab.contenders import EXPOSURES, SETTINGS, describe, own
+from expose_lab.grid import PROTOCOLS
+from expose_lab.runner import BACKENDS
 
 
 def test_objectives_under_exposures():
@@ -26,13 +27,16 @@ def test_objectives_under_exposures():
     assert (made.objective, made.exposure, made.device) == ("ntl", "soft", "cpu")
     default = AnomalyDetector("ntl", exposure="soft", device="cpu")
     assert made.get_params() == default.get_params()
+    remembers = ours(["neighbours"], ["soft"], "brief")[0].make("wine", 100, 13)
+    assert remembers.objective == "neighbours"
 
 
 @pytest.mark.parametrize(("rows", "epochs"), [(60, 100), (2_000, 31), (100_000, 10)])
 def test_brief_is_about_500_steps(rows, epochs):
     [who] = ours(["icl"], ["soft"], "brief")
     made = who.make("wine", rows, 13)
-    assert (made.batch_size, made.epochs) == (128, epochs)
+    recipe = made.objective.recipe
+    assert (recipe.batch_size, recipe.epochs) == (128, epochs)
 
 
 def test_published_is_what_the_paper_fixes_and_one_rule_for_the_rest():
@@ -41,14 +45,14 @@ def test_published_is_what_the_paper_fixes_and_one_rule_for_the_rest():
         ntl.make(*set_) for set_ in [("thyroid", 2043, 6), ("arrhythmia", 214, 274), ("wine", 60, 13)]
     )
     assert thyroid.objective.hyperparameters()["latent"] == 24
-    assert (arrhythmia.halve_every, arrhythmia.objective.hyperparameters()["transform_width"]) == (100, 200)
+    assert (arrhythmia.objective.recipe.halve_every, arrhythmia.objective.transform_width) == (100, 200)
     assert wine.objective.hyperparameters()["transform_width"] == 13
-    assert [one.scaling for one in (thyroid, arrhythmia, wine)] == ["none", "none", "standard"]
-    assert {one.batch_size for one in (thyroid, arrhythmia, wine)} == {128}
+    assert [one.encoder for one in (thyroid, arrhythmia, wine)] == ["unscaled", "unscaled", "standard"]
+    assert {one.objective.recipe.batch_size for one in (thyroid, arrhythmia, wine)} == {128}
     [icl] = ours(["icl"], ["blind"], "published")
     large = icl.make("http", 280_000, 3)
-    assert large.epochs == 10
-    assert large.batch_size == 5_600
+    assert large.objective.recipe.epochs == 10
+    assert large.objective.recipe.batch_size == 5_600
 
 
 def test_baselines_plain_and_trimmed():
@@ -70,9 +74,9 @@ def test_wrong_names_are_told_the_right_ones():
         baselines(["Forest"])
 
 
-def test_brought_estimators_are_copied():
+def test_ones_own_estimators_are_copied():
     forest = IsolationForest()
-    one, other = brought({"forest": forest, "mine": AnomalyDetector(exposure="hard")})
+    one, other = own({"forest": forest, "mine": AnomalyDetector(exposure="hard")})
     assert (one.detector, one.exposure, one.settings, one.plain) == ("forest", "as is", "own", True)
     assert (other.exposure, other.plain) == ("hard", False)
     assert one.make("wine", 60, 13) is not forest
@@ -87,6 +91,7 @@ def test_a_description_holds_all_that_determines_an_estimator():
     assert text != describe(make_pipeline(StandardScaler(with_mean=False), IsolationForest(n_estimators=7)))
     assert describe(AnomalyDetector(NTL(hidden=8))) != describe(AnomalyDetector(NTL(hidden=9)))
     assert describe(AnomalyDetector(NTL(hidden=8))) == describe(AnomalyDetector(NTL(hidden=8)))
+    assert describe(AnomalyDetector(NTL(epochs=8))) != describe(AnomalyDetector(NTL(epochs=9)))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +105,7 @@ def test_contenders_travel_to_other_processes(one):
 
 def test_the_command_offers_what_there_is():
     """It lists the names itself so that its help is quick."""
-    command = import_module("expose.cli.bench")
+    command = import_module("expose_lab.cli.bench")
     assert list(command.BASELINES) == list(BASELINES)
     assert set(command.SETTINGS) == set(SETTINGS)
     assert (command.PROTOCOLS, command.BACKENDS) == (PROTOCOLS, BACKENDS)

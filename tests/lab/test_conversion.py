@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from expose.evaluation import registry
-from expose.evaluation.conversion import FORMS, convert
+from expose_lab.datasets import registry
+from expose_lab.datasets.conversion import FORMS, convert
 
 X = np.random.default_rng(1).normal(size=(20, 3)).astype(np.float32)
 Y = (np.arange(20) < 3).astype(np.int8)

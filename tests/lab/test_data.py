@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from commands import Run, facts, run_apart
 
-from expose.evaluation import registry
-from expose.evaluation.registry import Entry, Source, digest
+from expose_lab.datasets import registry
+from expose_lab.datasets.registry import Entry, Source, digest
 
 
 @pytest.fixture(autouse=True)

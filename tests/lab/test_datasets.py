@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from expose.errors import InputError
-from expose.evaluation import load, thyroid, thyroid_csv
-from expose.evaluation.datasets import data_folder
+from expose_lab import load, thyroid
+from expose_lab.datasets import thyroid_csv
+from expose_lab.datasets.tables import data_folder
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

@@ -5,9 +5,9 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from expose.decide import reliability
 from expose.errors import InputError, MissingExtraError
-from expose.evaluation import reliability
-from expose.evaluation.figures import (
+from expose_lab.figures import (
     Compared,
     Curve,
     against_published,
@@ -152,6 +152,6 @@ def test_a_missing_extra_says_how_to_install_it(monkeypatch):
 
 
 def test_matplotlib_is_not_imported_before_something_is_drawn():
-    code = "import sys, expose.evaluation, expose.evaluation.figures; print('matplotlib' in sys.modules)"
+    code = "import sys, expose_lab, expose_lab.figures; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "False\n"

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, f1_score, roc_auc_score, roc_curve
 
 from expose.errors import InputError
-from expose.evaluation import (
+from expose_lab import (
     auroc,
     average_precision,
     base_rate,

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from expose.decide import rms_calibration_error
 from expose.errors import InputError
-from expose.evaluation import (
+from expose_lab import (
     auroc,
     average_precision,
     fnr_at_tnr,
@@ -15,7 +16,6 @@ from expose.evaluation import (
     outlier_calibration,
     outlier_detection,
     over_seeds,
-    rms_calibration_error,
     soft_f1,
 )
 

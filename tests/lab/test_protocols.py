@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from expose.errors import InputError
-from expose.evaluation import PAPER_SEEDS, clean, disjoint, paper, thyroid
+from expose_lab import PAPER_SEEDS, clean, disjoint, paper, thyroid
 
 RNG = np.random.default_rng(7)
 NORMAL, ANOMALOUS = 101, 30

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from expose.errors import InputError
-from expose.evaluation import EMBEDDINGS, EXTRA_TABLES, PAPER_TABLES, layouts, load
-from expose.evaluation.conversion import convert
-from expose.evaluation.registry import REGISTRY, digest, entry, markdown, near, select
+from expose_lab import EMBEDDINGS, EXTRA_TABLES, PAPER_TABLES, load
+from expose_lab.datasets import layouts
+from expose_lab.datasets.conversion import convert
+from expose_lab.datasets.registry import REGISTRY, digest, entry, markdown, near, select
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("EXPOSE_DATA") or CHECKOUT.parent / "shared" / "data")
@@ -156,4 +157,4 @@ def test_names_are_found_and_near_names_told() -> None:
 
 def test_the_guide_has_the_table_of_the_registry() -> None:
     guide = (CHECKOUT / "docs" / "datasets.md").read_text(encoding="utf-8")
-    assert markdown() in guide, "put the output of expose.evaluation.registry.markdown() into docs/datasets.md"
+    assert markdown() in guide, "put the output of expose_lab.datasets.registry.markdown() into docs/datasets.md"

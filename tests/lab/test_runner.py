@@ -18,13 +18,13 @@ from typer import Typer
 
 from expose import AnomalyDetector
 from expose.errors import FailedRunsWarning, InputError, MissingExtraError
-from expose.evaluation import baselines, bench, origin, ours, read_results, runner, trial
-from expose.evaluation.contenders import brought
-from expose.evaluation.store import COSTS, schema
-from expose.objectives import NTL, OBJECTIVES
-from expose.training import loop
+from expose.objectives import NTL, OBJECTIVES, make_objective
+from expose.training import descend
+from expose_lab import baselines, bench, contenders, grid, ours, provenance, read_results, runner
+from expose_lab.contenders import own
+from expose_lab.grid import COSTS, schema
 
-QUICK = {"objective": "ntl", "epochs": 2, "batch_size": 100, "device": "cpu"}
+QUICK = {"objective": make_objective("ntl", epochs=2, batch_size=100), "device": "cpu"}
 TIMES = {*COSTS, "finished"}
 
 
@@ -32,14 +32,14 @@ TIMES = {*COSTS, "finished"}
 def fitted(monkeypatch):
     """The cells that were really run, as data set, contender and seeds."""
     done = []
-    original = trial.run_cell
+    original = grid.run_cell
 
     def counting(cell):
         rows = original(cell)
         done.append((cell.name, cell.contender.detector, cell.seeds))
         return rows
 
-    monkeypatch.setattr(runner, "run_cell", counting)
+    monkeypatch.setattr(grid, "run_cell", counting)
     return done
 
 
@@ -90,14 +90,14 @@ def test_restarting_repeats_nothing(toy, forest, tmp_path, fitted):
 def test_what_breaks_off_is_kept_and_goes_on(toy, make_toy, forest, tmp_path, fitted, monkeypatch):
     sets = [make_toy(name, seed) for seed, name in enumerate("abcd")]
     with monkeypatch.context() as patch:
-        counting = runner.run_cell
+        counting = grid.run_cell
 
         def breaking(cell):
             if cell.name == "c":
                 raise KeyboardInterrupt
             return counting(cell)
 
-        patch.setattr(runner, "run_cell", breaking)
+        patch.setattr(grid, "run_cell", breaking)
         with pytest.raises(KeyboardInterrupt):
             bench(sets, {"forest": forest}, seeds=[0, 1], out=tmp_path / "r.parquet")
     assert set(read_results(tmp_path / "r.parquet")["dataset"].to_pylist()) == {"a", "b"}
@@ -110,16 +110,16 @@ KILLED = """
 import os, sys
 import numpy as np
 from sklearn.ensemble import IsolationForest
-from expose.evaluation import DataSet, bench, runner
+from expose_lab import DataSet, bench, grid
 
-original = runner.run_cell
+original = grid.run_cell
 def run_cell(cell):
     if cell.name == sys.argv[2]:
         os.kill(os.getpid(), 9)
     rows = original(cell)
     print(cell.name, flush=True)
     return rows
-runner.run_cell = run_cell
+grid.run_cell = run_cell
 rng = np.random.default_rng(0)
 y = np.repeat(np.array([0, 1], np.int8), [80, 20])
 sets = [DataSet(name, rng.normal(size=(100, 3)).astype(np.float32), y, tuple("abc")) for name in "abcd"]
@@ -142,7 +142,7 @@ def test_a_killed_benchmark_repeats_nothing(tmp_path):
 
 
 def test_ctrl_c_in_a_training_does_not_make_a_row_of_half_a_training(make_cell, monkeypatch):
-    original = loop.Loop.epoch
+    original = descend.Loop.epoch
     seen = []
 
     def epoch(self, *args, **kwargs):
@@ -151,10 +151,10 @@ def test_ctrl_c_in_a_training_does_not_make_a_row_of_half_a_training(make_cell, 
             signal.raise_signal(signal.SIGINT)
         return original(self, *args, **kwargs)
 
-    monkeypatch.setattr(loop.Loop, "epoch", epoch)
+    monkeypatch.setattr(descend.Loop, "epoch", epoch)
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
-        runner.attempt(0, make_cell(AnomalyDetector("ntl", epochs=5, device="cpu"), seeds=(0,)))
+        runner.attempt(0, make_cell(AnomalyDetector(make_objective("ntl", epochs=5), device="cpu"), seeds=(0,)))
     assert len(seen) == 3
     assert signal.getsignal(signal.SIGINT) is before
 
@@ -177,9 +177,9 @@ def test_old_rows_are_not_taken_for_new_ones(toy, forest, make_toy, tmp_path, fi
     if change == "settings":
         forest = IsolationForest(n_estimators=11)
     elif change == "code":
-        monkeypatch.setattr(trial, "digest_of", lambda *_: "other")
+        monkeypatch.setattr(grid, "code_of", lambda *_: "other")
     elif change == "versions":
-        monkeypatch.setattr(trial, "installed", lambda _: "99")
+        monkeypatch.setattr(contenders, "installed", lambda _: "99")
     elif change == "data":
         toy = make_toy(seed=1)
     else:
@@ -216,17 +216,18 @@ def test_the_source_of_ones_own_objective_counts_too(monkeypatch):
     class Mine(NTL):
         """Ours, changed."""
 
-    assert [one.identity for one in map(origin.traced, [*ours(["ntl"]), *baselines(["LOF"])])] == [""] * 7
+    assert [one.identity for one in [*ours(["ntl"]), *baselines(["LOF"])]] == [""] * 7
     monkeypatch.setitem(OBJECTIVES, "mine", Mine)
-    for who in (*ours(["mine"]), *brought({"a": AnomalyDetector("mine"), "b": AnomalyDetector(Mine())})):
-        assert "Mine " in origin.traced(who).identity
+    for who in (*ours(["mine"]), *own({"a": AnomalyDetector("mine"), "b": AnomalyDetector(Mine())})):
+        assert "Mine " in who.identity
+        assert "expose.objectives.ntl" in who.roots  # the parent
 
 
 def test_other_peoples_classes_count_by_their_version(monkeypatch):
-    assert origin.origin(Typer) == f"typer=={metadata.version('typer')}"
-    assert origin.origin(dict) == origin.origin(IsolationForest) == origin.origin(AnomalyDetector) == ""
-    monkeypatch.setattr(origin, "version", lambda _: "99")
-    assert origin.origin(Typer) == "typer==99"
+    assert provenance.origin(Typer) == f"typer=={metadata.version('typer')}"
+    assert provenance.origin(dict) == provenance.origin(IsolationForest) == provenance.origin(AnomalyDetector) == ""
+    monkeypatch.setattr(provenance, "version", lambda _: "99")
+    assert provenance.origin(Typer) == "typer==99"
 
 
 def test_the_same_run_is_not_made_twice(toy, forest, fitted):
@@ -239,8 +240,8 @@ def test_the_same_run_is_not_made_twice(toy, forest, fitted):
 
 def test_where_nothing_is_assumed_only_the_plain_are_run(toy):
     who = ours(["ntl"]) + baselines(["IsolationForest"])
-    common = runner.Common((0,), None, None, None)
-    cells = list(runner.grid([toy], who, ["clean", "disjoint"], [0.0, 0.1], [0.0, "true", "auto"], common))
+    given = {"protocols": ["clean", "disjoint"], "true_ratios": [0.0, 0.1], "assumed_ratios": [0.0, "true", "auto"]}
+    cells = list(grid.grid_of([toy], who, **given))
     told = {(cell.protocol, cell.true_ratio, cell.assumed): set() for cell in cells}
     for cell in cells:
         told[cell.protocol, cell.true_ratio, cell.assumed].add(cell.contender.exposure)
@@ -261,12 +262,12 @@ def test_where_nothing_is_assumed_only_the_plain_are_run(toy):
 def test_a_failing_contender_does_not_end_the_others(toy, forest, tmp_path, capsys):
     who = {"bad": IsolationForest(n_estimators=-1), "good": forest, "none": LocalOutlierFactor()}
     out = tmp_path / "r.parquet"
-    with pytest.warns(FailedRunsWarning, match=r"2 of 3 cells failed\. bad as is \(own\) on toy.*n_estimators"):
+    with pytest.warns(FailedRunsWarning, match=r"2 of 3 tasks failed\. bad as is \(own\) on toy.*n_estimators"):
         table = bench([toy], who, seeds=[0, 1], out=out, verbose=1)
     assert table["detector"].to_pylist() == ["good", "good"]
     said = capsys.readouterr().err
     assert "failed: bad" in said
-    assert "cell 3 of 3" in said
+    assert "task 3 of 3" in said
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert bench([toy], {"good": forest}, seeds=[0, 1], out=out, verbose=1).num_rows == 2
@@ -274,12 +275,14 @@ def test_a_failing_contender_does_not_end_the_others(toy, forest, tmp_path, caps
 
 
 def test_two_benchmarks_on_one_file_are_refused(toy, forest, tmp_path, monkeypatch):
+    run_cell = grid.run_cell
+
     def inner(cell):
         with pytest.raises(InputError, match="Another benchmark"):
             bench([toy], {"forest": forest}, seeds=[0], out=tmp_path / "r.parquet")
-        return trial.run_cell(cell)
+        return run_cell(cell)
 
-    monkeypatch.setattr(runner, "run_cell", inner)
+    monkeypatch.setattr(grid, "run_cell", inner)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert bench([toy], {"forest": forest}, seeds=[0], out=tmp_path / "r.parquet").num_rows == 1
@@ -333,8 +336,8 @@ def test_a_missing_extra_names_its_install_line(toy, monkeypatch, fitted, blocke
 
 
 def test_everything_imports_without_the_extras():
-    code = "import sys\nfor name in ('pyod', 'ray', 'distributed', 'dask', 'matplotlib'): sys.modules[name] = None\n"
-    code += "import expose, expose.evaluation, expose.cli.app, expose.evaluation.runner"
+    code = "import sys\nfor name in ('pyod', 'ray', 'distributed', 'dask', 'matplotlib', 'jinja2', 'pooch'): sys.modules[name] = None\n"
+    code += "import expose, expose_lab, expose.cli.app, expose_lab.grid"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 

@@ -8,8 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from expose.errors import InputError
-from expose.evaluation import store
-from expose.evaluation.store import Store, read_results, schema
+from expose_lab import store
+from expose_lab.grid import METRICS, read_results, schema
+from expose_lab.store import Store, read_table
 
 
 def row(key, **more):
@@ -18,9 +19,9 @@ def row(key, **more):
 
 def test_rows_are_found_again_by_their_key(tmp_path):
     path = tmp_path / "new" / "r.parquet"
-    with Store(path) as one:
+    with Store(path, schema()) as one:
         one.add([row("a"), row("b", auroc=0.75)])
-    with Store(path) as again:
+    with Store(path, schema()) as again:
         assert "a" in again
         assert "c" not in again
         again.add([row("c")])
@@ -33,7 +34,7 @@ def test_rows_are_found_again_by_their_key(tmp_path):
 
 def test_without_a_path_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with Store(None) as one:
+    with Store(None, schema()) as one:
         one.add([row("a")])
         assert one.table(["a"]).num_rows == 1
     assert list(tmp_path.iterdir()) == []
@@ -41,7 +42,7 @@ def test_without_a_path_nothing_is_written(tmp_path, monkeypatch):
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "r.parquet"
-    with Store(path) as one:
+    with Store(path, schema()) as one:
         one.add([row("a")])
     write_table = pq.write_table
 
@@ -50,14 +51,14 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(pq, "write_table", half)
-    with pytest.raises(KeyboardInterrupt), Store(path) as one:
+    with pytest.raises(KeyboardInterrupt), Store(path, schema()) as one:
         one.add([row("b"), row("c")])
     assert read_results(path)["key"].to_pylist() == ["a"]
     assert sorted(file.name for file in tmp_path.iterdir()) == [".r.parquet.lock", "r.parquet"]
 
 
 def test_every_cell_is_on_disk_before_the_next(tmp_path):
-    with Store(tmp_path / "r.parquet") as one:
+    with Store(tmp_path / "r.parquet", schema()) as one:
         for number, key in enumerate("abc", start=1):
             one.add([row(key)])
             assert read_results(tmp_path / "r.parquet").num_rows == number
@@ -65,11 +66,11 @@ def test_every_cell_is_on_disk_before_the_next(tmp_path):
 
 def test_one_file_has_one_writer(tmp_path):
     path = tmp_path / "r.parquet"
-    with Store(path) as one:
+    with Store(path, schema()) as one:
         with pytest.raises(InputError, match=r"Another benchmark is writing to .*r.parquet"), Store(path):
             pass
         one.add([row("a")])
-    with Store(path) as later:
+    with Store(path, schema()) as later:
         assert "a" in later
 
 
@@ -86,7 +87,7 @@ def test_another_file_is_refused_and_left_alone(tmp_path, content):
         full = pa.Table.from_pylist([row("a")], schema=schema())
         pq.write_table(full.append_column("note", pa.array(["mine"])), path)
     before = path.stat().st_mtime_ns
-    refused = Store(path)
+    refused = Store(path, schema())
     with pytest.raises(InputError, match="another name"), refused:
         pass
     assert path.stat().st_mtime_ns == before
@@ -95,13 +96,13 @@ def test_another_file_is_refused_and_left_alone(tmp_path, content):
 
 
 def test_the_schema_holds_what_a_trial_gives(make_cell):
-    from expose.evaluation.trial import run_cell
+    from expose_lab.grid import run_cell
 
     [one] = run_cell(make_cell(seeds=(0,)))
     assert set(one) == set(schema().names)
     table = pa.Table.from_pylist([one], schema=schema())
     assert table["auroc"][0].as_py() == one["auroc"]
-    assert {type(one[name]) for name in store.METRICS} <= {float, np.float64}
+    assert {type(one[name]) for name in METRICS} <= {float, np.float64}
 
 
 def test_a_folder_that_cannot_be_written_is_told_at_once(tmp_path):
@@ -128,13 +129,25 @@ def test_the_guide_explains_every_column():
 
 
 def test_no_rows_are_a_table_too():
-    with Store(None) as store:
+    with Store(None, schema()) as store:
         assert store.table([]).num_rows == store.table(["absent"]).num_rows == 0
         assert store.table([]).schema == schema()
 
 
 def test_a_run_that_is_there_stays_as_it_is():
-    with Store(None) as store:
+    with Store(None, schema()) as store:
         store.add([{"key": "a", "auroc": 0.8}])
         store.add([{"key": "a", "auroc": 0.1}, {"key": "b", "auroc": 0.9}])
         assert store.table(["b", "a"])["auroc"].to_pylist() == [0.9, 0.8]
+
+
+def test_rows_of_studies_bring_their_own_columns_and_a_key_may_have_several(tmp_path):
+    path = tmp_path / "study.parquet"
+    with Store(path) as one:
+        one.add([{"key": "a", "what": "first", "auroc": 1}, {"key": "a", "what": "second", "auroc": 0.5}])
+        one.add([{"key": "b", "scores": [0.5, 1.5]}, {"key": "a", "what": "too late"}])
+    with Store(path) as again:
+        assert again.table(["b", "a"])["what"].to_pylist() == [None, "first", "second"]
+    rows = read_table(path).to_pylist()
+    assert [row["auroc"] for row in rows] == [1.0, 0.5, None]
+    assert rows[2]["scores"] == [0.5, 1.5]

@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 
 from expose.errors import InputError
-from expose.evaluation import cells, fill_plain, latest, pivot
-from expose.evaluation.store import schema
-from expose.evaluation.summary import CellMean, Who
+from expose_lab import cells, fill_plain, latest, pivot
+from expose_lab.grid import schema
+from expose_lab.summary import CellMean, Who
 
 BLIND, SOFT = Who("ntl", "blind", "brief"), Who("ntl", "soft", "brief")
 FOREST, TRIMMED = Who("IsolationForest", "as is", "standard"), Who("IsolationForest", "trimmed 1x", "standard")

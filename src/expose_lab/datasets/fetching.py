@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from expose.atomic import all_or_nothing, remove
+from expose.atomic import all_or_nothing, publish, remove
 from expose.errors import InputError, MissingExtraError
 from expose_lab.datasets import layouts
 from expose_lab.datasets.conversion import convert
@@ -135,10 +135,8 @@ def _convert(source: Source, known: Entry, raw: Path, path: Path) -> None:
     with all_or_nothing(path) as draft:
         with draft.open("xb") as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
         known.check(*layouts.read(known.name, draft), "it")
-        draft.replace(path)
+        publish(draft, path)
 
 
 def remove_empty(folder: Path) -> None:

@@ -21,10 +21,10 @@ class Compared(NamedTuple):
     """What others published and what was measured here, with spreads, each ``(n,)`` as `names`."""
 
     names: Sequence[str]
-    published: Sequence[float]
-    published_std: Sequence[float]
-    ours: Sequence[float]
-    ours_std: Sequence[float]
+    published: ArrayLike
+    published_std: ArrayLike
+    ours: ArrayLike
+    ours_std: ArrayLike
 
 
 @svg

@@ -1,7 +1,7 @@
 """The protocol of outlier exposure: normal test rows against one source of outliers after another, five to one.
 
 From each source as many outliers are drawn as make `ratio` times the normal rows, again and again; a metric is the
-mean over these resamples of *one* trained model, with their spread as `resample_std`, which says nothing about training.
+mean over these resamples of *one* trained model, with their spread as `resample_std`, which says nothing of training.
 What training does by chance needs several trained models: `over_seeds` takes the results of each and gives `seed_std`.
 Outliers are the positive class. All numbers are shares in [0, 1]; only `OutlierResults.table` prints percent.
 

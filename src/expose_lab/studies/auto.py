@@ -27,7 +27,7 @@ Means = dict[tuple[str, str], Places]  # of each contender
 
 def grids() -> Iterator[Mapping[str, Any]]:
     """All tables: first what the page compares, then all ratios with five seeds."""
-    common = {"datasets": ALL_TABLES, "contenders": {"default": AnomalyDetector(device="cpu")}}
+    common: dict[str, Any] = {"datasets": ALL_TABLES, "contenders": {"default": AnomalyDetector(device="cpu")}}
     common |= {"assumed_ratios": ["auto"]}
     yield {**common, "true_ratios": [0.0, 0.1, 0.2, 0.3]}
     yield {**common, "true_ratios": RATIOS, "seeds": range(5)}
@@ -36,7 +36,12 @@ def grids() -> Iterator[Mapping[str, Any]]:
 def paper_grids() -> Iterator[Mapping[str, Any]]:
     """The default and its two-sided variant under the paper's protocol, three seeds."""
     who = {"default": AnomalyDetector(device="cpu"), "default, hard": AnomalyDetector(exposure="hard", device="cpu")}
-    told = {"protocols": ["paper"], "true_ratios": [0.1], "assumed_ratios": ["auto"], "seeds": PAPER_SEEDS[:3]}
+    told: dict[str, Any] = {
+        "protocols": ["paper"],
+        "true_ratios": [0.1],
+        "assumed_ratios": ["auto"],
+        "seeds": PAPER_SEEDS[:3],
+    }
     yield from whole_and_capped({"contenders": who, **told})
 
 
@@ -96,7 +101,7 @@ def means_table(found: Means, sets: list[str], ratios: list[float]) -> str:
         who: [np.mean([values[s, r] for s in sets]) if all((s, r) in values for s in sets) else np.nan for r in ratios]
         for who, values in found.items()
     }
-    best = np.nanmax(list(columns.values()), axis=0)
+    best = np.nanmax(np.array(list(columns.values())), axis=0)
     lines = []
     for who in sorted(columns, key=lambda who: -columns[who][ratios.index(SORTED_AT)]):
         cells = [
@@ -136,7 +141,9 @@ def paper_section(page: Page) -> dict[str, Any]:
         for (who, _), values in means(rows, "f1_oracle", seeds).items()
     }
     sets = sorted({name for values in found.values() for name in values})
-    best = {name: max(one["mean"] for objective in theirs[name].values() for one in objective.values()) for name in sets}
+    best = {
+        name: max(one["mean"] for objective in theirs[name].values() for one in objective.values()) for name in sets
+    }
     lines = [[name, *(f"{values[name]:.1f}" for values in found.values()), f"{best[name]:.1f}"] for name in sets]
     total = [f"{np.mean(list(values.values())):.1f}" for values in found.values()]
     lines.append(["**mean**", *total, f"{np.mean(list(best.values())):.1f}"])

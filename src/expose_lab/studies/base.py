@@ -46,6 +46,11 @@ class StudyCell:
     data_dir: str
 
     @property
+    def cell(self) -> str:
+        """The facts as text, by which rows of the same cell are found whatever measured them."""
+        return json.dumps(self.facts, sort_keys=True)
+
+    @property
     def root(self) -> str:
         """Where the code that makes its rows begins."""
         return f"{self.measure.__module__}:{self.measure.__name__}"
@@ -79,7 +84,8 @@ class StudyCell:
             warnings.simplefilter("ignore")
             found = self.measure(self.facts, Path(self.data_dir))
             rows = [found] if isinstance(found, dict) else list(found)
-        common = {
+        common: dict[str, Any] = {
+            "cell": self.cell,
             "cpu_seconds": round(time.process_time() - started, 1),
             "key": self.keys[0],
             "code": code_of([self.root]),
@@ -119,7 +125,7 @@ class Study:
 
     name: str
     says: str
-    cells: Callable[..., Iterable[Row]]
+    cells: Callable[..., Iterable[Any]]
     measure: Measure
     options: Mapping[str, Any] = field(default_factory=dict)
     page: str = ""
@@ -136,14 +142,10 @@ class Study:
         return None
 
     def carried(self, rows: list[Row]) -> Iterator[Row]:
-        """Rows with the keys that they have under the code as it is; those of no cell as they are."""
-        tasks = [StudyCell(self.name, facts, self.measure, "") for facts in self.cells(**self.options)]
+        """Rows with the keys that they have under the code as it is; in a benchmark those of no contender as they are."""
         for row in rows:
-            match = next((one for one in tasks if one.facts.items() <= row.items()), None)
-            if match is not None:
-                versions = json.loads(row["versions"])
-                row = row | {"key": match.key(versions), "code": code_of([match.root])}
-            yield row
+            match = StudyCell(self.name, json.loads(row["cell"]), self.measure, "")
+            yield row | {"key": match.key(json.loads(row["versions"])), "code": code_of([match.root])}
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class Benchmark(Study):
     """A study that is made of grids for `expose_lab.bench`: `cells` gives the keywords of each."""
 
     measure: Measure = lambda facts, data: {}
-    cells: Callable[..., Iterable[Mapping[str, Any]]] = tuple
+    cells: Callable[..., Iterable[Any]] = tuple
 
     def tasks(self, data_dir: str, options: Mapping[str, Any]) -> Iterator[Task]:
         """The cells of all grids."""
@@ -171,14 +173,15 @@ class Benchmark(Study):
         everyone = [one for some in who for one in (own(some) if isinstance(some, Mapping) else some)]
         known = {(one.detector, one.exposure, one.settings): one for one in everyone}
         for row in rows:
-            names = (row["detector"], row["exposure"], row["settings"])
-            if names in known:
-                assumed = row["assumed"] if row["assumed"] in ("true", "auto") else float(row["assumed"])
-                fixed = (row["dataset"], row["data"], row["protocol"], row["true_ratio"], assumed, known[names])
-                cell = Cell(*fixed, (row["seed"],), row["train_rows"], row["test_rows"])
-                key = key_of(cell, row["seed"], json.loads(row["versions"]))
-                row = row | {"key": key, "code": code_of(known[names].roots, MAKING)}
-            yield row
+            one = known.get((row["detector"], row["exposure"], row["settings"]))
+            if one is None:
+                yield row
+                continue
+            assumed = row["assumed"] if row["assumed"] in ("true", "auto") else float(row["assumed"])
+            fixed = (row["dataset"], row["data"], row["protocol"], row["true_ratio"], assumed, one)
+            cell = Cell(*fixed, (row["seed"],), row["train_rows"], row["test_rows"])
+            key = key_of(cell, row["seed"], json.loads(row["versions"]))
+            yield row | {"key": key, "code": code_of(one.roots, MAKING)}
 
 
 @dataclass(frozen=True)

@@ -54,17 +54,18 @@ def intro(page: Page, study: str) -> str:
     everything = page.table(study)
     rows = latest(everything)
     seeds, days = sorted(set(rows["seed"].to_pylist())), sorted({text[:10] for text in rows["finished"].to_pylist()})
+    sets = set(rows["dataset"].to_pylist())
     when = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     protocols, settings = (
         ", ".join(f"`{name}`" for name in sorted(set(rows[column].to_pylist()))) for column in ("protocol", "settings")
     )
     said = (
-        f"Protocol {protocols} (see [How good is it?](../evaluation.md#protocols)), "
-        f"{count(len(set(rows['dataset'].to_pylist())), 'data set')}, seeds {', '.join(map(str, seeds))}, {caps(rows)}; "
+        f"Protocol {protocols} (see [How good is it?](../evaluation.md#protocols)), {count(len(sets), 'data set')}, "
+        f"seeds {', '.join(map(str, seeds))}, {caps(rows)}; "
         f"settings {settings}. The {rows.num_rows:,} runs were finished {'on' if len(days) == 1 else 'from'} {when}. "
         f"This page is generated from `benchmarks/results/{study}.parquet` by `python -m expose_lab.study {study} "
-        f"--page`, and the results are remade by `python -m expose_lab.study {study} --data-dir DIR`; do not edit it by "
-        "hand."
+        f"--page`, and the results are remade by `python -m expose_lab.study {study} --data-dir DIR`; do not edit it "
+        "by hand."
     )
     older = everything.num_rows - rows.num_rows
     return said + (f"\n\n{older:,} rows of older code or data are in the file and not used." if older else "")
@@ -180,8 +181,8 @@ def ranks(page: Page, file: str, matrix: Matrix, what: str) -> str:
     chi, f = ("p < 0.001" if p < 0.001 else f"p = {p:.3f}" for p in (test.p_chi_square, test.p_f))
     return (
         page.picture(f"benchmark/{file}.svg", svg, f"Critical-difference diagram: mean ranks by {what}")
-        + f"\n\nMean ranks by {what} over {count(n, 'data set')}, 1 is best; bars join contenders whose ranks differ by "
-        f"less than Nemenyi's critical difference at {percent(ALPHA)}. Friedman's test of all being alike: χ² = "
+        + f"\n\nMean ranks by {what} over {count(n, 'data set')}, 1 is best; bars join contenders whose ranks differ "
+        f"by less than Nemenyi's critical difference at {percent(ALPHA)}. Friedman's test of all being alike: χ² = "
         f"{test.chi_square:.1f} ({chi}); Iman and Davenport's F = {test.f:.2f} ({f}), as in Demšar 2006."
     )
 

@@ -121,8 +121,8 @@ def variants() -> dict[str, AnomalyDetector]:
 
 def grids() -> Iterator[Mapping[str, Any]]:
     """All variants told nothing, three of them told the true share; few rows, two seeds."""
-    few = {"true_ratios": [0.0, 0.1, 0.2], "seeds": [0, 1], "train_rows": 600, "test_rows": 1_200}
-    told = {name: one for name, one in variants().items() if name in (DEFAULT, "hard", "soft")}
+    few: dict[str, Any] = {"true_ratios": [0.0, 0.1, 0.2], "seeds": [0, 1], "train_rows": 600, "test_rows": 1_200}
+    told: dict[str, Any] = {name: one for name, one in variants().items() if name in (DEFAULT, "hard", "soft")}
     yield {"datasets": ALL_TABLES, "contenders": variants(), "assumed_ratios": ["auto"], **few}
     yield {"datasets": ALL_TABLES, "contenders": told, "assumed_ratios": ["true"], **few}
 
@@ -183,7 +183,12 @@ def halves_section(rows: pa.Table, sets: list[str], ratios: list[float]) -> dict
         often.append(f"{name}: " + ", ".join(f"{who} {n / best.total():.0%}" for who, n in best.most_common(5)))
         told_nothing = len(values)
     header = ["", "the default", "chosen on the other half", "chosen less default", "best where measured"]
-    about = {"sets": len(sets), "variants": told_nothing, "halvings": HALVES, "often": ". By ".join(often)}
+    about: dict[str, Any] = {
+        "sets": len(sets),
+        "variants": told_nothing,
+        "halvings": HALVES,
+        "often": ". By ".join(often),
+    }
     return {**about, "table": table(header, lines)}
 
 

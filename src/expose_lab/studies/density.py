@@ -1,7 +1,7 @@
 """What outlier exposure does to densities: of images, of texts, and of tables.
 
-Each model is trained on normal rows first, and then goes on for a few epochs with auxiliary outliers, as in Hendrycks et
-al. (ICLR 2019); both are scored on the same test rows. Results hold every score.
+Each model is trained on normal rows first, and then goes on for a few epochs with auxiliary outliers, as in Hendrycks
+et al. (ICLR 2019); both are scored on the same test rows. Results hold every score.
 
 - *images*: a model of Fashion-MNIST at 14 x 14 pixels; auxiliary are natural images in grey, once as they are and once
   as silhouettes, which are as dark and simple as the images of the test; tested are other images.
@@ -93,8 +93,8 @@ def cells(seeds: int) -> Iterator[Row]:
 def measure(cell: Row, data: Path) -> Iterator[Row]:
     """Train without outliers, and go on from there with each kind of them; all scores, and how many overlapped."""
     part = cell["part"]
-    given = {"images": images, "texts": texts, "tables": lambda folder: rows_of(folder, cell["set"])}[part](data)
-    told = {"exposure": "blind", "contamination": 0.0, "device": "cpu", "random_state": cell["seed"]}
+    given = rows_of(data, cell["set"]) if part == "tables" else {"images": images, "texts": texts}[part](data)
+    told: dict[str, Any] = {"exposure": "blind", "contamination": 0.0, "device": "cpu", "random_state": cell["seed"]}
     detector = AnomalyDetector(objective(part), **told).fit(given.train)
     yield from scores("before", detector, given.sources)
     for name, outliers in given.outliers.items():
@@ -277,7 +277,9 @@ class Part:
 
     def bits(self, state: str, source: str) -> float:
         """Mean over rows and seeds."""
-        return float(np.mean([np.mean(row["scores"]) for row in self.rows.where(state=state, score="bits", source=source)]))
+        return float(
+            np.mean([np.mean(row["scores"]) for row in self.rows.where(state=state, score="bits", source=source)])
+        )
 
     @property
     def overlap(self) -> str:
@@ -320,7 +322,9 @@ class Part:
         cheaper = {name: self.bits("before", name) for name in self.others if self.bits("before", name) < own}
         if not cheaper:
             return "No other source costs fewer bits than the normal rows before outlier exposure."
-        said = "; ".join(f"{name} {bits:.2f} (AUROC {self.reached('before', name):.1f})" for name, bits in cheaper.items())
+        said = "; ".join(
+            f"{name} {bits:.2f} (AUROC {self.reached('before', name):.1f})" for name, bits in cheaper.items()
+        )
         return (
             f"**Likelihood prefers the wrong set.** Trained on normal rows alone, the model charges those of the test "
             f"{own:.2f} {self.unit}, and less for {count(len(cheaper), 'source')} of others: {said}."

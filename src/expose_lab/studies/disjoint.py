@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from expose_lab.baselines import BASELINES
 from expose_lab.contenders import PLAIN, baselines, ours
 from expose_lab.datasets import EMBEDDINGS
@@ -103,10 +101,9 @@ def references_table(matrix: Matrix) -> str:
         j = matrix.contenders.index(reference)
         gaps = {i: matrix.values[:, i] - matrix.values[:, j] for i in range(k) if i != j}
         adjusted = dict(zip(gaps, holm([signed_rank(gap) for gap in gaps.values()]), strict=True))
-        columns.append([
-            ["/".join(map(str, counts[i, j])), signed(np.mean(gaps[i])), p_value(adjusted[i])] if i in gaps else [""] * 3
-            for i in range(k)
-        ])  # fmt: skip
+        columns.append([["", "", ""] for _ in range(k)])
+        for i, gap in gaps.items():
+            columns[-1][i] = ["/".join(map(str, counts[i, j])), signed(float(gap.mean())), p_value(adjusted[i])]
     names = names_of(matrix.contenders)
     rows = [[name, *(text for column in columns for text in column[i])] for i, name in enumerate(names)]
     said = (

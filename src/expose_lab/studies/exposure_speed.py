@@ -1,8 +1,8 @@
 """What the package costs beside the same written plainly in torch, in the same run, on one CPU core.
 
-One training step with outliers: what `OutlierExposureClassifier.fit` needs more for more epochs, against a plain loop over
-the same network, batches, optimiser and rate, in float32. Scoring: `anomaly_score` against the bare network called in
-evaluation mode on the same rows, in the best of three sizes of batches. The ratios are of medians over repeats that
+One training step with outliers: what `OutlierExposureClassifier.fit` needs more for more epochs, against a plain loop
+over the same network, batches, optimiser and rate, in float32. Scoring: `anomaly_score` against the bare network called
+in evaluation mode on the same rows, in the best of three sizes of batches. The ratios are of medians over repeats that
 take turns, in seconds of the processor, so that a busy machine harms both alike.
 """
 

@@ -1,8 +1,8 @@
 """Outlier exposure on images: what it gains, what it costs, which term and score, and which auxiliary set helps.
 
 Every trained model is judged on images of kinds that no training saw, one for five normal ones. The committed results
-come from the small network on one CPU core. The published ones (WRN-40-2, 50,000 images, 100 epochs) need a GPU, and more
-images than there are; what comes nearest, with results in a folder of its own:
+come from the small network on one CPU core. The published ones (WRN-40-2, 50,000 images, 100 epochs) need a GPU, and
+more images than there are; what comes nearest, with results in a folder of its own:
 
     python -m expose_lab.study image_outliers --results wide --set network=wrn-40-2 device=cuda train_rows=9000 \
         epochs=100 tune_epochs=10 optimizer=sgd tune_rate=0.001 augment=true
@@ -10,7 +10,7 @@ images than there are; what comes nearest, with results in a folder of its own:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -105,15 +105,15 @@ AUXILIARY = tuple(
     )
 )
 SETTINGS = {setting.name: setting for setting in (*MAIN, *TERMS, *UNEQUAL_CLASSES, *AUXILIARY)}
+STUDIED, STUDIED_SCORE = "fashion-mnist", "entropy"  # the problem on which auxiliary sets are compared
 OVERLAP = "overlap"  # a cell that checks the auxiliary images, and trains nothing
 
 
 def cells(problems: list[str], **options: Any) -> Iterator[Row]:
     """What is to be measured, the most telling first."""
-    further = {name: TERMS for name in problems}
-    further |= {name: (*AUXILIARY, *TERMS, *UNEQUAL_CLASSES) for name in problems if name == "fashion-mnist"}
+    further = {name: (*AUXILIARY, *TERMS, *UNEQUAL_CLASSES) if name == STUDIED else TERMS for name in problems}
 
-    def some_of(chosen: dict[str, tuple[Setting, ...]], seed: int) -> Iterator[Row]:
+    def some_of(chosen: Mapping[str, Sequence[Setting]], seed: int) -> Iterator[Row]:
         for name, settings in chosen.items():
             yield from ({"problem": name, "setting": one.name, "seed": seed, **options} for one in settings)
 
@@ -184,9 +184,7 @@ def baseline(shared: tuple[tuple[str, Any], ...], data: Path, thinned: bool) -> 
     return new(cell["network"], cell).fit(given.train.X, given.train.y)
 
 
-def new(
-    network: str | nn.Module, cell: Row, hardest: float = 1.0, terms: str = "uniform"
-) -> OutlierExposureClassifier:
+def new(network: str | nn.Module, cell: Row, hardest: float = 1.0, terms: str = "uniform") -> OutlierExposureClassifier:
     """All that the models have in common; a given network is tuned."""
     tuned = not isinstance(network, str)
     recipe = Descend(
@@ -196,7 +194,7 @@ def new(
         batch_size=BATCH_ROWS,
         hardest=hardest,
     )
-    about = {"augment": cell["augment"], "device": cell["device"], "random_state": cell["seed"]}
+    about: dict[str, Any] = {"augment": cell["augment"], "device": cell["device"], "random_state": cell["seed"]}
     return OutlierExposureClassifier(network, terms=terms, recipe=recipe, **about)
 
 
@@ -273,7 +271,7 @@ def judged(model: OutlierExposureClassifier, given: Problem, term: str) -> Itera
     correct = model.classes_[predicted] == given.test.y
     doubts = {name: softmax_confidence(z, t)[0] for name, z in logits.items()}
     result = outlier_calibration(correct, confidence, doubts)
-    common = {"accuracy": round(float(correct.mean()), 5), "temperature": round(t, 4)}
+    common: dict[str, Any] = {"accuracy": round(float(correct.mean()), 5), "temperature": round(t, 4)}
     for on, values in (("normal", result.normal_only.mean), ("mixed", result.mean.mean)):
         found = {name: round(values[name], 5) for name in CALIBRATION}
         yield {"kind": "calibration", "on": on, **found, **common}
@@ -300,7 +298,6 @@ GROUPS = {
     "blobs": ("blobs",),
 }
 SYNTHETIC = ("Gaussian noise", "Bernoulli noise", "blobs")
-STUDIED, STUDIED_SCORE = "fashion-mnist", "entropy"
 KINDS = {  # name on the page: setting
     "none": "baseline",
     "uniform noise": "kind uniform noise",
@@ -387,7 +384,9 @@ def terms_table(rows: Rows) -> str:
         row["made for it"] = row["score"] == MADE_FOR.get(row["setting"])
     own = {"made for it": True}
     columns = {"accuracy": Column("accuracy")}
-    columns |= {score: Column("auroc", {"score": score, "source": things}) for score in dict.fromkeys(MADE_FOR.values())}
+    columns |= {
+        score: Column("auroc", {"score": score, "source": things}) for score in dict.fromkeys(MADE_FOR.values())
+    }
     columns |= {
         "FPR95 of the bold": Column("fpr", {"source": things, **own}),
         "the bold on noise": Column("auroc", {"source": SYNTHETIC, **own}),
@@ -458,7 +457,7 @@ def figure(rows: Rows, sizes: dict[float, str]) -> Any:
 
 def look(number: int) -> dict[str, Any]:
     """Colour and marker of a group; the first is hollow and large, to be seen below the second."""
-    size = {"ms": 8, "fillstyle": "none"} if number == 0 else {"ms": 4}
+    size: dict[str, Any] = {"ms": 8, "fillstyle": "none"} if number == 0 else {"ms": 4}
     return {"color": COLOURS[number], "marker": MARKERS[number], **size}
 
 

@@ -148,7 +148,11 @@ def surfaces_and_noise(folder: Path, form: Callable[[Bytes], Bytes], count: int)
         "textures": form(some_encoded(folder, "dtd_10classes_128", count)),
         "magnetic tiles": form(some_encoded(folder, "magnetic_tile_128", count)),
     }
-    noise = {"Gaussian noise": gaussian_noise, "Bernoulli noise": bernoulli_noise, "blobs": blobs}
+    noise: dict[str, Callable[..., Bytes]] = {
+        "Gaussian noise": gaussian_noise,
+        "Bernoulli noise": bernoulli_noise,
+        "blobs": blobs,
+    }
     like = surfaces["textures"][:1]
     return surfaces | {name: make(like, count, random_state=SEED) for name, make in noise.items()}
 

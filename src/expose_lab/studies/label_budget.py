@@ -30,20 +30,20 @@ RATIO, TRAIN_ROWS, TEST_ROWS = 0.1, 1000, 1000
 METRICS = {"auroc": "AUROC", "average_precision": "average precision"}
 OURS, CLEAN = "query", "clean"
 Labels = NDArray[np.int8]
-Choose = Callable[[AnomalyDetector, Labels, int, np.random.Generator], NDArray[np.int64]]
+Choose = Callable[[AnomalyDetector, Any, Labels, int, np.random.Generator], NDArray[np.int64]]
 
 
-def queried(detector: AnomalyDetector, known: Labels, k: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def queried(detector: AnomalyDetector, X: Any, known: Labels, k: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Ours."""
-    return detector.query(k)
+    return detector.query(X, k)
 
 
-def random(detector: AnomalyDetector, known: Labels, k: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def random(detector: AnomalyDetector, X: Any, known: Labels, k: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Any unlabelled rows."""
     return rng.choice(np.flatnonzero(known == -1), k, replace=False)
 
 
-def highest(detector: AnomalyDetector, known: Labels, k: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def highest(detector: AnomalyDetector, X: Any, known: Labels, k: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """The unlabelled rows of highest score."""
     return np.argsort(np.where(known == -1, -detector.training_scores_, np.inf), kind="stable")[:k]
 
@@ -69,7 +69,7 @@ def measure(cell: Row, data: Path) -> Iterator[Row]:
         yield {"way": way, **nothing, **start}
         rng, known, detector = np.random.default_rng(seed), np.full(len(split.train_y), -1, dtype=np.int8), first
         for budget in BUDGETS:
-            rows = choose(detector, known, budget - int((known >= 0).sum()), rng)
+            rows = choose(detector, split.train_X, known, budget - int((known >= 0).sum()), rng)
             known[rows] = split.train_y[rows]
             detector = new(seed).fit(split.train_X, labels=known)
             asked = {"labels": budget, "anomalies": int((known == 1).sum())}

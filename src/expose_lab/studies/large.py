@@ -20,7 +20,7 @@ Found = Mapping[str, Mapping[tuple[str, Who], CellMean]]  # of each metric
 
 def grids() -> Iterator[Mapping[str, Any]]:
     """NTL and a forest, told the true share, and the default, told nothing; no caps, one seed."""
-    whole = {"true_ratios": [0.1], "seeds": [0], "train_rows": None, "test_rows": None}
+    whole: dict[str, Any] = {"true_ratios": [0.1], "seeds": [0], "train_rows": None, "test_rows": None}
     told = ours(["ntl"], ["soft"]) + baselines(["IsolationForest"], trimmed=[])
     for name in LARGE:
         yield {"datasets": [name], "contenders": told, **whole}

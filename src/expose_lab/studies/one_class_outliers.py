@@ -38,7 +38,8 @@ TRAIN_ROWS, TEST_ROWS, TEST_IMAGES = 1000, 1000, 1000  # most rows of a table; a
 COUNTS = {0: "0", 1: "1", 16: "16", 128: "128", ALL: "all"}
 OBJECTIVES = ("hsc", "bce", "deep_sad", "neighbours")
 SOURCES = {"known": "other anomalies of the table", "shuffled": "rows with shuffled columns"}
-Pixels, Floats = NDArray[np.uint8], NDArray[np.float64]
+Pixels = NDArray[np.uint8]
+Floats = NDArray[np.float64]
 EVERY_CLASS = {"classes": (0, 100)}  # of CIFAR-100, in the runs of the main curve
 
 
@@ -125,7 +126,8 @@ def image_outliers(cell: Row, folder: Path, rng: np.random.Generator) -> Pixels 
     rows = np.arange(len(stored["offset"]) - 1)
     if cell["source"] == "cifar100":
         rows = np.flatnonzero(np.isin(stored["label"], rng.permutation(100)[: cell["classes"]]))
-    return decode(path)[rng.permutation(rows)[: cell["count"]]]
+    chosen: Pixels = decode(path)[rng.permutation(rows)[: cell["count"]]]
+    return chosen
 
 
 def table_rows(cell: Row, folder: Path) -> Given:
@@ -166,14 +168,17 @@ def context(page: Page) -> dict[str, Any]:
     }
     svg = curves(panels, xlabel="outliers, as log2(1 + number)", ylabel="AUROC", percent=False)
     says = "AUROC over the number of auxiliary outliers, on images and on tables"
-    which = {
+    which: dict[tuple[str, int], Where] = {
         ("CIFAR-100, 1 class", 100): {"source": "cifar100", "classes": 1},
         ("CIFAR-100, 100 classes", 100): {"source": "cifar100", "classes": 100},
         ("CIFAR-100, all classes", 128): {"source": "cifar100", "classes": 100},
         ("ImageNet, all classes", 128): {"source": "imagenet"},
     }
-    narrow = [(words, number, images.where(objective="hsc", count=number, **where))
-              for (words, number), where in which.items()]  # fmt: skip
+    narrow = [
+        [words, str(number), *map(points, [found, *(found.where(set=name) for name in sorted(found.each("set")))])]
+        for (words, number), where in which.items()
+        for found in [images.where(objective="hsc", count=number, **where)]
+    ]
     return {
         "n_runs": len(rows.each("key")),
         "n_seeds": len(rows.each("seed")),
@@ -186,11 +191,7 @@ def context(page: Page) -> dict[str, Any]:
         "image_numbers": number_table(images, {"cifar100": "CIFAR-100"}),
         "table_numbers": number_table(tables, SOURCES),
         "gains": lambda part, source: gains(images if part == "images" else tables, "hsc", source),
-        "which": table(
-            ["outliers from", "number", "mean", *sorted(images.each("set"))],
-            [[words, str(number), points(found), *(points(found.where(set=name)) for name in sorted(found.each("set")))]
-             for words, number, found in narrow],
-        ),  # fmt: skip
+        "which": table(["outliers from", "number", "mean", *sorted(images.each("set"))], narrow),
         "kinds": kinds_table(tables),
         "sets_table": sets_table(tables),
         "order": order(images),
@@ -257,7 +258,7 @@ def sets_table(rows: Rows) -> str:
         "all known": {"source": "known", "count": ALL},
         "shuffled": {"source": "shuffled", "count": ALL},
     }
-    lines_ = {name: {"set": name} for name in sorted(rows.each("set"))}
+    lines_: dict[str, Where] = {name: {"set": name} for name in sorted(rows.each("set"))}
     specified = {label: Column("auroc", where, spread=False) for label, where in columns.items()}
     return grid(rows.where(objective="hsc"), lines_, specified, "table")
 

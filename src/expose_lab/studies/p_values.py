@@ -42,7 +42,8 @@ LABELLED = (50, 200)
 SHOWN_BY_SET = ("folds", "held out, clean", "held out", "labels of the top 50")
 TRIM, FOLDS = 0.1, 5
 TRAIN_ROWS, TEST_ROWS = 1000, 1000
-Floats, Bools = NDArray[np.float64], NDArray[np.bool_]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 
 def cells(sets: list[str], seeds: int) -> Iterator[Row]:
@@ -55,15 +56,15 @@ def cells(sets: list[str], seeds: int) -> Iterator[Row]:
 def measure(cell: Row, data: Path) -> Iterator[Row]:
     """A row for each calibration and rate, calibration and level, and threshold rule."""
     stored, seed = load(cell["set"], data), cell["seed"]
-    caps = {"train_rows": TRAIN_ROWS, "test_rows": TEST_ROWS}
+    caps: dict[str, Any] = {"train_rows": TRAIN_ROWS, "test_rows": TEST_ROWS}
     split = disjoint(stored.X, stored.y, seed=seed, ratio=cell["true_ratio"], **caps)
-    about = {"reached_ratio": split.reached_ratio}
+    about: dict[str, Any] = {"reached_ratio": split.reached_ratio}
     detector = AnomalyDetector(calibration=FOLDS, random_state=seed).fit(split.train_X)
     scores = detector.anomaly_score(split.test_X)
     for rule in RULES:
         threshold = detector.set_params(threshold=None if rule == "contamination" else rule).threshold_score()
         yield {"kind": "rule", "what": rule, **about, **flagged(scores > threshold, split.test_y == 1)}
-    ways = {"folds": conformal_p_values(scores, detector.calibration_scores_), **held_out(split, seed)}
+    ways = {"folds": conformal_p_values(scores, np.asarray(detector.calibration_scores_)), **held_out(split, seed)}
     for way, p_values in ways.items():
         for rate in RATES:
             found = discoveries(select(p_values, rate), split.test_y == 1)

@@ -36,7 +36,7 @@ Published = Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]
 
 def grids() -> Iterator[Mapping[str, Any]]:
     """Two objectives, four exposures, 10 % of noised copies; large sets with fewer rows."""
-    told = {"protocols": ["paper"], "true_ratios": [0.1], "assumed_ratios": [0.1], "seeds": PAPER_SEEDS}
+    told: dict[str, Any] = {"protocols": ["paper"], "true_ratios": [0.1], "assumed_ratios": [0.1], "seeds": PAPER_SEEDS}
     for objective in ("ntl", "icl"):
         who = {"contenders": ours([objective], settings="published"), **told}
         yield from whole_and_capped(who)

@@ -121,7 +121,7 @@ def context(page: Page) -> dict[str, Any]:
         cells_ += [f"{np.abs(error).mean():.1f}", f"{error.mean():+.1f}", f"{100 * (error > 2).mean():.0f} %"]
         lines.append([method, *cells_, f"{100 * np.mean(inside):.0f} %" if inside else "—"])
     header = ["estimate", *map(percent, shares), "all", "bias", "over by 2 points", "covered"]
-    about = {"last_seed": max(rows.each("seed")), "train_rows": TRAIN_ROWS, "date": rows.finished}
+    about: dict[str, Any] = {"last_seed": max(rows.each("seed")), "train_rows": TRAIN_ROWS, "date": rows.finished}
     return {**about, "table": table(header, lines)}
 
 

@@ -61,7 +61,10 @@ FILES = {
 BASELINE: dict[str, Any] = {"epochs": 5, "batch_size": 64, "learning_rate": 0.01}  # Adam, falling along a cosine
 EXPOSED: dict[str, Any] = {**BASELINE, "epochs": 2}
 AUXILIARY_FOR = "trec"
-UNTESTED_THERE = ("20ng", "mr")  # since texts of 20 Newsgroups and of SST, which movie reviews are near to, are auxiliary
+UNTESTED_THERE = (
+    "20ng",
+    "mr",
+)  # since texts of 20 Newsgroups and of SST, which movie reviews are near to, are auxiliary
 Logits = NDArray[np.float64]
 
 
@@ -280,7 +283,7 @@ def baseline(texts: Texts, name: str, seed: int, marked: bool = False) -> Outlie
 
 def new(seed: int, settings: dict[str, Any]) -> OutlierExposureClassifier:
     """Untrained, as the paper has it."""
-    about = {"warm_start": True, "random_state": seed, "device": "cpu"}
+    about: dict[str, Any] = {"warm_start": True, "random_state": seed, "device": "cpu"}
     return OutlierExposureClassifier("gru", terms={"uniform": 1.0}, recipe=recipe(settings), **about)
 
 
@@ -295,7 +298,8 @@ def exposed(texts: Texts, name: str, seed: int, outliers: list[str], how: Varian
     model = copy.deepcopy(baseline(texts, name, seed, how.marked)) if how.goes_on else new(seed, settings)
     if how.settings is None:
         return model
-    return model.set_params(recipe=recipe(settings)).fit(*texts.task(name, how.marked).train, outliers=outliers)
+    model.set_params(recipe=recipe(settings))
+    return model.fit(*texts.task(name, how.marked).train, outliers=outliers)
 
 
 SCORES: dict[str, Callable[[Logits], NDArray[np.float64]]] = {
@@ -375,9 +379,7 @@ def context(page: Page) -> dict[str, Any]:
         "goals": goals(main, sets, theirs),
         "sources_table": lambda name: sources_table(main.where(dataset=name), theirs["rows"][name]),
         "errors_table": errors_table(main, sets),
-        "calibration_table": two_headed(
-            grid(main.where(kind="calibration"), both, columns, "data set | ")
-        ),
+        "calibration_table": two_headed(grid(main.where(kind="calibration"), both, columns, "data set | ")),
         "auxiliary": auxiliary_section(found),
         "variants": variants_section(found),
         "data": data_text(main, sets),
@@ -508,8 +510,8 @@ def data_text(main: Rows, sets: list[str]) -> str:
     """How many rows there are."""
     first = {name: main.where(dataset=name)[0] for name in sets}
     return "; ".join(
-        f"{NAMES[name]} {row['train']:,} training, {row['held_out']:,} held-out and {row['test']:,} test rows of at most "
-        f"{row['tokens']} tokens"
+        f"{NAMES[name]} {row['train']:,} training, {row['held_out']:,} held-out and {row['test']:,} test rows of at "
+        f"most {row['tokens']} tokens"
         for name, row in first.items()
     )
 
