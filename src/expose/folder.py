@@ -20,10 +20,10 @@ from expose.model import Fitted
 from expose.objectives import OBJECTIVES, Objective
 from expose.objectives.classification import Classification
 from expose.persistence import field, load_folder, refusing_nonsense, save_folder
-from expose.training import blank_members, ready_to_score, torch_device
+from expose.training import loaded_members, ready_to_score, torch_device
 
 WEIGHTS, ENCODER = "weights/", "encoder/"
-MOST_MEMBERS = 10_000  # more than anybody trains; a folder that claims more is not ours
+MOST_MEMBERS, MOST_FEATURES = 10_000, 10**9  # a folder that claims more is not ours
 
 
 class Own(NamedTuple):
@@ -178,6 +178,8 @@ def load_fitted(folder: Path, estimator: str | None = None, own: Own | None = No
     with refusing_nonsense(folder):
         fitted = rebuilt(meta, tensors, own or Own(), folder)
         parameters: dict[str, Any] = dict(meta["parameters"])
+        fitted.ensemble.eval()
+        fitted.decide(fitted.outputs(fitted.typical[:1]), parameters["threshold"])  # what is nonsense, fails here
     fitted.ensemble = ready_to_score(fitted.ensemble, where)
     return Loaded(fitted, parameters)
 
@@ -187,15 +189,22 @@ def rebuilt(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], own: O
     kind = kind_named(meta["kind"])
     arrays = {name.removeprefix(ENCODER): array for name, array in tensors.items() if name.startswith(ENCODER)}
     stored = meta["encoder"]
-    encoder = restore_encoder(stored["family"], State(stored["state"], arrays), kind, own.encoder)
+    try:
+        encoder = restore_encoder(stored["family"], State(stored["state"], arrays), kind, own.encoder)
+    except ModelFolderError as error:
+        raise ModelFolderError(f"{folder}: {error}") from error
+    if tensors["typical"].shape[1:] != (encoder.layout.n_values,):
+        raise ValueError(f"its encoder makes {encoder.layout.n_values} values, and others were trained on")
     head = restored_head(meta, tensors)
     objective = restored_objective(meta["objective"], own, folder)
-    ensemble = blank_members(objective, encoder.layout, field(meta, "members", int, (1, MOST_MEMBERS)))
     weights = {
-        name.removeprefix(WEIGHTS): torch.from_numpy(a) for name, a in tensors.items() if name.startswith(WEIGHTS)
+        name.removeprefix(WEIGHTS): torch.from_numpy(array)
+        for name, array in tensors.items()
+        if name.startswith(WEIGHTS)
     }
+    count = field(meta, "members", int, (1, MOST_MEMBERS))
     try:
-        ensemble.load_state_dict(weights)
+        ensemble = loaded_members(objective, encoder.layout, count, weights)
     except RuntimeError as error:
         raise ModelFolderError(f"The network does not fit the weights in {folder}: {error}") from error
     n_samples = len(tensors["training"])
@@ -214,7 +223,7 @@ def rebuilt(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], own: O
         root=int(meta["root"]),
         history=list(meta["history"]),
         notes=list(meta["notes"]),
-        n_features=int(meta["n_features"]),
+        n_features=field(meta, "n_features", int, (1, MOST_FEATURES)),
         columns=tuple(meta["columns"]),
         calibration=tensors.get("calibration"),
         metadata=dict(meta["metadata"]),

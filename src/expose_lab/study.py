@@ -5,7 +5,7 @@
     python -m expose_lab.study all --page           all pages
     python -m expose_lab.study list                 the names
     python -m expose_lab.study check_carried        does the default repeat its stored figures on six sets?
-    python -m expose_lab.study carry NAME...        give rows that do the keys of the code as it is
+    python -m expose_lab.study carry NAME...        give rows the keys of the code as it is, with --set only some
 
 A study that was killed goes on where it was; what is there already is not repeated unless code, settings or versions of
 libraries have changed. Results are Parquet files in ``benchmarks/results`` of the checkout, pages lie in ``docs``.
@@ -17,7 +17,7 @@ import argparse
 import json
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -46,19 +46,26 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--page", action="store_true", help="write pages, run nothing")
     parser.add_argument("--data-dir", default=os.environ.get("EXPOSE_DATA", ""), help="default: EXPOSE_DATA")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
-    parser.add_argument("--set", nargs="+", default=[], metavar="OPTION=VALUE", help="options of the study, as JSON")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        metavar="OPTION=VALUE",
+        help="options of the study, as JSON; of carry: rows with COLUMN=VALUE,VALUE...",
+    )
     parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results")
     parser.add_argument("--docs", type=Path, default=ROOT / "docs")
     parser.add_argument("--sets", nargs="+", default=list(CHECKED), help="data sets of check_carried")
     parser.add_argument("--measured-at", default="", metavar="COMMIT", help="of carry: for rows that do not say it yet")
     chosen = parser.parse_args(arguments)
     first, *names = chosen.names
+    only = {name: values.split(",") for name, _, values in (one.partition("=") for one in chosen.set)}
     if first == "list":
         print("\n".join(f"{name:20} {study.says}" for name, study in studies().items()))
     elif first == "check_carried":
         return check_carried(chosen.sets, chosen.results, chosen.data_dir)
     elif first == "carry":
-        carry(named(names), chosen.results, chosen.measured_at)
+        carry(named(names), chosen.results, chosen.measured_at, only)
     elif chosen.page:
         write_pages(named(chosen.names), chosen.results, chosen.docs)
     else:
@@ -143,7 +150,7 @@ def write_pages(chosen: Iterable[Study | Drawing], results: Path, docs: Path) ->
     return written
 
 
-def carry(chosen: Iterable[Study | Drawing], results: Path, measured_at: str) -> None:
+def carry(chosen: Iterable[Study | Drawing], results: Path, measured_at: str, only: Mapping[str, list[str]]) -> None:
     """Give stored rows the keys of the code as it is, so that they are not measured anew.
 
     What they were measured by stays visible: rows that did not say it get `measured_at`, by default the last commit of
@@ -163,6 +170,7 @@ def carry(chosen: Iterable[Study | Drawing], results: Path, measured_at: str) ->
         rows = [
             new | {"measured_at": old["measured_at"] or commit}
             if new["key"] != old["key"] == newest[new["key"]][1]
+            and all(str(old[column]) in values for column, values in only.items())
             else old
             for old, new in zip(before, after, strict=True)
         ]

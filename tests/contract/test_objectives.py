@@ -1,4 +1,4 @@
-"""What every registered objective must do, with each kind of rows it reads. A new one is taken from the registry."""
+"""What every registered objective must do, with each form of parts it reads. A new one is taken from the registry."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,10 +8,11 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from expose.exposure import blind
-from expose.inputs import Layout
-from expose.objectives import OBJECTIVES, Losses, MemoryObjective, Objective
-from expose.training import Loop, Settings, TrainingSet, build_members, make_fabric
+from expose.encoders import FORMS, Layout
+from expose.errors import InputError
+from expose.objectives import OBJECTIVES, Descend, Losses, MemoryObjective, Objective, Remember, make_objective
+from expose.objectives.base import allowed_settings
+from expose.training import Plan, TrainingSet, build_members, train
 
 WIDTH = 9  # divisible by three, for objectives that look at each column in three scalings
 SEEDS = (0, 1, 2)
@@ -51,10 +52,10 @@ def planted_texts(n: int = 400, anomalies: int = 40) -> Planted:
     return torch.from_numpy(rows.astype(np.float32)), (np.arange(n) < anomalies).astype(int)
 
 
-class Kind(NamedTuple):
-    """Rows of one kind."""
+class Form(NamedTuple):
+    """Parts of one form."""
 
-    layout: Layout | None
+    layout: Layout
     planted: Callable[[], Planted]
     extremes: dict[str, torch.Tensor]
     wide: Layout
@@ -63,9 +64,14 @@ class Kind(NamedTuple):
 
 
 PLANE = planted_rows()[0]
-KINDS = {
-    "table": Kind(None, planted_rows, {"tiny": PLANE * 1e-30, "huge": PLANE * 1e4}, Layout("table", (21_000,))),
-    "image": Kind(
+PARTS = {
+    "vector": Form(
+        Layout("vector", (WIDTH,)),
+        planted_rows,
+        {"tiny": PLANE * 1e-30, "huge": PLANE * 1e4},
+        Layout("vector", (21_000,)),
+    ),
+    "image": Form(
         Layout("image", (1, 6, 6)),
         planted_images,
         {"black": torch.zeros(5, 36), "white": torch.ones(5, 36)},
@@ -73,24 +79,24 @@ KINDS = {
         epochs=12,
         batch_size=16,
     ),
-    "text": Kind(
-        Layout("text", (WIDTH,), 22),
+    "tokens": Form(
+        Layout("tokens", (WIDTH,), 22),
         planted_texts,
         {"empty": torch.zeros(5, WIDTH), "unseen": torch.ones(5, WIDTH)},
-        Layout("text", (256,), 10_002),
+        Layout("tokens", (256,), 10_002),
     ),
 }
-CASES = [(name, kind) for name in sorted(OBJECTIVES) for kind in OBJECTIVES[name].kinds]
-FIRST = [  # of rows it was made for: what it learns of others, tests/estimators/test_kinds.py asks
-    (name, kind)
-    for name, kind in CASES
-    if kind == OBJECTIVES[name].kinds[0] and not issubclass(OBJECTIVES[name], MemoryObjective)
+CASES = [(name, form) for name in sorted(OBJECTIVES) for form in OBJECTIVES[name].forms]
+FIRST = [  # of parts it was made for: what it learns of others, tests/estimators/test_kinds.py asks
+    (name, form)
+    for name, form in CASES
+    if form == OBJECTIVES[name].forms[0] and not issubclass(OBJECTIVES[name], MemoryObjective)
 ]
 
 
-def unbuilt(name: str, layout: Layout | None) -> Objective:
-    objective = OBJECTIVES[name]()
+def built(objective: Objective, layout: Layout) -> Objective:
     objective.layout = layout
+    objective.build(layout)
     return objective
 
 
@@ -100,22 +106,21 @@ def case(request) -> tuple[str, str]:
 
 
 @pytest.fixture
-def kind(case) -> Kind:
-    return KINDS[case[1]]
+def form(case) -> Form:
+    return PARTS[case[1]]
 
 
 @pytest.fixture
-def rows(kind) -> torch.Tensor:
-    return kind.planted()[0]
+def rows(form) -> torch.Tensor:
+    return form.planted()[0]
 
 
 @pytest.fixture
-def objective(case, kind, rows) -> Objective:
+def objective(case, form, rows) -> Objective:
     torch.manual_seed(0)
-    built = unbuilt(case[0], kind.layout)
-    built.build(rows.shape[1])
-    built.prepare(rows)
-    return built
+    made = built(make_objective(case[0]), form.layout)
+    made.prepare(rows)
+    return made
 
 
 @pytest.fixture
@@ -149,8 +154,8 @@ def test_the_gradient_of_each_loss_reaches_every_parameter(network, rows, loss):
 
 
 @pytest.mark.parametrize("end", [0, 1])
-def test_extreme_rows_keep_losses_and_gradients_finite(objective, kind, end):
-    losses = objective.losses(list(kind.extremes.values())[end])
+def test_extreme_rows_keep_losses_and_gradients_finite(objective, form, end):
+    losses = objective.losses(list(form.extremes.values())[end])
     if not isinstance(objective, MemoryObjective):
         (losses.normal.mean() + losses.abnormal.mean()).backward()
     assert torch.isfinite(losses.normal).all()
@@ -169,21 +174,28 @@ def test_normal_and_abnormal_losses_pull_in_opposite_directions(network, rows):
     assert network.losses(rows).normal.mean() > before
 
 
-@pytest.mark.parametrize(("name", "kind"), FIRST)
-def test_training_moves_every_parameter_and_beats_the_untrained_self(name, kind):
-    rows, truth = KINDS[kind].planted()
+@pytest.mark.parametrize(("name", "form"), FIRST)
+def test_training_moves_every_parameter_and_beats_the_untrained_self(name, form):
+    parts = PARTS[form]
+    rows, truth = parts.planted()
     normal_rows = rows[torch.from_numpy(truth == 0)]
-    ensemble = build_members(unbuilt(name, KINDS[kind].layout), normal_rows, SEEDS)
-    start = {key: value.clone() for key, value in ensemble.named_parameters()}
-    untrained = mean_auroc(ensemble, rows, truth)
-    settings = Settings(seeds=SEEDS, epochs=KINDS[kind].epochs, batch_size=KINDS[kind].batch_size)
-    outliers = auxiliary() if OBJECTIVES[name].needs_anomalies else None
-    Loop(make_fabric("cpu", "32", 0), blind, 0.0, settings).run(ensemble, TrainingSet(normal_rows, None, outliers))
+    objective = make_objective(name, epochs=parts.epochs, batch_size=parts.batch_size)
+    start = build_members(objective, parts.layout, normal_rows, SEEDS)
+    outliers = auxiliary() if objective.needs_anomalies else None
+    plan = Plan(objective, parts.layout, "blind", 0.0, SEEDS, torch.device("cpu"))
+    ensemble = train(plan, TrainingSet(normal_rows, None, outliers)).ensemble
     for key, parameter in ensemble.named_parameters():
-        assert not torch.equal(parameter, start[key]), key
-    trained = mean_auroc(ensemble, rows, truth)
+        assert not torch.equal(parameter, start.get_parameter(key)), key
+    untrained, trained = (mean_auroc(each, rows, truth) for each in (start, ensemble))
     assert trained > untrained + 0.1
     assert trained > 0.75
+
+
+@pytest.mark.parametrize("name", sorted(n for n, cls in OBJECTIVES.items() if issubclass(cls, MemoryObjective)))
+def test_what_remembers_finds_what_was_planted(name):
+    rows, truth = PARTS["vector"].planted()
+    plan = Plan(make_objective(name), PARTS["vector"].layout, "refine", 0.1, SEEDS, torch.device("cpu"))
+    assert mean_auroc(train(plan, TrainingSet(rows)).ensemble, rows, truth) > 0.75
 
 
 def mean_auroc(ensemble, rows: torch.Tensor, truth: np.ndarray) -> float:
@@ -192,19 +204,48 @@ def mean_auroc(ensemble, rows: torch.Tensor, truth: np.ndarray) -> float:
     return float(np.mean([roc_auc_score(truth, member) for member in scores]))
 
 
-def test_hyperparameters_rebuild_the_same_objective(objective, rows):
-    twin = type(objective)(**objective.hyperparameters())
-    twin.layout = objective.layout
-    twin.build(rows.shape[1])
+def test_settings_rebuild_the_same_objective(objective, rows):
+    twin = built(type(objective)(**objective.settings()), objective.layout)
     twin.load_state_dict(objective.state_dict())
     torch.testing.assert_close(twin.losses(rows).normal, objective.losses(rows).normal)
 
 
-def test_very_wide_rows_stay_affordable(case, kind):
-    objective = unbuilt(case[0], None if kind.layout is None else kind.wide)
-    width = kind.wide.n_values
-    few = torch.rand(4, width) * max(1, kind.wide.n_tokens - 1)  # any values, or any tokens
-    objective.build(width)
+CHANGED = {Descend: {"epochs": 3, "batch_size": 7, "warmup": 1, "optimizer": "sgd"}, Remember: {"reference_points": 9}}
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+def test_settings_tell_what_was_changed_and_make_the_same_again(name):
+    usual = make_objective(name)
+    changed = CHANGED[type(usual.recipe)]
+    made = make_objective(name, **changed)
+    assert usual.settings() == usual.hyperparameters()
+    assert made.settings() == usual.settings() | changed
+    again = make_objective(name, **made.settings())
+    assert (again.settings(), again.recipe) == (made.settings(), made.recipe)
+    assert make_objective(made).settings() == made.settings()
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+def test_settings_that_an_objective_does_not_have_are_refused_by_name(name):
+    recipe = type(OBJECTIVES[name].recipe)
+    takes = f"{recipe.__name__}: {next(iter(CHANGED[recipe]))}"
+    with pytest.raises(InputError, match=f"has no setting 'epoch', 'rate'.*{takes}"):
+        make_objective(name, epoch=3, rate=0.1)
+    other = next(other for other in CHANGED if other is not recipe)
+    with pytest.raises(InputError, match=f"has no setting '{min(CHANGED[other])}'"):
+        make_objective(name, **CHANGED[other])
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
+def test_all_that_may_be_set_is_listed_with_its_default(name):
+    usual = make_objective(name)
+    assert allowed_settings(type(usual)) == usual.hyperparameters() | vars(usual.recipe)
+    assert set(usual.forms) <= set(FORMS)
+
+
+def test_very_wide_rows_stay_affordable(case, form):
+    few = torch.rand(4, form.wide.n_values) * max(1, form.wide.n_tokens - 1)  # any values, or any tokens
+    objective = built(make_objective(case[0]), form.wide)
     objective.prepare(few)
     assert sum(p.numel() for p in objective.parameters()) < 3e7
     assert torch.isfinite(objective.losses(few[:3]).normal).all()

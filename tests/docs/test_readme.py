@@ -5,8 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from expose.objectives import Descend
+
 ROOT = Path(__file__).parents[2]
 PAGES = {"README.md": ROOT / "README.md", "index.md": ROOT / "docs" / "index.md"}
+POINTING = PAGES | {name: ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md")}
 
 
 def code(page: str, number: int = 0) -> str:
@@ -45,17 +48,18 @@ def test_the_classifier_doubts_photos_of_no_class(capsys):
         "names": np.repeat(["above", "below"], 60),
         "other_photos": rng.random((200, 9, 9)),
         "new_photos": np.concatenate([photos[[0, 60]], rng.random((1, 9, 9))]),
+        "Descend": Descend,
     }
-    shorter = code("README.md", 1).replace("random_state=0", "random_state=0, epochs=15")
+    shorter = code("README.md", 1).replace("random_state=0", "random_state=0, recipe=Descend(epochs=15)")
     exec(compile(shorter, "README.md", "exec"), known)
     assert capsys.readouterr().out.startswith("['above' 'below'")
     scores = known["classifier"].anomaly_score(known["new_photos"])
     assert scores[2] > max(scores[:2])
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", POINTING)
 def test_what_a_first_page_points_to_is_there(page):
-    text = PAGES[page].read_text(encoding="utf-8")
-    targets = [target for target in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in target]
+    text = POINTING[page].read_text(encoding="utf-8")
+    targets = [target for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text) if "://" not in target]
     assert targets
-    assert [target for target in targets if not (PAGES[page].parent / target).exists()] == []
+    assert [target for target in targets if not (POINTING[page].parent / target).exists()] == []

@@ -8,13 +8,15 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
-from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
-from expose import OutlierExposureClassifier
+from expose import AnomalyDetector, OutlierExposureClassifier
+from expose.encoders import Layout
 from expose.errors import CalibrationWarning, InputError, ModelFolderError
-from expose.estimators.rows import EncodedStream
-from expose.objectives.classification import TERMS
+from expose.estimators.samples import EncodedStream
+from expose.kinds import kind_of
+from expose.objectives import Descend
+from expose.objectives.classification import TERMS, Classification
 from expose.outliers import OutlierStream
 
 pytestmark = pytest.mark.filterwarnings("ignore::expose.errors.ExposeWarning")
@@ -26,18 +28,9 @@ UNSEEN = RNG.normal(size=(80, 4)) + np.array([4, 4, 4, 6])  # no auxiliary outli
 
 
 def quick(**parameters) -> OutlierExposureClassifier:
-    return OutlierExposureClassifier(**({"epochs": 40, "learning_rate": 0.01, "random_state": 0} | parameters))
-
-
-@parametrize_with_checks(
-    [
-        OutlierExposureClassifier(epochs=60),
-        OutlierExposureClassifier(epochs=60, terms=["energy", "background"], optimizer="sgd", learning_rate=0.05),
-        OutlierExposureClassifier(epochs=60, contamination=0.05, exposure="hard"),
-    ]
-)
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)
+    recipe = {"epochs": 40, "learning_rate": 0.01}
+    recipe |= {name: parameters.pop(name) for name in vars(Descend()) if name in parameters}
+    return OutlierExposureClassifier(**({"recipe": Descend(**recipe), "random_state": 0} | parameters))
 
 
 @pytest.mark.parametrize("term", sorted(TERMS))
@@ -62,12 +55,12 @@ def test_fine_tuning_by_warm_start_and_by_a_trained_network():
     before = baseline.anomaly_score(UNSEEN).mean()
     network = baseline.network_
     weights = [p.clone() for p in network.parameters()]
-    tuned = quick(network=network, epochs=5, scaling="none").fit(
-        baseline._learned.encoder.transform(X), Y, outliers=baseline._learned.encoder.transform(OUTLIERS)
+    tuned = quick(network=network, epochs=5, encoder="unscaled").fit(
+        baseline.encoder_.transform(X), Y, outliers=baseline.encoder_.transform(OUTLIERS)
     )
     assert all(torch.equal(a, b) for a, b in zip(weights, network.parameters(), strict=True))  # a copy was trained
     assert not torch.equal(next(tuned.network_.parameters()), weights[0])
-    baseline.set_params(epochs=5).fit(X, Y, outliers=OUTLIERS)
+    baseline.set_params(recipe=Descend(epochs=5, learning_rate=0.01)).fit(X, Y, outliers=OUTLIERS)
     assert len(baseline.history_) == 5
     assert baseline.anomaly_score(UNSEEN).mean() > before + 0.1
 
@@ -92,6 +85,52 @@ def test_contaminated_training_rows_are_inferred():
     assert exposed.latent_labels_[240:].mean() > 0.9
     assert roc_auc_score(np.r_[np.zeros(240), np.ones(20)], exposed.anomaly_score(rows)) > 0.97
     assert not quick(epochs=1).fit(rows, names).latent_labels_.any()
+
+
+def epoch_losses(**parameters) -> list[float]:
+    classifier = quick(**parameters).fit(X, Y, outliers=OUTLIERS)
+    return [record["loss"] for record in classifier.history_]
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_contamination_is_exposed_however_short_the_training(epochs):
+    assert epoch_losses(epochs=epochs, contamination=0.1, exposure="hard")[-1] != epoch_losses(epochs=epochs)[-1]
+
+
+def test_contamination_is_exposed_from_the_first_epoch_of_a_warm_start():
+    baseline = quick(warm_start=True).fit(X, Y)
+    tuned = [
+        clone(baseline).set_params(contamination=share, exposure="hard").take_over(baseline.fitted_).fit(X, Y)
+        for share in (0.0, 0.1)
+    ]
+    assert tuned[1].history_[0]["contamination"] == 0.1
+    assert tuned[1].history_[0]["loss"] != tuned[0].history_[0]["loss"]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.05, 0.1, 0.5])
+def test_a_share_of_the_training_rows_is_flagged_as_by_a_detector(share):
+    rows = RNG.normal(size=(100, 4))
+    classifier = quick(epochs=2, threshold=share).fit(rows, np.arange(100) % 2)
+    detector = AnomalyDetector(threshold=share, random_state=0).fit(rows)
+    assert classifier.is_anomaly(rows).sum() == detector.is_anomaly(rows).sum() == round(100 * share)
+    assert classifier.threshold_rule_ == detector.threshold_rule_
+    classifier.calibrate(rows[:50])
+    assert classifier.is_anomaly(rows[:50]).sum() == int(50 * share + 0.5)
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(4, 3), nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 3))])
+def test_logits_are_single_precision_whatever_products_are_made_in(layer):
+    made = Classification(layer, [1 / 3] * 3, {"energy": 0.1})
+    made.build(Layout("vector", (4,)))
+    rows = torch.from_numpy(X).float()
+    exact, _ = made.outputs(rows)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits, confidence = made.outputs(rows)
+        losses = made.losses(rows, torch.arange(240) % 3)
+    assert logits.dtype == confidence.dtype == losses.normal.dtype == losses.abnormal.dtype == torch.float32
+    assert (logits - exact).abs().max() < 0.02 * exact.abs().max()
+    # sums over classes, of which all losses are made, are as fine as the logits are
+    assert len((logits.logsumexp(-1)).unique()) > 235
 
 
 def test_probabilities_scores_and_thresholds_agree():
@@ -170,7 +209,7 @@ def test_a_network_of_your_own(tmp_path):
 
 
 def test_checkpoint_goes_on_to_the_same_classifier(tmp_path, monkeypatch):
-    from expose.training import Loop
+    from expose.training.descend import Loop
 
     whole = quick(epochs=6).fit(X, Y, outliers=OUTLIERS)
     epoch, done = Loop.epoch, []
@@ -194,7 +233,7 @@ def test_checkpoint_goes_on_to_the_same_classifier(tmp_path, monkeypatch):
 
 def test_an_interruption_before_the_margins_of_the_energy_ends_the_fit(monkeypatch):
     from expose.errors import InterruptedWarning
-    from expose.training import Loop
+    from expose.training.descend import Loop
 
     epoch, done = Loop.epoch, []
 
@@ -269,7 +308,7 @@ def test_outliers_from_a_stream_larger_than_memory():
     truth = np.r_[np.zeros(240), np.ones(80)]
     assert roc_auc_score(truth, streamed.anomaly_score(np.r_[X, UNSEEN])) > 0.95
     stream = OutlierStream(opened, random_state=0)
-    encoded = EncodedStream(stream, streamed._learned.encoder)
+    encoded = EncodedStream(stream, streamed.encoder_, kind_of(X))
     first, second = encoded.batch(30, 0), encoded.batch(30, 30)
     assert torch.equal(encoded.batch(60, 0), torch.cat([first, second]))  # a training that goes on finds its place
 
@@ -281,11 +320,10 @@ def test_outliers_from_a_stream_larger_than_memory():
         ({"terms": {"uniform": -1}}, "lambda must be"),
         ({"score_function": "softmax"}, "score_function must be one of"),
         ({"contamination": "auto"}, "must be a share"),
-        ({"outlier_share": 0}, r"outlier_share must be a share of the outliers in \(0, 1\]"),
         ({"energy_margins": (1, 0)}, "must not fall"),
         ({"threshold": 1}, "threshold must be"),
-        ({"optimizer": "lbfgs"}, "optimizer must be one of"),
-        ({"network": "wrn-40-2"}, "made for image rows"),
+        ({"recipe": {"epochs": 3}}, r"recipe must be None or Descend\(epochs="),
+        ({"network": "wrn-40-2"}, "made for parts of the form image"),
         ({"network": Own(2)}, "must give 3 outputs per row"),
         ({"augment": True}, "augment"),
     ],
@@ -303,9 +341,9 @@ def test_what_does_not_fit_together_is_said():
         classifier.fit(X, np.where(Y == "a", "d", Y))
     with pytest.raises(InputError, match="another number of outputs"):
         classifier.set_params(terms="background").fit(X, Y)
-    with pytest.raises(InputError, match="outliers must be a table like X"):
+    with pytest.raises(InputError, match="outliers must be tables like X"):
         quick().fit(X, Y, outliers=OUTLIERS[:, :2])
     with pytest.raises(ValueError, match="one class"):
         quick().fit(X, np.zeros(240))
-    with pytest.raises(InputError, match="expected a table, as in training; got what looks like texts"):
+    with pytest.raises(InputError, match="expected tables, as in training; got what looks like texts"):
         classifier.predict(["some", "words"])

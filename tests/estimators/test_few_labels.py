@@ -3,10 +3,11 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.metrics import roc_auc_score as auroc
 
 from expose import AnomalyDetector, fit_together
 from expose.errors import InputError
-from expose.evaluation import auroc
+from expose.objectives import SVDD, Autoencoder, Neighbours
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def test_few_queried_labels_find_a_dense_cluster(hidden):
     (X, y), (unseen, truth) = hidden
     detector = AnomalyDetector(random_state=0).fit(X)
     before = auroc(truth, detector.anomaly_score(unseen))
-    labels = labels_of(y, detector.query(10))
+    labels = labels_of(y, detector.query(X, 10))
     assert 0 < (labels == 1).sum() < 10
     after = auroc(truth, detector.fit(X, labels=labels).anomaly_score(unseen))
     assert before < 0.8
@@ -51,54 +52,51 @@ def test_known_labels_hold(hidden):
     assert not np.isin(detector.suspects_["row"], np.flatnonzero(wrong >= 0)).any()
 
 
-@pytest.mark.parametrize("objective", ["neighbours", "svdd"])
+@pytest.mark.parametrize("objective", ["neighbours", SVDD(epochs=2)])
 def test_queries_are_unlabelled_distinct_and_the_same_again(hidden, objective):
     (X, y), _ = hidden
-    epochs = {} if objective == "neighbours" else {"epochs": 2}
     labels = labels_of(y, np.arange(0, 900, 9))
-    detector = AnomalyDetector(objective, random_state=0, **epochs).fit(X, labels=labels)
-    rows = detector.query(30)
+    detector = AnomalyDetector(objective, random_state=0).fit(X, labels=labels)
+    rows = detector.query(X, 30)
     assert rows.dtype == np.int64
     assert len(set(rows.tolist())) == 30
     assert (labels[rows] == -1).all()
     again = clone(detector).fit(X, labels=labels)
-    assert again.query(30).tolist() == rows.tolist()
+    assert again.query(X, 30).tolist() == rows.tolist()
 
 
-def test_after_loading_the_training_table_is_needed(hidden, tmp_path):
+def test_queries_need_the_training_table_also_after_loading(hidden, tmp_path):
     (X, y), _ = hidden
     detector = AnomalyDetector(random_state=0).fit(X, labels=labels_of(y, [0, 800]))
     detector.save(tmp_path / "model")
     loaded = AnomalyDetector.load(tmp_path / "model")
-    with pytest.raises(InputError, match="was loaded, and a model folder does not hold the training rows: pass X"):
-        loaded.query(5)
-    assert loaded.query(5, X).tolist() == detector.query(5).tolist()
-    with pytest.raises(InputError, match="training table of 900 rows; got 10 rows"):
-        loaded.query(5, X[:10])
+    assert loaded.query(X, 5).tolist() == detector.query(X, 5).tolist()
+    with pytest.raises(InputError, match="X must be the training data, 900 rows; got 10 rows"):
+        loaded.query(X[:10], 5)
 
 
 def test_queries_that_cannot_be(hidden):
     (X, y), _ = hidden
     with pytest.raises(ValueError, match="not fitted"):
-        AnomalyDetector().query(5)
+        AnomalyDetector().query(X, 5)
     labels = y.copy()
     labels[:3] = -1
     detector = AnomalyDetector(random_state=0).fit(X, labels=labels)
     with pytest.raises(InputError, match="number of unlabelled rows, 3 here; got 4"):
-        detector.query(4)
-    assert sorted(detector.query(3).tolist()) == [0, 1, 2]
+        detector.query(X, 4)
+    assert sorted(detector.query(X, 3).tolist()) == [0, 1, 2]
     with pytest.raises(ValueError, match="k must be a whole number of at least 1"):
-        detector.query(0)
+        detector.query(X, 0)
 
 
 def test_large_tables_are_sampled(monkeypatch, hidden):
-    monkeypatch.setattr("expose.estimators.querying.QUERY_ROWS", 100)
+    monkeypatch.setattr("expose.estimators.query.QUERY_ROWS", 100)
     (X, y), _ = hidden
     detector = AnomalyDetector(random_state=0).fit(X, labels=labels_of(y, [0, 805]))
-    rows = detector.query(20)
+    rows = detector.query(X, 20)
     assert len(set(rows.tolist())) == 20
     with pytest.raises(InputError, match="98 here"):
-        detector.query(99)
+        detector.query(X, 99)
 
 
 def test_ten_labels_tell_the_share(hidden):
@@ -115,10 +113,10 @@ def test_ten_labels_tell_the_share(hidden):
 
 def test_a_warm_start_goes_on(hidden):
     (X, y), _ = hidden
-    detector = AnomalyDetector("autoencoder", random_state=0, epochs=20, batch_size=64, warm_start=True).fit(X)
+    detector = AnomalyDetector(Autoencoder(epochs=20, batch_size=64), random_state=0, warm_start=True).fit(X)
     cold = detector.history_
-    labels = labels_of(y, detector.query(10))
-    warm = detector.set_params(epochs=3).fit(X, labels=labels).history_
+    labels = labels_of(y, detector.query(X, 10))
+    warm = detector.set_params(objective=Autoencoder(epochs=3, batch_size=64)).fit(X, labels=labels).history_
     anew = clone(detector).fit(X, labels=labels).history_  # of a detector that is not fitted, the start is cold
     assert warm[0]["loss"] < 0.8 * anew[0]["loss"]
     assert warm[0]["loss"] < cold[0]["loss"]
@@ -130,19 +128,16 @@ def test_a_warm_start_is_shorter_and_repeatable(hidden):
     labels = labels_of(y, [0, 805])
     scores = []
     for _ in range(2):
-        detector = AnomalyDetector("svdd", members=2, batch_size=900, random_state=0, warm_start=True)
-        detector.set_params(epochs=6).fit(X)
-        detector.set_params(epochs=None).fit(X, labels=labels)
+        detector = AnomalyDetector(SVDD(epochs=6, batch_size=900), ensemble_size=2, random_state=0, warm_start=True)
+        detector.fit(X).set_params(objective=SVDD(batch_size=900)).fit(X, labels=labels)
         scores.append(detector.training_scores_)
     assert len(detector.history_) == 67  # a third of 200
     assert (scores[0] == scores[1]).all()
 
 
 def test_a_warm_start_remembers_the_same_rows(monkeypatch, hidden):
-    from expose.objectives import Neighbours
-
     (X, y), _ = hidden
-    detector = AnomalyDetector(Neighbours(references=100), warm_start=True).fit(X)  # any seed
+    detector = AnomalyDetector(Neighbours(reference_points=100), warm_start=True).fit(X)  # any seed
     before = {row.numpy().tobytes() for row in detector.objective_.rows}
     labels = labels_of(y, [1, 2, 3, 805, 806])
     after = {row.numpy().tobytes() for row in detector.fit(X, labels=labels).objective_.rows}
@@ -156,16 +151,16 @@ def test_warm_starts_that_cannot_be(hidden):
         detector.fit(X[:, :3])
     with pytest.raises(InputError, match="warm_start goes on from what was fitted: objective 'neighbours'"):
         detector.set_params(objective="svdd").fit(X)
-    with pytest.raises(InputError, match="2 member"):
-        detector.set_params(objective="neighbours", members=2).fit(X)
+    with pytest.raises(InputError, match=r"2 member\(s\)"):
+        detector.set_params(objective="neighbours", ensemble_size=2).fit(X)
     with pytest.raises(InputError, match="cannot have a warm start"):
         fit_together([AnomalyDetector(warm_start=True, random_state=0)], [X])
 
 
 def test_a_warm_start_has_a_checkpoint_of_its_own(hidden, tmp_path):
     (X, _), _ = hidden
-    settings = {"epochs": 4, "random_state": 0, "warm_start": True, "checkpoint": tmp_path / "c", "checkpoint_every": 0}
-    detector = AnomalyDetector("svdd", **settings).fit(X)
+    objective, checkpoint = SVDD(epochs=4, checkpoint_every=0), tmp_path / "c"
+    detector = AnomalyDetector(objective, random_state=0, warm_start=True, checkpoint=checkpoint).fit(X)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(Warning, match="other data or parameters"):

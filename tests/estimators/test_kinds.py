@@ -11,27 +11,29 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from expose import AnomalyDetector, Losses, Objective
+from expose import AnomalyDetector, Losses, Objective, OutlierExposureClassifier
+from expose.encoders import Layout, TableEncoder
 from expose.errors import DataWarning, InputError
-from expose.inputs import Layout
-from expose.objectives import OBJECTIVES, Language
+from expose.objectives import OBJECTIVES, Autoencoder, make_objective
 
 DIGITS = load_digits()
 IMAGES, DIGIT = DIGITS.images / 16, DIGITS.target  # (n, 8, 8)
 NORMAL = np.flatnonzero(DIGIT == 3)  # 183 images
 AUXILIARY = IMAGES[np.flatnonzero(DIGIT < 2)]
 NEW = np.concatenate([NORMAL[120:], np.flatnonzero((DIGIT > 1) & (DIGIT != 3))[:200]])  # of kinds not exposed to
-FOR_IMAGES, FOR_TEXTS = (sorted(n for n, one in OBJECTIVES.items() if kind in one.kinds) for kind in ("image", "text"))
+FOR_IMAGES, FOR_TEXTS = (
+    sorted(name for name, cls in OBJECTIVES.items() if form in cls.forms) for form in ("image", "tokens")
+)
 
 
 class Topic(Objective):
     """Texts on the subject of training: the distance of the mean word from a centre."""
 
     name = "topic"
-    kinds = ("text",)
+    forms = ("tokens",)
 
-    def build(self, n_features: int) -> None:
-        self.words = nn.Embedding(self.layout.n_tokens, 8, padding_idx=0)
+    def build(self, layout: Layout) -> None:
+        self.words = nn.Embedding(layout.n_tokens, 8, padding_idx=0)
         self.register_buffer("centre", torch.ones(8))
 
     def losses(self, batch: torch.Tensor) -> Losses:
@@ -53,13 +55,13 @@ SEA = sentences("ship sail wave storm harbour crew anchor tide", 120, 0)
 FOOD = sentences("bread cheese soup apple rice butter salt oven", 30, 1)
 
 
-def of_texts(**parameters) -> AnomalyDetector:
-    return AnomalyDetector(Topic(), **({"epochs": 30, "random_state": 0, "learning_rate": 0.1} | parameters))
+def of_texts(epochs=30, **parameters) -> AnomalyDetector:
+    return AnomalyDetector(Topic(epochs=epochs, learning_rate=0.1), **({"random_state": 0} | parameters))
 
 
 @pytest.fixture(scope="module", params=FOR_IMAGES)
 def of_images(request) -> AnomalyDetector:
-    model = AnomalyDetector(request.param, epochs=40, contamination=0, random_state=0)
+    model = AnomalyDetector(make_objective(request.param, epochs=40), contamination=0, random_state=0)
     return model.fit(IMAGES[NORMAL[:120]], outliers=AUXILIARY)
 
 
@@ -68,7 +70,8 @@ def of_images(request) -> AnomalyDetector:
 
 def test_objectives_for_images_tell_digits_apart_better_than_untrained(of_images):
     truth = DIGIT[NEW] != 3
-    untrained = clone(of_images).set_params(epochs=1, learning_rate=0).fit(IMAGES[NORMAL[:120]], outliers=AUXILIARY)
+    still = make_objective(of_images.objective_.name, epochs=1, learning_rate=0)
+    untrained = clone(of_images).set_params(objective=still).fit(IMAGES[NORMAL[:120]], outliers=AUXILIARY)
     trained = roc_auc_score(truth, of_images.anomaly_score(IMAGES[NEW]))
     assert trained > 0.9
     assert trained > roc_auc_score(truth, untrained.anomaly_score(IMAGES[NEW])) + 0.1
@@ -76,7 +79,8 @@ def test_objectives_for_images_tell_digits_apart_better_than_untrained(of_images
 
 @pytest.mark.parametrize("objective", ["autoencoder", "ntl"])
 def test_rows_of_pixels_need_no_outliers(objective):
-    model = AnomalyDetector(objective, epochs=40, contamination=0, random_state=0).fit(IMAGES[NORMAL[:120]])
+    model = AnomalyDetector(make_objective(objective, epochs=40), contamination=0, random_state=0)
+    model.fit(IMAGES[NORMAL[:120]])
     assert roc_auc_score(DIGIT[NEW] != 3, model.anomaly_score(IMAGES[NEW])) > 0.9
 
 
@@ -108,12 +112,12 @@ def test_members_outliers_labels_folds_and_queries_take_images():
     rows = np.concatenate([NORMAL, np.flatnonzero(DIGIT == 5)[:10]])
     labels = np.where(DIGIT[rows] == 5, 1, -1)
     others = IMAGES[np.flatnonzero(DIGIT == 8)]
-    model = AnomalyDetector("autoencoder", members=2, calibration=2, epochs=5, random_state=0)
+    model = AnomalyDetector(Autoencoder(epochs=5), ensemble_size=2, calibration=2, random_state=0)
     model.fit(IMAGES[rows], labels=labels, outliers=others)
     assert model.member_scores(IMAGES[NEW]).shape == (2, len(NEW))
     assert len(model.calibration_scores_) == len(NORMAL)
     assert 0 < model.p_value(IMAGES[NEW]).min() <= 1
-    assert len(model.query(3)) == len(model.query(3, IMAGES[rows])) == 3
+    assert len(set(model.query(IMAGES[rows], 3))) == 3
     again = clone(model).set_params(calibration=None).fit(IMAGES[rows], labels=labels)
     assert not np.array_equal(again.training_scores_, model.training_scores_)
 
@@ -122,22 +126,22 @@ def test_a_folder_of_images_is_trained_on(tmp_path):
     pillow = pytest.importorskip("PIL.Image", reason="Pillow reads image files; pip install 'expose[images]'")
     for row in NORMAL[:60]:
         pillow.fromarray((IMAGES[row] * 255).round().astype(np.uint8)).save(tmp_path / f"{row:04}.png")
-    model = AnomalyDetector("autoencoder", epochs=2, random_state=0).fit(tmp_path)
+    model = AnomalyDetector(Autoencoder(epochs=2), random_state=0).fit(tmp_path)
     assert len(model.training_scores_) == 60
     assert np.array_equal(model.anomaly_score(str(tmp_path)), model.training_scores_)
 
 
 def test_a_warm_start_goes_on_with_images():
-    model = AnomalyDetector("autoencoder", epochs=2, random_state=0, warm_start=True).fit(IMAGES[NORMAL])
+    model = AnomalyDetector(Autoencoder(epochs=2), random_state=0, warm_start=True).fit(IMAGES[NORMAL])
     before = model.training_scores_.mean()
     assert model.fit(IMAGES[NORMAL]).training_scores_.mean() < before
-    with pytest.raises(InputError, match="expected images, as in training; got what looks like a table"):
+    with pytest.raises(InputError, match="expected images, as in training; got what looks like tables"):
         model.fit(IMAGES[NORMAL].reshape(-1, 64))
 
 
 def test_pixels_are_still_a_table_if_given_as_one():
-    model = AnomalyDetector(epochs=None, random_state=0).fit(IMAGES[NORMAL].reshape(-1, 64))
-    assert model.encoder_.layout.kind == "table"
+    model = AnomalyDetector(random_state=0).fit(IMAGES[NORMAL].reshape(-1, 64))
+    assert model.encoder_.layout.form == "vector"
     assert model.n_features_in_ == 64
 
 
@@ -154,8 +158,9 @@ def test_texts_off_the_subject_are_found_by_exposure_to_others():
 @pytest.mark.filterwarnings("ignore::expose.errors.CollapseWarning")
 @pytest.mark.parametrize("objective", FOR_TEXTS)
 def test_objectives_for_texts_know_the_subject_and_survive_saving(objective, tmp_path):
-    judged = Language(score_by="uniform") if objective == "language" else objective  # as its page says, with outliers
-    model = AnomalyDetector(judged, epochs=20, contamination=0, learning_rate=0.01, random_state=0)
+    own = {"score_by": "uniform"} if objective == "language" else {}  # as its page says, with outliers
+    judged = make_objective(objective, epochs=20, learning_rate=0.01, **own)
+    model = AnomalyDetector(judged, contamination=0, random_state=0)
     model.fit(SEA[:80], outliers=FOOD[:15])
     scores = model.anomaly_score(SEA[80:] + FOOD[15:])
     assert roc_auc_score([0] * 40 + [1] * 15, scores) > 0.95
@@ -167,15 +172,15 @@ def test_objectives_for_texts_know_the_subject_and_survive_saving(objective, tmp
 def test_the_contamination_of_texts_is_estimated_low():
     model = of_texts(epochs=1).fit(SEA + FOOD[:10])
     assert model.contamination_ <= 0.1
-    assert model.encoder_.layout.kind == "text"
-    assert model.n_features_in_ == model.encoder_.n_features_out
+    assert model.encoder_.layout.form == "tokens"
+    assert model.n_features_in_ == model.encoder_.layout.n_values
     assert np.array_equal(model.anomaly_score(pd.Series(SEA + FOOD[:10])), model.training_scores_)
 
 
 def test_a_loaded_detector_of_texts_scores_the_same(tmp_path):
-    model = of_texts(members=2).fit(SEA, outliers=FOOD)
+    model = of_texts(ensemble_size=2).fit(SEA, outliers=FOOD)
     model.save(tmp_path / "model", {"about": "the sea"})
-    loaded = AnomalyDetector.load(tmp_path / "model", Topic())
+    loaded = AnomalyDetector.load(tmp_path / "model", Topic(epochs=30, learning_rate=0.1))
     new = ["A ship!", "bread and butter", ""]
     assert np.array_equal(loaded.anomaly_score(new), model.anomaly_score(new))
     assert "ship" in loaded.encoder_.vocabulary
@@ -192,24 +197,25 @@ def test_folds_take_texts():
 
 
 def test_an_objective_of_another_kind_names_those_that_can():
-    able = ", ".join(repr(name) for name, one in sorted(OBJECTIVES.items()) if "image" in one.kinds)
-    with pytest.raises(InputError, match=f"'neighbours' takes tables; got images. .*: {able}.*pretrained"):
-        AnomalyDetector().fit(IMAGES)
-    with pytest.raises(InputError, match=r"'ntl' takes tables and images; got texts. .*an embedding or word counts"):
+    able = ", ".join(repr(name) for name in FOR_IMAGES)
+    with pytest.raises(InputError, match=f"'neighbours' takes parts of the form vector; images .*: {able}.*pretrained"):
+        AnomalyDetector("neighbours").fit(IMAGES)
+    says = r"'ntl' takes parts of the form vector or image; texts .*an embedding or word counts"
+    with pytest.raises(InputError, match=says):
         AnomalyDetector("ntl").fit(SEA)
-    with pytest.raises(InputError, match=r"'topic' takes texts; got tables. Objectives for tables: 'autoencoder'"):
+    with pytest.raises(InputError, match=r"'topic' takes parts of the form tokens; tables .* for it: 'autoencoder'"):
         of_texts().fit(np.zeros((60, 3)))
     with pytest.raises(InputError, match=r"to_frame\(\)"):
-        AnomalyDetector().fit(pd.Series(SEA))
+        AnomalyDetector("neighbours").fit(pd.Series(SEA))
 
 
 def test_a_later_input_of_another_kind_is_refused(of_images):
     table = AnomalyDetector(random_state=0).fit(np.random.default_rng(0).normal(size=(60, 3)))
     texts = of_texts(epochs=1).fit(SEA)
     for model, data, message in (
-        (table, IMAGES, "expected a table, as in training; got what looks like images, a ndarray of shape"),
-        (table, SEA, "expected a table, as in training; got what looks like texts"),
-        (of_images, IMAGES[0], "expected images, as in training; got what looks like a table"),
+        (table, IMAGES, "expected tables, as in training; got what looks like images, a ndarray of shape"),
+        (table, SEA, "expected tables, as in training; got what looks like texts"),
+        (of_images, IMAGES[0], "expected images, as in training; got what looks like tables"),
         (of_images, SEA, "expected images, as in training; got what looks like texts"),
         (texts, IMAGES, "expected texts, as in training; got what looks like images"),
         (texts, [["a", "b"]], "text 0 is of type list"),
@@ -222,11 +228,28 @@ def test_a_later_input_of_another_kind_is_refused(of_images):
         of_texts().fit(SEA, outliers=[])
 
 
-def test_too_few_images_labels_of_another_length_and_a_scaling_are_refused():
+def test_too_few_images_and_labels_of_another_length_are_refused():
     model = AnomalyDetector("autoencoder")
     with pytest.raises(InputError, match="at least 2 rows"):
         model.fit(IMAGES[:1])
     with pytest.raises(ValueError, match=r"shape \(10,\)"):
         model.fit(IMAGES[:10], labels=[0] * 9)
-    with pytest.raises(InputError, match="scaling is of the columns of a table; got images"):
-        AnomalyDetector("autoencoder", scaling="robust").fit(IMAGES)
+
+
+@pytest.mark.parametrize("encoder", ["robust", TableEncoder("standard")])
+@pytest.mark.parametrize("data", [IMAGES[:60], SEA[:60]], ids=["images", "texts"])
+def test_an_encoder_of_tables_is_refused_for_others_by_both_estimators_alike(encoder, data):
+    said = []
+    for model in (AnomalyDetector("autoencoder", encoder=encoder), OutlierExposureClassifier(encoder=encoder)):
+        with pytest.raises(InputError, match="TableEncoder encodes samples of kind 'table'; got") as refused:
+            model.fit(data, np.arange(60) % 2)
+        said.append(str(refused.value))
+    assert said[0] == said[1]
+
+
+def test_a_sample_scores_the_same_to_the_bit_alone_and_among_many(of_images):
+    texts = AnomalyDetector(make_objective("svdd", epochs=2), random_state=0).fit(SEA)
+    for model, many in ((of_images, IMAGES[NEW]), (texts, (SEA + FOOD)[:43])):
+        scores = model.anomaly_score(many)
+        assert [model.anomaly_score(many[i : i + 1])[0] for i in range(30)] == scores[:30].tolist()
+        assert np.array_equal(model.anomaly_score(many[::-1]), scores[::-1])

@@ -10,9 +10,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from expose import AnomalyDetector
+from expose import AnomalyDetector, OutlierExposureClassifier
 from expose.exposure import EXPOSURES
-from expose.objectives import OBJECTIVES, MemoryObjective
+from expose.objectives import NTL, OBJECTIVES, Autoencoder, Descend, MemoryObjective, make_objective
 
 pytestmark = pytest.mark.filterwarnings("ignore::expose.errors.ExposeWarning")
 
@@ -20,21 +20,29 @@ pytestmark = pytest.mark.filterwarnings("ignore::expose.errors.ExposeWarning")
 def quick(objective: str, exposure: str) -> AnomalyDetector:
     epochs = {} if issubclass(OBJECTIVES[objective], MemoryObjective) else {"epochs": 2}
     contamination = "auto" if exposure == "soft" else 0.1
-    return AnomalyDetector(objective, exposure=exposure, contamination=contamination, **epochs)
+    return AnomalyDetector(make_objective(objective, **epochs), exposure=exposure, contamination=contamination)
 
 
-TABLES = sorted(name for name, objective in OBJECTIVES.items() if "table" in objective.kinds)
+TABLES = sorted(name for name, objective in OBJECTIVES.items() if "vector" in objective.forms)
 DETECTORS = [quick(objective, "soft") for objective in TABLES]
 OTHERS = sorted(set(EXPOSURES) - {"soft"})
 DETECTORS += [quick(name, exposure) for name in ("autoencoder", "neighbours") for exposure in OTHERS]
-DETECTORS += [AnomalyDetector(calibration=2)]
+DETECTORS += [AnomalyDetector(), AnomalyDetector(calibration=2), AnomalyDetector(encoder=StandardScaler())]
+DETECTORS += [AnomalyDetector(NTL(epochs=2), ensemble_size=2)]
+CLASSIFIERS = [
+    OutlierExposureClassifier(recipe=Descend(epochs=60)),
+    OutlierExposureClassifier(
+        terms=["energy", "background"], recipe=Descend(epochs=60, optimizer="sgd", learning_rate=0.05)
+    ),
+    OutlierExposureClassifier(contamination=0.05, exposure="hard", recipe=Descend(epochs=60)),
+]
 RULES = [AnomalyDetector(threshold=rule, calibration=2) for rule in ("mixture", "tail", "conformal:0.2")]
 OTHER_SHARE = dict.fromkeys(
     ("check_outliers_train", "check_outliers_fit_predict"), "asks for the share of contamination, which the rule is not"
 )
 
 
-@parametrize_with_checks(DETECTORS)
+@parametrize_with_checks([*DETECTORS, *CLASSIFIERS])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)
 
@@ -47,7 +55,7 @@ def test_scikit_learn_checks_of_named_thresholds(estimator, check):
 def test_clone_pickle_pipeline_and_cross_validation():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(80, 3))
-    detector = AnomalyDetector("autoencoder", epochs=3, random_state=0)
+    detector = AnomalyDetector(Autoencoder(epochs=3), random_state=0)
     fitted = clone(detector).fit(X)
     assert np.array_equal(pickle.loads(pickle.dumps(fitted)).anomaly_score(X), fitted.anomaly_score(X))
     pipeline = make_pipeline(StandardScaler(), detector).fit(X)

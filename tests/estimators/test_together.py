@@ -16,12 +16,13 @@ def table(seed, rows=300, columns=4):
 
 def detector(seed, **changes):
     # 300 rows in batches of 100: 10 suspects are due in each, so no lottery is played
-    parameters = {"contamination": 0.1, "epochs": 6, "batch_size": 100} | changes
-    return AnomalyDetector("ntl", random_state=seed, **parameters)
+    recipe = {"epochs": 6, "batch_size": 100}
+    recipe |= {name: changes.pop(name) for name in vars(NTL.recipe) if name in changes}
+    return AnomalyDetector(NTL(**recipe), random_state=seed, **({"contamination": 0.1} | changes))
 
 
 @pytest.mark.parametrize(
-    "changes", [{}, {"members": 2}, {"ranking": "dataset"}, {"ranking": "running"}, {"patience": 2}]
+    "changes", [{}, {"ensemble_size": 2}, {"ranking": "dataset"}, {"ranking": "running"}, {"patience": 2}]
 )
 def test_together_equals_alone(changes):
     tables = [table(seed) for seed in range(3)]
@@ -70,7 +71,7 @@ def test_detectors_that_differ_are_refused(tmp_path):
     tables = [table(0), table(1)]
     with pytest.raises(InputError, match="one table per detector"):
         fit_together([detector(0)], tables)
-    with pytest.raises(InputError, match=r"differ in \['epochs'\]"):
+    with pytest.raises(InputError, match=r"differ in \['objective'\]"):
         fit_together([detector(0), detector(1, epochs=7)], tables)
     with pytest.raises(InputError, match=r"differ in \['objective'\]"):
         fit_together([detector(0).set_params(objective=NTL(4)), detector(1).set_params(objective=NTL(5))], tables)

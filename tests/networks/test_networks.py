@@ -56,7 +56,7 @@ def test_auto_takes_what_fits_the_rows(layout, kind):
 
 @pytest.mark.parametrize(
     ("name", "layout", "match"),
-    [("resnet", GREY, "one of"), ("conv", TABLE, "has the form vector"), ("mlp", TEXT, r"\['auto', 'gru'\]")],
+    [("resnet", GREY, "one of"), ("conv", TABLE, "have the form vector"), ("mlp", TEXT, r"\['auto', 'gru'\]")],
 )
 def test_a_network_for_other_rows_is_refused(name, layout, match):
     with pytest.raises(InputError, match=match):
@@ -137,6 +137,19 @@ def test_padding_changes_nothing_and_an_empty_text_has_an_answer():
     torch.testing.assert_close(out[:1], network(text))
     torch.testing.assert_close(out[1], network.head.bias)
     assert not torch.allclose(out[0], out[2])
+
+
+def test_a_text_has_the_same_answer_to_the_bit_whatever_is_read_beside_it():
+    torch.manual_seed(0)
+    network = RecurrentNet(20, 3).eval()
+    texts = torch.randint(1, 20, (8, 9))
+    texts[torch.arange(9) >= torch.tensor([9, 1, 0, 4, 7, 2, 9, 5])[:, None]] = 0
+    with torch.no_grad():
+        together = network(texts)
+        for place in range(8):
+            beside_nothing = torch.where(torch.arange(8)[:, None] == place, texts, 0)
+            assert torch.equal(network(beside_nothing)[place], together[place])
+        torch.testing.assert_close(network.train()(texts), together)
 
 
 def test_the_recurrent_net_is_the_equations_of_a_gated_unit():

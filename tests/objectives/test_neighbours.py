@@ -8,22 +8,27 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from expose import AnomalyDetector
+from expose.encoders import Layout
 from expose.errors import InputError
-from expose.objectives import Neighbours
+from expose.objectives import Neighbours, make_objective
 from expose.objectives.linking import joining_heights
 from expose.objectives.neighbours import enclosing, knots, nearest, tail
+
+NONE = torch.zeros(1, 1, 1)  # only at distance 0 a row is a remembered one
 
 
 def test_nearest_sums_weights_and_leaves_the_row_itself_out():
     distance = torch.tensor([[[0.0, 1.0, 2.0, 3.0]]])
     for weight, expected in (([1, 1, 1, 1], 2.0), ([1, 0, 1, 1], 3.0), ([1, 0.5, 1, 1], 3.0), ([0, 1, 1, 1], 2.0)):
-        found = nearest(distance, torch.tensor(weight, dtype=torch.float32), 2)
+        found = nearest(distance, torch.tensor(weight, dtype=torch.float32), 2, NONE)
         assert found.shape == (1, 1, 1)
         assert float(found.exp()) == pytest.approx(expected)
 
 
 def test_nearest_takes_the_furthest_row_where_weights_do_not_suffice():
-    assert float(nearest(torch.tensor([[[3.0, 1.0, 2.0]]]), torch.tensor([0.0, 1.0, 1.0]), 5).exp()) == pytest.approx(2)
+    assert float(
+        nearest(torch.tensor([[[3.0, 1.0, 2.0]]]), torch.tensor([0.0, 1.0, 1.0]), 5, NONE).exp()
+    ) == pytest.approx(2)
 
 
 @pytest.mark.parametrize("count", [1, 3, 5, 50])
@@ -36,14 +41,15 @@ def test_nearest_is_the_same_for_whole_weights_as_for_any(count):
     weight[-1] = 1.0
     by_sum = torch.cat([weight, torch.tensor([0.5])])
     further = torch.cat([distance, distance[..., -1:]], dim=-1)
-    assert torch.equal(nearest(distance, weight, count), nearest(further, by_sum, count))
+    same = torch.full((2, 1, 1), 1e-6)
+    assert torch.equal(nearest(distance, weight, count, same), nearest(further, by_sum, count, same))
 
 
 def test_enclosing_is_a_quantile_of_the_distances_to_other_rows():
     distance = torch.arange(1.0, 11.0)[None, None]  # 1 to 10
-    assert enclosing(distance, (0.1, 0.5)).exp().flatten().tolist() == pytest.approx([1.0, 5.0])
+    assert enclosing(distance, (0.1, 0.5), NONE).exp().flatten().tolist() == pytest.approx([1.0, 5.0])
     of_itself = torch.arange(0.0, 10.0)[None, None]  # the row itself, then 1 to 9
-    assert enclosing(of_itself, (0.1, 0.5)).exp().flatten().tolist() == pytest.approx([1.0, 5.0])
+    assert enclosing(of_itself, (0.1, 0.5), NONE).exp().flatten().tolist() == pytest.approx([1.0, 5.0])
 
 
 def test_a_tail_is_minus_the_log_of_the_share_beyond():
@@ -144,7 +150,7 @@ def test_known_anomalies_draw_the_score_of_rows_like_them_up():
 
 def test_of_more_rows_than_it_may_remember_each_member_draws_its_own():
     train, _, test, truth = dirty()
-    found = AnomalyDetector(Neighbours(references=200), members=3, random_state=0).fit(train)
+    found = AnomalyDetector(Neighbours(reference_points=200), ensemble_size=3, random_state=0).fit(train)
     scores = found.member_scores(test)
     assert scores.shape == (3, 560)
     assert not np.array_equal(scores[0], scores[1])
@@ -154,7 +160,7 @@ def test_of_more_rows_than_it_may_remember_each_member_draws_its_own():
 @pytest.mark.parametrize("members", [1, 2])
 def test_a_saved_model_scores_to_the_bit(tmp_path, members):
     train, _, test, _ = dirty()
-    found = AnomalyDetector("neighbours", members=members, random_state=0).fit(train)
+    found = AnomalyDetector("neighbours", ensemble_size=members, random_state=0).fit(train)
     found.save(tmp_path / "model")
     np.testing.assert_array_equal(
         AnomalyDetector.load(tmp_path / "model").anomaly_score(test), found.anomaly_score(test)
@@ -171,5 +177,28 @@ def test_equal_rows_and_constant_columns_stay_finite():
 
 @pytest.mark.parametrize("unused", [{"epochs": 5}, {"scaling": "robust"}, {"learning_rate": 0.1}])
 def test_what_only_networks_have_is_refused(unused):
-    with pytest.raises(InputError, match=f"{next(iter(unused))}: only for objectives that train a network"):
-        AnomalyDetector("neighbours", **unused).fit(np.zeros((10, 2)))
+    with pytest.raises(InputError, match=f"Neighbours has no setting '{next(iter(unused))}'.*reference_points"):
+        make_objective("neighbours", **unused)
+
+
+@pytest.mark.parametrize(
+    "copies", [1, 2, 10, np.r_[np.full(30, 10), np.ones(500, dtype=int)]], ids=["distinct", "pairs", "tens", "some"]
+)
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
+def test_rounding_of_the_input_hardly_changes_the_score_of_a_training_row(copies, scale):
+    """A row's own distance of nearly 0 counts as its own, and not as that of a neighbour."""
+    train, _, _, _ = dirty()
+    rows = scale * train[:530] + scale * np.array([1, 0, 100, 0])
+    rows = np.repeat(rows, copies, axis=0)[:1000]
+    found = AnomalyDetector("neighbours", random_state=0).fit(rows)
+    spread = np.std(found.training_scores_)
+    np.testing.assert_allclose(found.anomaly_score(rows.astype(np.float32)), found.training_scores_, atol=1e-3 * spread)
+
+
+def test_a_row_beside_a_training_row_is_not_that_row():
+    line = np.arange(100.0)[:, None]
+    one = Neighbours(near=1)
+    one.build(Layout("vector", (1,)))
+    one.remember(torch.from_numpy(line).float(), torch.ones(100))
+    near, _, _ = one.measure(torch.tensor([[50.0], [50.0 + 1e-5], [50.1], [50.5]]))
+    assert near.exp().flatten().tolist() == pytest.approx([1, 1, 0.1, 0.5], abs=1e-3)

@@ -13,10 +13,10 @@ import pytest
 
 from expose.report.figures import score_distribution, suspect_churn, training_curves
 from expose.report.plane import project
-from expose.report.typical import describe_typical, is_missing, show_value
+from expose.report.typical import describe_typical, show_value
 
 
-@pytest.mark.parametrize("module", ["attribution", "plane", "typical", "page"])
+@pytest.mark.parametrize("module", ["comparison", "plane", "typical", "page"])
 def test_examples_of_the_docstrings_hold(module):
     outcome = doctest.testmod(importlib.import_module(f"expose.report.{module}"))
     assert outcome.attempted > 0
@@ -58,8 +58,9 @@ def test_what_is_typical_in_words(values, words):
     assert describe_typical(values) == words
 
 
-def test_not_a_time_is_missing():
-    assert is_missing(np.datetime64("NaT"))
+def test_not_a_time_is_missing_and_an_array_is_text():
+    assert show_value(np.datetime64("NaT")) == "missing"
+    assert show_value(np.zeros((1, 2))) == "[[0. 0.]]"
 
 
 def test_heavy_tailed_scores_get_a_logarithmic_axis_and_every_row_is_counted():
@@ -68,7 +69,8 @@ def test_heavy_tailed_scores_get_a_logarithmic_axis_and_every_row_is_counted():
     drawn = score_distribution(scores, threshold).figure
     assert drawn.layout.xaxis.type == "log"
     assert [int(np.sum(bars.y)) for bars in drawn.data] == [4_750, 250]
-    assert drawn.layout.shapes[0].x0 == pytest.approx(np.log10(threshold))
+    assert drawn.layout.shapes[0].x0 == threshold  # on such an axis shapes are placed by values,
+    assert drawn.layout.annotations[0].x == pytest.approx(np.log10(threshold))  # and annotations by logarithms
 
 
 @pytest.mark.parametrize("scores", [[0.0, 0.0], [-1e300, 1e300], [5.0], [1e-300, 2e-300]])
@@ -87,9 +89,21 @@ def test_epochs_without_a_figure_are_gaps():
     ]
     normal, abnormal = training_curves(history, warmup=1).figure.data
     assert (list(normal.y), list(abnormal.y)) == ([1.0, None], [None, 2.0])
+    assert (normal.mode, abnormal.mode) == ("markers", "markers")  # a line through one point is not to be seen
     assert suspect_churn(history) is None
-    assert suspect_churn([{"epoch": 1, "flipped": 0.0, "overlap": None}]) is None
-    assert len(suspect_churn([{"epoch": 1, "flipped": 0.1, "overlap": None}]).figure.data) == 1
+    assert suspect_churn(2 * [{"epoch": 1, "flipped": 0.0, "overlap": None}]) is None
+    assert len(suspect_churn(2 * [{"epoch": 1, "flipped": 0.1, "overlap": None}]).figure.data) == 1
+
+
+def test_a_single_epoch_is_no_curve_and_a_loss_without_values_none_either():
+    once = [{"epoch": 1, "normal": 1.0, "flipped": 0.1, "overlap": 0.5}]
+    assert training_curves(once) is None
+    assert suspect_churn(once) is None
+    names = [[curve.name for curve in training_curves(2 * [record]).figure.data] for record in (
+        {"epoch": 1, "normal": 1.0, "abnormal": None, "outliers": 2.0},
+        {"epoch": 1, "normal": 1.0, "abnormal": 3.0, "outliers": 2.0},
+    )]  # fmt: skip
+    assert names == [["normal loss", "loss on outliers"], ["normal loss", "abnormal loss", "loss on outliers"]]
 
 
 def test_the_plane_ignores_the_size_of_a_single_absurd_cell():

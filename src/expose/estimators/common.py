@@ -31,11 +31,10 @@ class FittedAttributes:
     checkpoint: Any
 
     def __sklearn_tags__(self) -> Any:
-        """Missing values and text columns are welcome."""
+        """Missing values and text columns are welcome, unless an encoder of the user's own passes them on."""
         tags = super().__sklearn_tags__()  # type: ignore[misc]
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
+        ours = self.encoder is None or isinstance(self.encoder, str | Encoder)
+        tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = ours
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -12,7 +12,7 @@ from sklearn.utils.validation import validate_data
 
 from expose.encoders import Encoder, make_encoder
 from expose.errors import InputError
-from expose.kinds import Kind, Samples, kind_of
+from expose.kinds import Kind, Samples, kind_of, samples_of
 from expose.objectives import OBJECTIVES, Objective
 from expose.outliers import OutlierStream
 from expose.training import OutlierSource
@@ -70,21 +70,6 @@ def encode_training(X: Any, kind: Kind, choice: Any, objective: Objective, befor
     return Encoded(kind, samples, encoder, parts, n_features, names)
 
 
-def samples_of(X: Any, kind: Kind) -> Samples:
-    """Anything as samples of a kind; where it cannot be, an InputError that says of which kind it looks instead."""
-    try:
-        return kind.samples(X)
-    except (TypeError, ValueError) as error:
-        given = kind_of(X)
-        if given is kind:
-            raise
-        shape = f" of shape {tuple(X.shape)}" if hasattr(X, "shape") else ""
-        raise InputError(
-            f"expected {kind.plural}, as in training; got what looks like {given.plural}, a {type(X).__name__}{shape}. "
-            f"{given.advice}"
-        ) from error
-
-
 def check_form(objective: Objective, encoder: Encoder, kind: Kind) -> None:
     """Raise InputError, which says what can be done, unless an objective takes parts of this form."""
     form = encoder.layout.form
@@ -128,7 +113,7 @@ class EncodedStream:
 
 
 def check_input(estimator: Any, X: Any) -> Any:
-    """``X`` as it came, after scikit-learn has compared an array's columns with those of training."""
-    if isinstance(X, np.ndarray) and X.ndim == 2:
+    """``X`` as it came, after scikit-learn has compared an array's columns with those of training, if it had any."""
+    if isinstance(X, np.ndarray) and X.ndim == 2 and kind_of(X) is estimator.fitted_.kind:
         validate_data(estimator, X, reset=False, skip_check_array=True)
     return X

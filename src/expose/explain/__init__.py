@@ -1,6 +1,6 @@
 """Which parts or columns carry a score."""
 
 from expose.explain.attribution import Attribution, attribute
-from expose.explain.columns import Explanation, explain
+from expose.explain.explanation import Explanation, explain, explain_parts
 
-__all__ = ["Attribution", "Explanation", "attribute", "explain"]
+__all__ = ["Attribution", "Explanation", "attribute", "explain", "explain_parts"]

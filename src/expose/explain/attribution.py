@@ -22,12 +22,12 @@ import numpy.typing as npt
 Indices = npt.NDArray[np.intp]
 Score = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float64]]
 
-REFERENCES = (16, 4)  # typical rows averaged over: ordinary data, data with more than WIDE encoded columns
-WIDE = 5_000
+MOST_REFERENCES, FEWEST_REFERENCES = 16, 4  # typical rows averaged over
 MOST_COLUMNS = 64  # columns examined per suspect
 FEWEST_COLUMNS = 6  # ... however wide the data
-CELLS_IN_ALL = 50_000_000  # numbers sent through the model: bounds the time
-CELLS_AT_ONCE = 8_000_000  # numbers held at a time: bounds the memory (32 MB)
+ROWS_IN_ALL = 100_000  # rows sent through the model, and
+CELLS_IN_ALL = 50_000_000  # numbers: bound the time
+CELLS_AT_ONCE = 8_000_000  # numbers in memory at a time: 32 MB
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,11 @@ def attribute(
     rows : (S, D) array of float32
         The encoded suspects.
     typical : (T, D) array of float32
-        Encoded typical rows, T >= 1. The effects are averaged over at most 16 of them.
+        Encoded typical rows, T >= 1. The effects are averaged over at most 16 of them, 4 where there are many suspects.
     groups : sequence of (name, slice)
         Input columns and the encoded columns that belong to each. An empty slice is never examined.
     seed : int
-        Draws which typical rows are used; the same seed gives the same answer.
+        Chooses which typical rows are used; the same seed gives the same answer.
 
     Returns
     -------
@@ -95,8 +95,8 @@ def attribute(
     ([1, 2, 0], [9.0, 1.0, 0.0])
     """
     owner = column_owners(groups, rows.shape[1])
-    references = _draw(typical, np.random.default_rng(seed))
-    n_columns = _affordable_columns(len(rows), len(references), rows.shape[1])
+    n_references, n_columns = _affordable(len(rows), len(typical), len(np.unique(owner[owner >= 0])), rows.shape[1])
+    references = typical[np.random.default_rng(seed).permutation(len(typical))[:n_references]]
     columns = most_deviant(rows, typical, owner, n_columns)
     row_scores, reference_scores = score(rows), score(references)
     effects = np.concatenate(
@@ -104,12 +104,22 @@ def attribute(
             _effects(score, rows[chunk // columns.shape[1]], columns.reshape(-1)[chunk], references, owner)
             for chunk in _chunks(columns.size, len(references) * rows.shape[1])
         ]
+        or [np.empty(0)]  # no column was worth encoding
     )
     # An effect is half of (score - mixed) + (mixed - reference score), and _effects leaves the constants out.
     excess = row_scores - reference_scores.mean()
     effects = (effects.reshape(columns.shape) + excess[:, None]) / 2
     best = np.argsort(-effects, axis=1, kind="stable")
     return Attribution(np.take_along_axis(columns, best, 1), np.take_along_axis(effects, best, 1), excess)
+
+
+def most_anomalous_parts(score: Score, parts: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Of each encoded sample, ``(n, D)`` or ``(n, P, D)``, the part that its score comes from, ``(n, D)``."""
+    if parts.ndim == 2:
+        return parts
+    scores = score(parts.reshape(-1, parts.shape[-1])).reshape(parts.shape[:2])  # (n, P)
+    chosen: npt.NDArray[np.float32] = parts[np.arange(len(parts)), scores.argmax(axis=1)]
+    return chosen
 
 
 def column_owners(groups: Sequence[tuple[str, slice]], n_encoded: int) -> Indices:
@@ -135,14 +145,12 @@ def most_deviant(
     return present[furthest]
 
 
-def _draw(typical: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    wanted = REFERENCES[typical.shape[1] > WIDE]
-    return typical[rng.permutation(len(typical))[:wanted]]
-
-
-def _affordable_columns(n_rows: int, n_references: int, n_encoded: int) -> int:
-    pairs = CELLS_IN_ALL // (2 * n_rows * n_references * n_encoded)
-    return int(np.clip(pairs, FEWEST_COLUMNS, MOST_COLUMNS))
+def _affordable(n_rows: int, n_typical: int, n_columns: int, n_encoded: int) -> tuple[int, int]:
+    """How many typical rows to average over, and how many columns to examine, for each suspect."""
+    scores = min(ROWS_IN_ALL, CELLS_IN_ALL // n_encoded) // (2 * max(n_rows, 1))  # two for each column and typical row
+    affordable = scores // max(1, min(n_columns, MOST_COLUMNS))
+    references = min(n_typical, int(np.clip(affordable, FEWEST_REFERENCES, MOST_REFERENCES)))
+    return references, int(np.clip(scores // references, FEWEST_COLUMNS, MOST_COLUMNS))
 
 
 def _chunks(n_pairs: int, cells_per_pair: int) -> list[Indices]:

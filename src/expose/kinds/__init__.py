@@ -1,6 +1,17 @@
 """What a sample is: a row of a table, an image or a text. One file per kind says how it is read and shown."""
 
-from expose.kinds.base import KINDS, Batch, Kind, Reading, Samples, kind_named, kind_of, kind_of_files, register_kind
+from expose.kinds.base import (
+    KINDS,
+    Batch,
+    Kind,
+    Reading,
+    Samples,
+    kind_named,
+    kind_of,
+    kind_of_files,
+    register_kind,
+    samples_of,
+)
 from expose.kinds.table import TableKind  # first: kinds registered later are asked before it
 
 # isort: split
@@ -28,5 +39,6 @@ __all__ = [
     "kind_of",
     "kind_of_files",
     "register_kind",
+    "samples_of",
     "tokens",
 ]

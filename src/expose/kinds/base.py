@@ -170,6 +170,22 @@ def kind_of(X: Any) -> Kind:
     return next(kind for kind in reversed(KINDS.values()) if kind.recognises(X))
 
 
+def samples_of(X: Any, kind: Kind) -> Samples:
+    """Anything as samples of a kind; where it cannot be, an InputError that says of which kind it looks instead."""
+    try:
+        return kind.samples(X)
+    except (TypeError, ValueError) as error:
+        given = kind_of(X)
+        any_list = given is next(iter(KINDS.values())) and not hasattr(X, "shape")  # asked last, it recognises all
+        if given is kind or any_list:
+            raise
+        shape = f" of shape {tuple(X.shape)}" if hasattr(X, "shape") else ""
+        raise InputError(
+            f"expected {kind.plural}, as in training; got what looks like {given.plural}, a {type(X).__name__}{shape}. "
+            f"{given.advice}"
+        ) from error
+
+
 def kind_of_files(sources: Sequence[str]) -> Kind:
     """The kind of samples that files, folders and patterns hold, by the same rule.
 

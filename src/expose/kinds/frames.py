@@ -70,6 +70,8 @@ def as_table(X: Any) -> Table:
 def _from_other(source: Any) -> Table:
     import narwhals as nw
 
+    if len(getattr(source, "shape", ())) == 1 and hasattr(source, "to_frame"):
+        raise InputError(f"Expected a table with rows and columns; got a {type(source).__name__}. Use its to_frame().")
     frame = nw.from_native(source, pass_through=True)
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect(backend="pyarrow")

@@ -4,7 +4,7 @@ from expose.networks.augmentation import flip_and_crop
 from expose.networks.causal import CausalNet
 from expose.networks.choice import NETWORKS, Unfolded, backbone, make_network
 from expose.networks.convolutional import ConvNet
-from expose.networks.perceptron import Perceptron, default_sizes
+from expose.networks.perceptron import Perceptron, default_sizes, hidden_widths
 from expose.networks.recurrent import RecurrentNet
 from expose.networks.wide_resnet import WideResNet
 
@@ -19,5 +19,6 @@ __all__ = [
     "backbone",
     "default_sizes",
     "flip_and_crop",
+    "hidden_widths",
     "make_network",
 ]

@@ -138,7 +138,7 @@ def make_network(name: str, layout: Layout, n_out: int) -> nn.Module:
     if layout.form not in forms:
         fitting = ["auto", *(other for other, (its_forms, _) in NETWORKS.items() if layout.form in its_forms)]
         raise InputError(
-            f"The network {name!r} is made for parts of the form {' or '.join(forms)}; these have the form {layout.form}. "
-            f"Choose one of {fitting}."
+            f"The network {name!r} is made for parts of the form {' or '.join(forms)}; these have the form "
+            f"{layout.form}. Choose one of {fitting}."
         )
     return make(layout, n_out)

@@ -7,6 +7,10 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from expose.errors import InputError
+
+MOST_LAYERS = 1_000  # more could not be trained, and a damaged model folder may ask for any number
+
 
 class Perceptron(nn.Sequential):
     """Linear layers with a ReLU between them, or another first activation; none after the last.
@@ -38,6 +42,13 @@ class Perceptron(nn.Sequential):
         """Map ``(..., D)`` to ``(..., sizes[-1])``."""
         result: Tensor = super().__call__(rows)
         return result
+
+
+def hidden_widths(width: int, layers: int) -> list[int]:
+    """Widths of all hidden layers of a perceptron of so many linear layers, from 1 to 1,000."""
+    if not 1 <= layers <= MOST_LAYERS:
+        raise InputError(f"A network must have from 1 to {MOST_LAYERS:,} linear layers; got {layers}.")
+    return [width] * (layers - 1)
 
 
 def default_sizes(n_features: int) -> tuple[int, int]:

@@ -52,10 +52,15 @@ class RecurrentNet(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Map ``(B, T)`` to ``(B, n_out)``."""
         lengths = count_tokens(tokens)
-        packed = pack_padded_sequence(  # it computes nothing for padding, but wants at least one token
-            self.embedding(tokens), lengths.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
-        )
-        state = self.recurrent(packed)[1][-1]  # (B, hidden), of the last layer
+        last = lengths.clamp(min=1)  # of an empty text the first place, whose state is not used
+        if self.training:
+            packed = pack_padded_sequence(  # it computes nothing for padding
+                self.embedding(tokens), last.cpu(), batch_first=True, enforce_sorted=False
+            )
+            state = self.recurrent(packed)[1][-1]  # (B, hidden), of the last layer
+        else:  # packed, products have as many rows as texts that are so long: a score would depend on its company
+            states = self.recurrent(self.embedding(tokens))[0]  # (B, T, hidden)
+            state = states[torch.arange(len(tokens), device=tokens.device), last - 1]
         result: Tensor = self.head(torch.where(lengths[:, None] > 0, state, 0.0))
         return result
 

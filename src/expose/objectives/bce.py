@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from expose.encoders.layout import Layout
-from expose.networks import backbone, default_sizes
+from expose.networks import backbone, default_sizes, hidden_widths
 from expose.objectives.base import Losses, Objective, register
 
 SAME_LOGIT = 1e-5  # standard deviation of the logits, below which all rows have the same verdict
@@ -66,7 +66,7 @@ class BCE(Objective):
     def build(self, layout: Layout) -> None:
         """Make the network, of one output."""
         width = self.hidden or default_sizes(layout.n_values)[0]
-        self.network = backbone(layout, 1, hidden=[width] * (self.layers - 1))
+        self.network = backbone(layout, 1, hidden=hidden_widths(width, self.layers))
 
     def score(self, batch: Tensor) -> Tensor:
         """The logit of being abnormal, ``(B,)``."""

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from expose.encoders.layout import Layout
-from expose.networks import backbone, default_sizes
+from expose.networks import backbone, default_sizes, hidden_widths
 from expose.objectives.base import Losses, Objective, register
 from expose.objectives.svdd import COLLAPSED_SHARE, variance
 
@@ -78,7 +78,7 @@ class HSC(Objective):
     def build(self, layout: Layout) -> None:
         """Make the network; the unit of distance waits for `prepare`."""
         hidden, latent = default_sizes(layout.n_values)
-        self.network = backbone(layout, self.latent or latent, hidden=[self.hidden or hidden] * (self.layers - 1))
+        self.network = backbone(layout, self.latent or latent, hidden=hidden_widths(self.hidden or hidden, self.layers))
         self.register_buffer("radius2", torch.ones(()))
         self.register_buffer("spread", torch.ones(()))
 

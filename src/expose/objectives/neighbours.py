@@ -179,16 +179,21 @@ class Neighbours(MemoryObjective):
         height = self.rows.new_full((self.n_views, len(self.rows)), torch.inf)
         distances = self.distances(self.rows[there])[..., there]
         cores = nearest(distances, self.present[there], self.near, self.same)[..., 0].exp()
-        self.same.copy_(SAME * cores.median(dim=-1).values[:, None, None])
+        usual = cores.median(dim=-1).values  # (V,)
+        if bool((usual <= 2 * TINY).any()):  # most rows have several equals: measure by the distance to another row
+            apart = distances.masked_fill(distances == 0, torch.inf).amin(dim=-1).median(dim=-1).values
+            usual = torch.where(usual > 2 * TINY, usual, apart.nan_to_num(posinf=0.0))
+        self.same.copy_(SAME * usual[:, None, None])
         for view, (distance, core) in enumerate(zip(distances.double().cpu(), cores.double().cpu(), strict=True)):
             found = joining_heights(distance.numpy(), core.numpy(), self.linked)
             height[view, there] = torch.from_numpy(found).to(height)
         return height
 
     def distances(self, batch: Tensor) -> Tensor:
-        """Of rows to all remembered ones in each view: ``(V, B, R)``."""
+        """Of rows to all remembered ones in each view: ``(V, B, R)``, 0 where only rounding keeps them apart."""
         exact = "donot_use_mm_for_euclid_dist"  # a product would lose the digits of small distances
-        return torch.cdist(self.views(batch.to(self.rows.dtype)), self.views(self.rows), compute_mode=exact)
+        distance = torch.cdist(self.views(batch.to(self.rows.dtype)), self.views(self.rows), compute_mode=exact)
+        return distance.masked_fill_(distance <= self.same, 0.0)
 
     def pairwise_distances(self, rows: Tensor) -> Tensor:
         """Mean over the views of the distances, each in its view's median."""

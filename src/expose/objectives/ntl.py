@@ -28,7 +28,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from expose.encoders.layout import Layout
-from expose.networks import Perceptron, default_sizes
+from expose.networks import Perceptron, default_sizes, hidden_widths
 from expose.objectives.base import Losses, Objective, full_precision, register
 
 WEIGHTS_BUDGET = 4_000_000  # of all transformations together; binds above about 1,000 columns
@@ -81,7 +81,7 @@ class NTL(Objective):
     def build(self, layout: Layout) -> None:
         """Make K transformations and the encoder; no layer has a bias, which would let views ignore their row."""
         n_features = layout.n_values
-        lowest = {"transformations": 2, "encoder_layers": 1, "temperature": 1e-6, "constant": 0}
+        lowest = {"transformations": 2, "temperature": 1e-6, "constant": 0}
         for name, value in lowest.items():
             if getattr(self, name) < value:
                 raise ValueError(f"NTL's {name} must be at least {value}; got {getattr(self, name)}.")
@@ -93,7 +93,7 @@ class NTL(Objective):
         self.outer = uniform_weights(self.transformations, width, n_features)  # (K, W, D)
         default_hidden, default_latent = default_sizes(n_features)
         hidden, latent = self.hidden or default_hidden, self.latent or default_latent
-        self.encoder = Perceptron([n_features, *[hidden] * (self.encoder_layers - 1), latent], bias=False)
+        self.encoder = Perceptron([n_features, *hidden_widths(hidden, self.encoder_layers), latent], bias=False)
 
     def views(self, batch: Tensor) -> Tensor:
         """Return the row and its K views, ``x + T_k(x)``: ``(B, D) -> (K + 1, B, D)``."""

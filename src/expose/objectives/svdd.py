@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from expose.encoders.layout import Layout
-from expose.networks import backbone, default_sizes
+from expose.networks import backbone, default_sizes, hidden_widths
 from expose.objectives.base import Losses, Objective, register
 
 COLLAPSED_SHARE = 1e-4  # of the spread of f(x) before training
@@ -64,7 +64,7 @@ class SVDD(Objective):
         """Make the network; centre and radius wait for `prepare`."""
         default_hidden, default_latent = default_sizes(layout.n_values)
         hidden, latent = self.hidden or default_hidden, self.latent or default_latent
-        self.network = backbone(layout, latent, bias=False, hidden=[hidden] * (self.layers - 1))
+        self.network = backbone(layout, latent, bias=False, hidden=hidden_widths(hidden, self.layers))
         self.register_buffer("centre", torch.zeros(latent))
         self.register_buffer("radius2", torch.ones(()))
         self.register_buffer("spread", torch.ones(()))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import astuple
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
+from expose.model import Fitted
+from expose.objectives import Objective
+from expose.objectives.recipes import Recipe
+from expose.report.findings import Model
 from expose.report.typical import clean_text, show_share, show_text
-
-if TYPE_CHECKING:
-    from expose.estimators.classifier import OutlierExposureClassifier
-    from expose.estimators.detector import AnomalyDetector
-
-    Model = AnomalyDetector | OutlierExposureClassifier
 
 MOST_NOTES = 100
 LONGEST_NOTE = 600
@@ -28,27 +26,7 @@ EXPOSURES = {
 }
 
 
-@dataclass(frozen=True)
-class Contamination:
-    """Assumed share of anomalies in training, its interval in words ("" if given), and where it is from."""
-
-    value: float
-    interval: str
-    method: str
-
-
-def contamination_of(detector: AnomalyDetector) -> Contamination:
-    """Share used in training, with the interval and method of its estimate."""
-    estimate = detector.contamination_estimate_
-    method = show_text(estimate.method, LONGEST_NOTE).rstrip(".")
-    if estimate.low == estimate.high:
-        return Contamination(float(detector.contamination_), "", method)
-    interval = f"{show_share(float(estimate.low))} to {show_share(float(estimate.high))}"
-    return Contamination(float(detector.contamination_), interval, method)
-
-
-@dataclass(frozen=True)
-class Strip:
+class Strip(NamedTuple):
     """The estimated contamination on a line from 0 to `end`, its interval, the share above the threshold; in words."""
 
     value: float
@@ -59,52 +37,59 @@ class Strip:
     words: str
 
 
-def strip_of(detector: AnomalyDetector, threshold: float) -> Strip | None:
+def strip_of(fitted: Fitted, threshold: float) -> Strip | None:
     """What the strip shows; None where the contamination was given and there is no interval."""
-    estimate = detector.contamination_estimate_
-    if estimate.low == estimate.high:
+    value, low, high, _ = astuple(fitted.estimate)
+    if low == high:
         return None
-    scores = detector.training_scores_
-    flagged = int((scores > threshold).sum())
-    value, low, high, above = float(estimate.value), float(estimate.low), float(estimate.high), flagged / len(scores)
-    some = "" if detector.contamination_ == estimate.value else " of the rows without a label"
+    flagged, n = int((fitted.training_scores > threshold).sum()), len(fitted.training_scores)
+    some = "" if fitted.contamination == value else " without a label"
     words = (
-        f"Contamination{some} {show_share(value)} ({show_share(low)} to {show_share(high)}). {flagged:,} of "
-        f"{len(scores):,} training rows ({show_share(above)}) score above the threshold."
+        f"An estimated {show_share(value)} of the training rows{some} are anomalies ({show_share(low)} to "
+        f"{show_share(high)}), and {flagged:,} of all {n:,} ({show_share(flagged / n)}) score above the threshold."
     )
-    return Strip(value, low, high, above, next(end for end in STRIP_ENDS if end >= max(high, above)), words)
+    end = next(end for end in STRIP_ENDS if end >= max(high, flagged / n))
+    return Strip(value, low, high, flagged / n, end, words)
 
 
-def objective_name(detector: AnomalyDetector) -> str:
-    """Return the registered name of the objective, or the class of the user's own."""
-    objective = detector.objective
-    return objective if isinstance(objective, str) else type(objective).__name__
+def objective_name(objective: Objective) -> str:
+    """The registered name of the objective, or the class of the user's own."""
+    return objective.name or type(objective).__name__
 
 
-def exposure_name(detector: AnomalyDetector) -> tuple[str, str]:
-    """Name of the exposure and what it does with suspicious rows."""
-    name = detector.exposure_
-    return name, EXPOSURES.get(name, "")
+def notes_of(fitted: Fitted) -> list[str]:
+    """The notes on the training data, each of bounded length, and a count of those left out."""
+    shown = [show_text(note[:1].upper() + note[1:], LONGEST_NOTE) for note in fitted.notes[:MOST_NOTES]]
+    more = len(fitted.notes) - MOST_NOTES
+    return [*shown, f"... and {more:,} more notes."] if more > 0 else shown
 
 
-def notes_of(detector: Model) -> list[str]:
-    """Return the notes on the training data, each of bounded length, and a count of those left out."""
-    own: list[str] = getattr(detector, "notes_", [])  # a classifier has those of its encoder alone
-    every = [*own, *(note for note in detector.encoder_.notes if note not in own)]
-    shown = [show_text(note[:1].upper() + note[1:], LONGEST_NOTE) for note in every[:MOST_NOTES]]
-    return shown if len(every) <= MOST_NOTES else [*shown, f"... and {len(every) - MOST_NOTES:,} more notes."]
-
-
-def command_for(detector: Model, command: str | None) -> str:
+def command_for(model: Model, command: str | None) -> str:
     """Command given, else the one stored with the model, else the Python call that trained it."""
-    stored = detector.metadata_.get("command")
-    text = str(command or stored or f"{type(detector).__name__}({_changed_parameters(detector)}).fit(X)")
+    stored = model.metadata_.get("command")
+    defaults = type(model)().get_params(deep=False)
+    given = {name: written(value) for name, value in model.get_params(deep=False).items()}
+    changed = ", ".join(f"{name}={value}" for name, value in given.items() if value != written(defaults.get(name)))
+    text = str(command or stored or f"{type(model).__name__}({changed}).fit(X)")
     return clean_text(text[:LONGEST_COMMAND], keep="\n\t")
 
 
-def parameters_of(detector: Model) -> dict[str, str]:
-    """Every parameter in words."""
-    return {name: show_text(value) for name, value in sorted(detector.get_params(deep=False).items())}
+def written(value: Any) -> str:
+    """A parameter as one would write it in Python."""
+    if isinstance(value, Objective | Recipe):
+        settings = value.settings() if isinstance(value, Objective) else value.changes(type(value)())
+        return f"{type(value).__name__}({', '.join(f'{name}={one!r}' for name, one in settings.items())})"
+    return repr(value)
+
+
+def settings_of(model: Model, objective: Objective) -> dict[str, dict[str, str]]:
+    """Every parameter, of the estimator and of the objective, and the versions of what produced scores and page."""
+    own = {"Parameters": model.get_params(deep=False), f"Objective {objective_name(objective)}": objective.settings()}
+    in_words = {
+        group: {name: show_text(value if isinstance(value, str) else written(value)) for name, value in values.items()}
+        for group, values in own.items()
+    }
+    return {**in_words, "Versions": versions()}
 
 
 def versions() -> dict[str, str]:
@@ -116,9 +101,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[library] = "not installed"
     return found
-
-
-def _changed_parameters(detector: Any) -> str:
-    defaults = type(detector)().get_params(deep=False)
-    given = detector.get_params(deep=False)
-    return ", ".join(f"{name}={value!r}" for name, value in given.items() if repr(value) != repr(defaults.get(name)))

@@ -23,10 +23,12 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure and the sentence that says the same to somebody who cannot see it."""
+    """A figure, the sentence that says the same to somebody who cannot see it, and how to read it."""
 
     figure: Figure
     alt: str
+    reading: str = ""
+    tall: bool = False
 
     def json(self) -> str:
         """Return the figure as JSON that is safe inside a script element."""

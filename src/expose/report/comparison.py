@@ -1,25 +1,23 @@
-"""What exposure did to a classifier: how right, how sure and how watchful it is on rows kept aside."""
+"""What exposure did to a classifier: how right, how sure and how watchful it is on held-out rows."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
-from expose.decide import reliability
+from expose.decide import Verdict, reliability
 from expose.errors import InputError
-from expose.estimators.judging import Judgement, judge
-
-if TYPE_CHECKING:
-    from expose.estimators.classifier import OutlierExposureClassifier
+from expose.estimators import OutlierExposureClassifier
+from expose.model import Decisions
+from expose.report.given import class_numbers
 
 MOST_BINS, FEWEST_PER_BIN = 10, 50
 MOST_SCORES = 500  # kept of each source: its quantiles
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+Ints = NDArray[np.int64]
 
 
 def compare(
@@ -57,12 +55,13 @@ def compare(
     --------
     >>> import numpy as np
     >>> from expose import OutlierExposureClassifier
+    >>> from expose.objectives import Descend
     >>> X = np.repeat([[0.0], [1.0]], 50, axis=0)
-    >>> classifier = OutlierExposureClassifier(epochs=50, random_state=0).fit(X, X[:, 0] > 0.5)
+    >>> classifier = OutlierExposureClassifier(recipe=Descend(epochs=50), random_state=0).fit(X, X[:, 0] > 0.5)
     >>> compare(classifier, X, X[:, 0] > 0.5)["after"]["accuracy"]
     1.0
     """
-    targets = class_numbers(classifier, y)
+    targets = class_numbers(classifier.classes_, y)
     if not len(targets) or (targets < 0).any():
         raise InputError(
             f"y must hold at least one class, all of them trained on, {classifier.classes_.tolist()[:10]}; got "
@@ -77,49 +76,46 @@ def compare(
 
 
 def measure(classifier: OutlierExposureClassifier, X: Any, targets: Ints, outliers: Any = None) -> dict[str, Any]:
-    """Return accuracy, reliability, scores, and with outliers how well scores tell them apart, as plain values."""
+    """Accuracy, reliability, scores, and with outliers how well scores separate them, as plain values."""
     from sklearn.metrics import roc_auc_score
 
-    found = judge(classifier, X)
-    facts = rightness(classifier, found, targets) | {"scores": quantiles(found.anomaly_score)}
+    scorer = classifier.scorer()
+    said = scorer.decide(X)
+    head: Any = scorer.fitted.head
+    facts = rightness(head, said, targets) | {"scores": quantiles(said.anomaly_score)}
     if outliers is None:
         return facts | {"outlier_scores": None, "auroc": None, "outliers_flagged": None}
-    other = judge(classifier, outliers)
+    other = scorer.decide(outliers)
     truth = np.repeat([0, 1], [len(targets), len(other.anomaly_score)])
     return facts | {
         "outlier_scores": quantiles(other.anomaly_score),
-        "auroc": float(roc_auc_score(truth, np.concatenate([found.anomaly_score, other.anomaly_score]))),
+        "auroc": float(roc_auc_score(truth, np.concatenate([said.anomaly_score, other.anomaly_score]))),
         "outliers_flagged": float(other.is_anomaly.mean()),
     }
 
 
-def rightness(classifier: OutlierExposureClassifier, found: Judgement, targets: Ints) -> dict[str, Any]:
-    """Accuracy, overall and by class, and reliability of what was found of rows of known classes, ``targets`` (n,)."""
-    right = found.predicted == targets
-    bins = reliability(right, found.probability, rows_per_bin=max(FEWEST_PER_BIN, math.ceil(len(targets) / MOST_BINS)))
+def rightness(head: Verdict, said: Decisions, targets: Ints) -> dict[str, Any]:
+    """Accuracy, overall and by class, and reliability of what was said of rows of known classes, ``targets`` (n,)."""
+    assert said.predicted is not None  # as of every classifier
+    assert said.probability is not None
+    right = np.equal(said.predicted, targets)
+    bins = reliability(right, said.probability, rows_per_bin=max(FEWEST_PER_BIN, math.ceil(len(targets) / MOST_BINS)))
     gaps = bins.accuracy - bins.confidence
     return {
         "rows": len(targets),
         "accuracy": float(right.mean()),
-        "confidence": float(found.probability.mean()),
+        "confidence": float(said.probability.mean()),
         "calibration_error": float(np.sqrt(np.average(gaps**2, weights=bins.rows))),
-        "temperature": float(classifier.temperature_),
+        "temperature": float(head.temperature),
         "bins": {name: values.tolist() for name, values in bins._asdict().items()},
         "per_class": [
             {"rows": int(here.sum()), "accuracy": float(right[here].mean()) if here.any() else None}
-            for here in (targets == number for number in range(len(classifier.classes_)))
+            for here in (targets == number for number in range(len(head.classes)))
         ],
     }
 
 
-def class_numbers(classifier: OutlierExposureClassifier, y: Any) -> Ints:
-    """Places in ``classes_`` of classes ``(n,)``, which may be written as text; -1 for one that is not there."""
-    known = {str(name): place for place, name in enumerate(classifier.classes_.tolist())}
-    values = y.tolist() if isinstance(y, np.ndarray) else list(y)
-    return np.array([known.get(str(value), -1) for value in values], dtype=np.int64)
-
-
-def quantiles(scores: Floats) -> list[float]:
+def quantiles(scores: NDArray[np.float64]) -> list[float]:
     """Scores, rising, with six digits each; of more than `MOST_SCORES`, that many quantiles."""
     some = np.sort(scores) if len(scores) <= MOST_SCORES else np.quantile(scores, np.linspace(0, 1, MOST_SCORES))
     return [float(f"{value:.6g}") for value in some]

@@ -1,4 +1,4 @@
-"""The plots of the report, each with a sentence that says the same."""
+"""The plots of the report, each with a sentence that says the same and one that says how to read it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 from expose.report.canvas import (
     GRID,
@@ -19,6 +19,7 @@ from expose.report.canvas import (
     THIRD,
     Drawing,
     empty_figure,
+    panelled_figure,
     stacked_figure,
 )
 from expose.report.typical import show_number, show_share
@@ -26,17 +27,26 @@ from expose.report.typical import show_number, show_share
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-N_BINS = 60
+N_BINS, SOURCE_BINS = 60, 50
+LOWEST = 0.01  # quantile of all scores where the axis of sources begins: some rows are out of all proportion sure
 LONG_TAIL = 30.0  # scores all above zero whose largest exceeds the median this many times get a log axis
+COLOURS = (NORMAL, SUSPECT, THIRD)
 DASHES = ("solid", "dash", "dot")
-LOSSES = {"normal": "normal loss", "abnormal": "abnormal loss"}
-CHARTS = ("One line chart", "Two line charts")
+MARKS = ("circle", "diamond", "square")
+LOSSES = {"normal": "normal loss", "abnormal": "abnormal loss", "outliers": "loss on outliers"}
+CHARTS = ("One line chart", "Two line charts", "Three line charts")
+CHURN = {
+    "overlap": "same suspects as one epoch before",
+    "flipped": "rows that changed sides",
+    "member_overlap": "members agreeing on suspects",
+}
 
-Floats = npt.NDArray[np.float64]
+Floats = NDArray[np.float64]
 Epochs = Sequence[Mapping[str, Any]]
+Sources = Mapping[str, Sequence[float]]
 
 
-def score_distribution(scores: Floats, threshold: float, labels: npt.NDArray[np.int_] | None = None) -> Drawing:
+def score_distribution(scores: Floats, threshold: float, labels: NDArray[np.int_] | None = None) -> Drawing:
     """Histogram of the anomaly scores, split at the threshold; known anomalies as ticks below.
 
     Parameters
@@ -64,50 +74,63 @@ def score_distribution(scores: Floats, threshold: float, labels: npt.NDArray[np.
     figure.update_layout(yaxis={"type": "log", "dtick": 1, "range": [-0.15, math.log10(max(counts.max(), 1)) + 0.1]})
     if logarithmic:
         figure.update_xaxes(type="log", dtick=1)
-    _threshold_line(figure, math.log10(threshold) if logarithmic and threshold > 0 else threshold)
+    _threshold_line(figure, threshold, logarithmic=logarithmic and threshold > 0)
     n_flagged = int((scores > threshold).sum())
     return Drawing(
         figure,
         f"Histogram of {len(scores):,} anomaly scores from {show_number(float(scores.min()))} to "
         f"{show_number(float(scores.max()))}, median {show_number(float(np.median(scores)))}. "
         f"{n_flagged:,} lie above the threshold of {show_number(threshold)}.",
+        "Higher is more unusual. A clear gap before the threshold means an easy decision; a smooth slope means that "
+        "the threshold is a choice.",
     )
 
 
-def training_curves(history: Epochs, warmup: int = 0, losses: Mapping[str, str] = LOSSES) -> Drawing:
-    """Mean losses of each epoch, each on its own scale: the normal and the abnormal one, or those named by key."""
+def training_curves(history: Epochs, warmup: int = 0) -> Drawing | None:
+    """Mean losses of each epoch, each on its own scale; None where nothing was trained step by step."""
+    losses = {key: name for key, name in LOSSES.items() if np.isfinite(_series(history, key)).any()}
+    if len(history) < 2 or not losses:
+        return None
     figure = stacked_figure(tuple(losses.values()))
-    for place, ((key, name), colour) in enumerate(zip(losses.items(), (NORMAL, SUSPECT), strict=False), start=1):
-        _add_curve(figure, history, key, name, colour, row=place)
+    for row, (key, colour) in enumerate(zip(losses, COLOURS, strict=False), start=1):
+        _add_curve(figure, history, key, losses[key], colour, row=row)
     figure.update_layout(showlegend=False)
     _shade_warmup(figure, history, warmup)
-    first, last = _series(history, next(iter(losses)))[[0, -1]]
-    names = list(losses.values())
+    key, *others = losses
+    first, last = _series(history, key)[[0, -1]]
     return Drawing(
         figure,
-        f"{CHARTS[len(losses) - 1]} over {len(history)} epochs. The {names[0]} goes from {show_number(float(first))} "
-        f"to {show_number(float(last))}" + "".join(f"; the {name} is shown below it" for name in names[1:]) + ".",
+        f"{CHARTS[len(losses) - 1]} over {len(history)} epochs. The {losses[key]} goes from "
+        f"{show_number(float(first))} to {show_number(float(last))}"
+        + "".join(f"; the {losses[other]} is shown below it" for other in others)
+        + ".",
+        "The normal loss measures how well rows fit in, the abnormal loss how well they stand out, and that on "
+        "outliers how well the model recognises what it was exposed to. All should settle.",
+        tall=True,
     )
 
 
 def suspect_churn(history: Epochs) -> Drawing | None:
-    """How settled the set of suspects is, per epoch; None where no epoch had suspects."""
-    kinds = (
-        ("overlap", "same suspects as one epoch before", NORMAL),
-        ("flipped", "rows that changed sides", SUSPECT),
-        ("member_overlap", "members agreeing on suspects", THIRD),
-    )
-    shown = [kind for kind in kinds if np.isfinite(_series(history, kind[0])).any()]
-    if not _had_suspects(history):
+    """How settled the set of suspects is, per epoch; None where no epoch had suspects, or there was but one."""
+    shown = [key for key in CHURN if np.isfinite(_series(history, key)).any()]
+    if len(history) < 2 or not _had_suspects(history):
         return None
     figure = empty_figure("epoch", "share")
-    for key, name, colour in shown:
-        _add_curve(figure, history, key, name, colour, dash=DASHES[kinds.index((key, name, colour))])
+    for key in shown:
+        place = list(CHURN).index(key)
+        _add_curve(figure, history, key, CHURN[key], COLOURS[place], dash=DASHES[place])
     figure.update_yaxes(range=[-0.03, 1.03], tickformat=".0%")
-    return Drawing(figure, "Line chart over the epochs. " + " ".join(_last_values(history, shown)))
+    return Drawing(
+        figure,
+        "Line chart over the epochs. " + " ".join(_last_value(history, key) for key in shown),
+        "How settled the choice of suspects was. Lines that never come to rest mean that the last suspects are partly "
+        "luck of the last epoch.",
+    )
 
 
-def plane_map(points: Floats, shares: Sequence[float], flagged: npt.NDArray[np.bool_], names: Sequence[str]) -> Drawing:
+def plane_map(
+    points: Floats, shares: Sequence[float], flagged: NDArray[np.bool_], names: Sequence[str], n_rows: int
+) -> Drawing:
     """Rows as dots on the two directions in which they differ most.
 
     Parameters
@@ -118,6 +141,8 @@ def plane_map(points: Floats, shares: Sequence[float], flagged: npt.NDArray[np.b
     flagged : (n,) array of bool
     names : n strings
         Shown when pointing at a dot; any text is safe.
+    n_rows : int
+        Of how many rows these are some.
     """
     titles = [f"direction {i}: {show_share(share)} of variation" for i, share in enumerate(shares, 1)]
     figure = empty_figure(*titles)
@@ -135,7 +160,85 @@ def plane_map(points: Floats, shares: Sequence[float], flagged: npt.NDArray[np.b
         )  # fmt: skip
     figure.update_xaxes(showticklabels=False)
     figure.update_yaxes(showticklabels=False)
-    return Drawing(figure, f"Scatter plot of {len(points):,} rows, {int(flagged.sum()):,} of them flagged.")
+    some = f"{len(points):,} of the {n_rows:,} rows, the suspects among them" if len(points) < n_rows else "All rows"
+    return Drawing(
+        figure,
+        f"Scatter plot of {len(points):,} rows, {int(flagged.sum()):,} of them flagged.",
+        f"{some}, seen along the two directions in which they differ most. Only a shadow of the data: a row in the "
+        "crowd can still be unusual in what the map leaves out.",
+        tall=True,
+    )
+
+
+def source_scores(panels: Mapping[str, Sources], threshold: float) -> Drawing:
+    """How the anomaly scores of each source are distributed, one panel above the other.
+
+    Parameters
+    ----------
+    panels : mapping of title to mapping of source to scores
+        The last panel is that of the model itself, and has the threshold.
+    threshold : float
+    """
+    figure = panelled_figure(list(panels), "anomaly score", "share of rows")
+    names = list(dict.fromkeys(name for sources in panels.values() for name in sources))
+    for row, sources in enumerate(panels.values(), start=1):
+        every = np.concatenate([np.asarray(scores, dtype=np.float64) for scores in sources.values()])
+        low, high = float(np.quantile(every, LOWEST)), float(every.max())
+        edges = np.linspace(low, high if high > low else low + 1, SOURCE_BINS + 1)
+        for name, scores in sources.items():
+            counts, _ = np.histogram(np.clip(scores, edges[0], edges[-1]), edges)
+            place = names.index(name)
+            figure.add_scatter(
+                x=edges.round(6), y=np.append(counts, counts[-1]) / len(scores), mode="lines", name=name,
+                line={"shape": "hv", "color": COLOURS[place], "width": 2, "dash": DASHES[place]}, legendgroup=name,
+                showlegend=row == len(panels), hovertemplate="%{y:.1%} near %{x:.4g}<extra>" + name + "</extra>",
+                row=row, col=1,
+            )  # fmt: skip
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    figure.add_vline(x=threshold, line={"color": TEXT, "width": 1.5, "dash": "dash"}, row=len(panels), col=1)
+    last = list(panels.values())[-1]
+    medians = ", ".join(f"{name} {show_number(float(np.median(scores)))}" for name, scores in last.items())
+    return Drawing(
+        figure,
+        f"Distributions of anomaly scores by source, {' and '.join(panels)}. Medians {list(panels)[-1]}: {medians}; "
+        f"threshold {show_number(threshold)}. The lowest {show_share(LOWEST)} stand at the left edge.",
+        "Higher is more unusual. The further the outliers lie from the classes, the better the score separates them.",
+        tall=True,
+    )
+
+
+def reliability_diagram(sides: Mapping[str, Mapping[str, Any]]) -> Drawing:
+    """Accuracy of rows that are about equally sure of their class; on the diagonal it is what was said.
+
+    Parameters
+    ----------
+    sides : mapping of name to what `rightness` found
+    """
+    figure = empty_figure("probability of the predicted class", "share that is right")
+    figure.add_scatter(
+        x=[0, 1], y=[0, 1], mode="lines", name="as sure as right", line={"color": MUTED, "width": 1, "dash": "dash"},
+        hoverinfo="skip",
+    )  # fmt: skip
+    for place, (name, side) in enumerate(sides.items()):
+        bins = side["bins"]
+        figure.add_scatter(
+            x=np.round(bins["confidence"], 4), y=np.round(bins["accuracy"], 4), mode="lines+markers", name=name,
+            line={"color": COLOURS[place], "width": 2, "dash": DASHES[place]},
+            marker={"symbol": MARKS[place], "size": 8}, customdata=bins["rows"],
+            hovertemplate="says %{x:.1%}, is right in %{y:.1%} of %{customdata} rows<extra>" + name + "</extra>",
+        )  # fmt: skip
+    figure.update_xaxes(tickformat=".0%", range=[-0.02, 1.02])
+    figure.update_yaxes(tickformat=".0%", range=[-0.02, 1.05])
+    said = "; ".join(
+        f"{name}: sure to {show_share(side['confidence'])} on average, right in {show_share(side['accuracy'])}, "
+        f"calibration error {show_share(side['calibration_error'])}"
+        for name, side in sides.items()
+    )
+    return Drawing(
+        figure,
+        f"Reliability diagram, in bins of equally many rows. {said}.",
+        "Is the model right as often as it says? Points below the diagonal are too sure, points above it too modest.",
+    )
 
 
 def _bin_edges(scores: Floats, threshold: float) -> tuple[Floats, bool]:
@@ -148,9 +251,8 @@ def _bin_edges(scores: Floats, threshold: float) -> tuple[Floats, bool]:
         room = (high - low or abs(high) or 1.0) * 1e-6
         edges = np.linspace(low - room, high + room, N_BINS + 1)
     if edges[0] < threshold < edges[-1]:
-        edges[np.clip(np.abs(edges - threshold).argmin(), 1, N_BINS - 1)] = np.nextafter(
-            threshold, np.inf
-        )  # a score equal to it is not flagged
+        nearest = np.clip(np.abs(edges - threshold).argmin(), 1, N_BINS - 1)
+        edges[nearest] = np.nextafter(threshold, np.inf)  # a score equal to it is not flagged
     return edges, logarithmic
 
 
@@ -169,27 +271,16 @@ def _mark_known(figure: Figure, scores: Floats) -> None:
     )
 
 
-def _threshold_line(figure: Figure, place: float) -> None:
+def _threshold_line(figure: Figure, threshold: float, *, logarithmic: bool) -> None:
     figure.add_shape(
-        type="line",
-        x0=place,
-        x1=place,
-        y0=0,
-        y1=1,
-        yref="paper",
+        type="line", x0=threshold, x1=threshold, y0=0, y1=1, yref="paper",
         line={"color": TEXT, "width": 1.5, "dash": "dash"},
-    )
+    )  # fmt: skip
     figure.add_annotation(
-        x=place,
-        y=1,
-        yref="paper",
-        text="threshold",
-        showarrow=False,
-        yanchor="top",
-        xanchor="left",
-        xshift=6,
+        x=math.log10(threshold) if logarithmic else threshold,  # unlike shapes on such an axis
+        y=1, yref="paper", text="threshold", showarrow=False, yanchor="top", xanchor="left", xshift=6,
         font={"color": TEXT},
-    )
+    )  # fmt: skip
 
 
 def _series(history: Epochs, key: str) -> Floats:
@@ -202,19 +293,12 @@ def _had_suspects(history: Epochs) -> bool:
 
 
 def _add_curve(
-    figure: Figure,
-    history: Epochs,
-    key: str,
-    name: str,
-    colour: str,
-    *,
-    dash: str = "solid",
-    row: int | None = None,
+    figure: Figure, history: Epochs, key: str, name: str, colour: str, *, dash: str = "solid", row: int | None = None
 ) -> None:
     values = _series(history, key)
     figure.add_scatter(
         x=_epochs(history), y=[float(f"{value:.5g}") if math.isfinite(value) else None for value in values],
-        mode="lines" if len(values) > 1 else "markers", name=name,
+        mode="lines" if np.isfinite(values).sum() > 1 else "markers", name=name,
         line={"color": colour, "width": 2, "dash": dash},
         hovertemplate="epoch %{x}: %{y:.4g}<extra>" + name + "</extra>",
         row=row, col=row and 1,
@@ -233,17 +317,11 @@ def _shade_warmup(figure: Figure, history: Epochs, warmup: int) -> None:
         x0=epochs[0] - 0.5, x1=epochs[warmup] - 0.5, fillcolor=GRID, opacity=0.5, line_width=0, layer="below"
     )
     figure.add_annotation(
-        x=epochs[0] - 0.5,
-        y=1,
-        yref="paper",
-        text="warm-up",
-        showarrow=False,
-        yanchor="bottom",
-        xanchor="left",
+        x=epochs[0] - 0.5, y=1, yref="paper", text="warm-up", showarrow=False, yanchor="bottom", xanchor="left",
         font={"color": MUTED},
-    )
+    )  # fmt: skip
 
 
-def _last_values(history: Epochs, shown: Sequence[tuple[str, str, str]]) -> list[str]:
-    lasts = [(name, values[np.isfinite(values)][-1]) for key, name, _ in shown if len(values := _series(history, key))]
-    return [f"{name.capitalize()}: {show_share(float(last))} in the last epoch." for name, last in lasts]
+def _last_value(history: Epochs, key: str) -> str:
+    values = _series(history, key)
+    return f"{CHURN[key].capitalize()}: {show_share(float(values[np.isfinite(values)][-1]))} in the last epoch."

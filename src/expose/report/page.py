@@ -1,50 +1,72 @@
-"""The report: findings and figures poured into one HTML file that opens offline."""
+"""The report: findings and figures poured into one HTML file that opens offline.
+
+A page is made of sections, each with facts of its own and a template of its name; a section without facts is absent.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from expose.objectives import Descend
 from expose.report import about, figures
 from expose.report.canvas import Drawing, require_plotly
-from expose.report.findings import Findings, examine
+from expose.report.comparison import quantiles
+from expose.report.findings import Findings, Model, examine
 from expose.report.plane import project
-from expose.report.rendering import SECTIONS, render, write_page
+from expose.report.rendering import render, write_page
+from expose.report.summary import Measured, class_table, measured, summary_of
 from expose.report.typical import show_text
 
-if TYPE_CHECKING:
-    from expose.estimators.detector import AnomalyDetector
-
+SECTIONS = {  # in order, with their headings
+    "summary": "Summary",
+    "classes": "Classes",
+    "scores": "Score distribution",
+    "sources": "Scores by source",
+    "reliability": "Reliability",
+    "suspects": "Suspects",
+    "map": "Map",
+    "training": "Training curves",
+    "churn": "Suspect churn",
+    "quality": "Data quality",
+    "reproduce": "Reproduce",
+}
 MOST_EPOCHS = 1_000  # points per training curve
 
 
 def build_report(
-    detector: AnomalyDetector,
+    model: Model,
     X: Any,
     *,
     ids: Any = None,
     labels: Any = None,
+    classes: Any = None,
     title: str = "Anomaly report",
     command: str | None = None,
     top: int = 20,
     fdr: float | None = None,
+    comparison: Mapping[str, Any] | None = None,
 ) -> str:
     """Write the report on the rows of ``X`` as one HTML document.
 
     Parameters
     ----------
-    detector : AnomalyDetector
+    model : AnomalyDetector or OutlierExposureClassifier
         Fitted.
-    X : table-like of n rows
-        The training rows or new ones; anything ``detector.anomaly_score`` takes.
-    ids : sequence of n values, mapping of name to such, or a frame of n rows, optional
+    X : of the kind that was trained on, n rows
+        The training rows or new ones; anything ``model.anomaly_score`` takes.
+    ids : sequence of n values, mapping of name to such, Arrow table, or a frame of n rows, optional
         Names of the rows, shown instead of row numbers.
     labels : sequence of n values in {-1, 0, 1}, optional
         Known labels (1 anomaly, 0 normal, -1 unknown), shown beside the scores and never used for them.
+    classes : sequence of n classes, optional
+        What the rows of a classifier are. Nothing (None, NaN, "") is not known; a class that was not trained on makes a
+        row an anomaly.
     title : str
         Heading of the page.
     command : str, optional
@@ -53,7 +75,9 @@ def build_report(
     top : int
         How many suspects to explain, 1 to 200.
     fdr : float, optional
-        Flag by p-values at this false-discovery rate instead of by the detector's threshold.
+        Flag by p-values at this false-discovery rate instead of by the model's threshold.
+    comparison : dict, optional
+        What `compare` found on held-out rows. Without it: the one in the model's metadata, if there is one.
 
     Returns
     -------
@@ -65,7 +89,7 @@ def build_report(
     MissingExtraError
         If plotly is not installed.
     InputError
-        If ids or labels do not fit the rows, or ``top`` is out of range.
+        If ids, labels or classes do not fit the rows, or ``top`` is out of range.
 
     Examples
     --------
@@ -77,39 +101,36 @@ def build_report(
     (True, True)
     """
     require_plotly()
-    findings = examine(detector, X, ids=ids, labels=labels, top=top, fdr=fdr)
-    exposure, rule = about.exposure_name(detector)
+    findings = examine(model, X, ids=ids, labels=labels, classes=classes, top=top, fdr=fdr)
+    found = measured(findings, comparison)
+    drawings = drawings_of(findings, found)
+    facts = drawings | {
+        "summary": summary_of(findings, found),
+        "classes": class_table(findings, found),
+        "suspects": findings.suspects,
+        "quality": about.notes_of(findings.fitted),
+        "reproduce": about.settings_of(model, findings.fitted.objective),
+    }
     return render(
-        "detector.html.jinja",
-        sections=[(key, name) for key, name in SECTIONS.items() if key not in ("classes", "reliability")],
+        sections={key: (heading, facts[key]) for key, heading in SECTIONS.items() if facts[key]},
+        figures=set(drawings),
         title=show_text(title, 200),
         written=datetime.now(UTC),
         findings=findings,
-        objective=about.objective_name(detector),
-        exposure=exposure,
-        rule=rule,
-        n_columns=int(detector.n_features_in_),
-        members=int(detector.members),
-        trained_rows=len(detector.training_scores_),
-        contamination=about.contamination_of(detector),
-        strip=about.strip_of(detector, findings.threshold),
-        check=against_labels(findings),
-        drawings=_drawings(detector, findings),
-        notes=about.notes_of(detector),
-        command=about.command_for(detector, command),
-        parameters=about.parameters_of(detector),
-        versions=about.versions(),
+        n_trained=len(findings.fitted.latent),
+        command=about.command_for(model, command),
+        version=about.versions()["expose"],
     )
 
 
-def write_report(path: str | os.PathLike[str], detector: AnomalyDetector, X: Any, **options: Any) -> Path:
+def write_report(path: str | os.PathLike[str], model: Model, X: Any, **options: Any) -> Path:
     """Write the report to a file, whole or not at all.
 
     Parameters
     ----------
     path : path
         Target; an existing file is replaced only once the new page is complete. A device or a pipe is written to.
-    detector, X, **options
+    model, X, **options
         As for :func:`build_report`.
 
     Returns
@@ -127,25 +148,51 @@ def write_report(path: str | os.PathLike[str], detector: AnomalyDetector, X: Any
     >>> write_report("report.html", detector, X, top=10)  # doctest: +SKIP
     PosixPath('report.html')
     """
-    return write_page(path, lambda: build_report(detector, X, **options))
+    return write_page(path, lambda: build_report(model, X, **options))
 
 
-def _drawings(detector: AnomalyDetector, findings: Findings) -> dict[str, Drawing | None]:
-    history = thinned(detector.history_)
+# ---------------------------------------------------------------------------------------------------- drawings
+
+
+def drawings_of(findings: Findings, found: Measured | None) -> dict[str, Drawing | None]:
+    """All plots by section, None where there is nothing to draw."""
+    history = thinned(findings.fitted.history)
     return {
-        "scores": figures.score_distribution(findings.scores, findings.threshold, findings.labels),
-        "training": figures.training_curves(history, int(detector.warmup)) if history else None,
-        "churn": figures.suspect_churn(history) if history else None,
+        "scores": figures.score_distribution(findings.scores, findings.threshold, findings.known.labels),
+        "sources": by_source(findings, found),
+        "reliability": figures.reliability_diagram(found.sides) if found and found.sides else None,
         "map": row_map(findings),
+        "training": figures.training_curves(history, warmup_of(findings)),
+        "churn": figures.suspect_churn(history),
     }
+
+
+def by_source(findings: Findings, found: Measured | None) -> Drawing | None:
+    """Scores of held-out rows and outliers before and after exposure, and of these rows."""
+    if found is None or not found.after:
+        return None
+    panels = {}
+    for name, side in (("before exposure", found.before), ("after exposure", found.after)):
+        if side is not None:
+            outliers = {} if side["outlier_scores"] is None else {"outliers": side["outlier_scores"]}
+            panels[name] = {"classes": side["scores"]} | outliers
+    panels["after exposure"] |= {"these rows": quantiles(findings.scores)}
+    return figures.source_scores(panels, findings.threshold)
 
 
 def row_map(findings: Findings) -> Drawing:
     """Rows on a plane."""
-    points, shares = project(findings.encoded)
+    points, shares = project(findings.vectors)
     names = [suspect.name for suspect in findings.suspects]
     names += [f"row {row}" for row in findings.sample[len(names) :]]
-    return figures.plane_map(points, shares, findings.flagged[findings.sample], names)
+    return figures.plane_map(points, shares, findings.flagged[findings.sample], names, len(findings.scores))
+
+
+def warmup_of(findings: Findings) -> int:
+    """Epochs in which every row counted as normal, 0 where that made no difference."""
+    fitted = findings.fitted
+    recipe = fitted.objective.recipe
+    return recipe.warmup if isinstance(recipe, Descend) and fitted.contamination > 0 else 0
 
 
 def thinned(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -154,20 +201,3 @@ def thinned(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return list(history)
     kept = np.linspace(0, len(history) - 1, MOST_EPOCHS).round().astype(int)
     return [history[place] for place in kept]
-
-
-def against_labels(findings: Findings) -> dict[str, Any] | None:
-    """How the ranking compares with known labels; None without both kinds of rows."""
-    from sklearn.metrics import average_precision_score, roc_auc_score
-
-    if findings.labels is None or not {0, 1} <= set(findings.labels.tolist()):
-        return None
-    known = findings.labels >= 0
-    truth, scores = findings.labels[known], findings.scores[known]
-    return {
-        "n": int(known.sum()),
-        "anomalies": int(truth.sum()),
-        "auroc": float(roc_auc_score(truth, scores)),
-        "average_precision": float(average_precision_score(truth, scores)),
-        "hits": sum(suspect.label == 1 for suspect in findings.suspects),
-    }

@@ -15,7 +15,7 @@ def project(encoded: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], 
     Parameters
     ----------
     encoded : (n, D) array of float32
-        Encoded rows, n >= 1 and D >= 1.
+        Encoded rows, n >= 1 and D >= 1; of samples with several parts their mean.
 
     Returns
     -------

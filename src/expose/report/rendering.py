@@ -1,7 +1,8 @@
-"""Facts poured into a template, and the page written whole or not at all."""
+"""Facts poured into the template, and the page written whole or not at all."""
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,19 +11,6 @@ from typing import Any
 from expose.atomic import whole_file
 from expose.report.typical import show_number, show_share
 
-SECTIONS = {  # of a page, in order; a page leaves out what it has not
-    "summary": "Summary",
-    "classes": "Classes",
-    "scores": "Scores",
-    "reliability": "Reliability",
-    "suspects": "Suspects",
-    "map": "Map",
-    "training": "Training",
-    "churn": "Churn",
-    "quality": "Data quality",
-    "reproduce": "Reproduce",
-}
-
 
 def write_page(path: str | os.PathLike[str], build: Callable[[], str]) -> Path:
     """Write what ``build`` gives to a file, whole or not at all; that it cannot be written is found out before."""
@@ -30,9 +18,9 @@ def write_page(path: str | os.PathLike[str], build: Callable[[], str]) -> Path:
     special = target.exists() and not target.is_file() and not target.is_dir()
     try:
         if target.is_dir():
-            raise IsADirectoryError(21, "it is a folder")
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
         if not target.parent.is_dir():  # it is not made, for it may be a slip of the pen
-            raise FileNotFoundError(2, "its folder does not exist")
+            raise FileNotFoundError(errno.ENOENT, "its folder does not exist")
         with target.open("wb") if special else whole_file(target) as file:  # a device or pipe cannot be replaced
             file.write(build().encode("utf-8"))
     except OSError as error:
@@ -45,8 +33,8 @@ def write_page(path: str | os.PathLike[str], build: Callable[[], str]) -> Path:
     return Path(path)
 
 
-def render(template: str, **facts: Any) -> str:
-    """Fill in a template of this package: a child of ``layout.html.jinja``."""
+def render(**facts: Any) -> str:
+    """Fill in the page."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from plotly.offline import get_plotlyjs
 
@@ -55,5 +43,4 @@ def render(template: str, **facts: Any) -> str:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters.update(number=show_number, share=show_share)
-    page = environment.get_template(template)
-    return page.render(**facts, plotly=get_plotlyjs())
+    return environment.get_template("page.html.jinja").render(**facts, plotly=get_plotlyjs())

@@ -11,22 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from expose.files.values import is_missing
+
 LONGEST_TEXT = 80  # characters shown of a cell, a name or an id
 FEW_VALUES = 2  # a numeric column with no more distinct values than this is described like a category
 OFTEN_DISTINCT = 0.5  # a text column with a larger share of distinct values is described by their number
 
 Value = Any  # a cell: number, text, date, None
-
-
-def is_missing(value: Value) -> bool:
-    """Tell whether a cell is empty: None, NaN or not-a-time.
-
-    Examples
-    --------
-    >>> is_missing(None), is_missing(float("nan")), is_missing("")
-    (True, True, False)
-    """
-    return value is None or bool(value != value)  # noqa: PLR0124 - NaN and NaT differ from themselves
 
 
 def show_value(value: Value) -> str:

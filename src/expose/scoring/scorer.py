@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from expose.files import with_ids
 from expose.folder import Own, load_fitted
-from expose.kinds.base import Batch, Reading, Samples
+from expose.kinds.base import Batch, Reading, Samples, samples_of
 from expose.model import Decisions, Fitted
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Scorer:
 
     def samples(self, X: Any) -> Samples:
         """Anything of the kind that was trained on, as samples."""
-        return self.fitted.kind.samples(X)
+        return samples_of(X, self.fitted.kind)
 
     def encode(self, X: Any) -> NDArray[np.float32]:
         """The same as encoded parts, ``(n, D)`` or ``(n, P, D)``."""

@@ -1,7 +1,7 @@
 """``train(plan, data)``: assign weights with the network fixed, fit the network with the weights fixed."""
 
 from expose.training.compute import torch_device, torch_seed, torch_threads
-from expose.training.ensemble import Ensemble, blank_members, build_members, built
+from expose.training.ensemble import Ensemble, build_members, built, loaded_members
 from expose.training.order import OutlierSource, Stream, generator_of, mix
 from expose.training.plan import Plan, Trained, TrainingSet, default_batch_size, default_epochs
 from expose.training.remember import choose_places, reference_points, remembered_evidence
@@ -15,13 +15,13 @@ __all__ = [
     "Stream",
     "Trained",
     "TrainingSet",
-    "blank_members",
     "build_members",
     "built",
     "choose_places",
     "default_batch_size",
     "default_epochs",
     "generator_of",
+    "loaded_members",
     "member_outputs",
     "mix",
     "ready_to_score",

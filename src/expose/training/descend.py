@@ -84,9 +84,11 @@ class Loop:
         state = restore(plan.checkpoint, plan.fingerprint, ensemble, optimizer, State())
         saved = time.monotonic()
         try:
-            with fitting_threads(n_weights * recipe.batch_size), progress(recipe.epochs, plan.verbose) as report:
+            with progress(recipe.epochs, plan.verbose) as report:
                 while state.epoch < recipe.epochs and not self.is_stale(state):
-                    report(self.epoch(model, optimizer, data, state))
+                    with fitting_threads(n_weights * recipe.batch_size):  # others may compute between two epochs
+                        record = self.epoch(model, optimizer, data, state)
+                    report(record)
                     if plan.checkpoint and time.monotonic() - saved >= recipe.checkpoint_every:
                         store(plan.checkpoint, plan.fingerprint, ensemble, optimizer, state)
                         saved = time.monotonic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import torch
@@ -142,10 +142,20 @@ def build_members(objective: Objective, layout: Layout, rows: Tensor, seeds: Seq
     return Ensemble(members)
 
 
-def blank_members(objective: Objective, layout: Layout, count: int) -> Ensemble:
-    """Build members whose weights are yet to be loaded."""
-    with torch_seed(0):
-        return Ensemble([built(objective, layout) for _ in range(count)])
+def loaded_members(objective: Objective, layout: Layout, count: int, weights: Mapping[str, Tensor]) -> Ensemble:
+    """Build members with stored weights.
+
+    They are built without memory for weights first, so that no more is ever taken than what is stored needs.
+
+    Raises
+    ------
+    RuntimeError
+        If the weights are of other members.
+    """
+    with torch.device("meta"), torch_seed(0):
+        ensemble = Ensemble([built(objective, layout) for _ in range(count)])
+    ensemble.load_state_dict(weights, assign=True)
+    return ensemble
 
 
 @torch.no_grad()

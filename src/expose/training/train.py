@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from expose.objectives import Descend, Losses
+from expose.training.compute import torch_threads
 from expose.training.descend import Model, descend
 from expose.training.descend import survey as survey_model
 from expose.training.ensemble import Ensemble
@@ -24,7 +25,10 @@ def train(plan: Plan, data: TrainingSet) -> Trained:
     NonFiniteLossError
         If a loss became NaN or infinite.
     """
-    return descend(plan, data) if isinstance(plan.objective.recipe, Descend) else remember(plan, data)
+    if isinstance(plan.objective.recipe, Descend):
+        return descend(plan, data)
+    with torch_threads():  # what is remembered depends on sums, and sums in the last digit on the number of threads
+        return remember(plan, data)
 
 
 def train_together(plans: Sequence[Plan], sets: Sequence[TrainingSet]) -> list[Trained]:
@@ -60,4 +64,5 @@ def members_of(ensemble: Ensemble, number: int, count: int) -> Ensemble:
 def survey(ensemble: Ensemble, data: TrainingSet) -> Losses:
     """Losses of all training parts, ``(M, N)`` each, in the precision of the weights."""
     precision = torch.autocast(data.rows.device.type, enabled=False)
-    return survey_model(Model(ensemble, precision), data)
+    with torch_threads():
+        return survey_model(Model(ensemble, precision), data)

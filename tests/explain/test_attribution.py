@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.ensemble import IsolationForest
 
-from expose.report import attribution
-from expose.report.attribution import attribute, column_owners, most_deviant
+from expose.explain import attribution
+from expose.explain.attribution import attribute, column_owners, most_deviant
 
 
 def one_to_one(width: int) -> list[tuple[str, slice]]:

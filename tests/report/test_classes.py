@@ -12,8 +12,8 @@ from test_page import HOSTILE, figure, words
 from expose import OutlierExposureClassifier
 from expose.decide import reliability
 from expose.errors import InputError
-from expose.estimators.judging import judge
-from expose.report import build_class_report, compare, write_class_report
+from expose.objectives import Descend
+from expose.report import build_report, compare, write_report
 
 CLASSES = np.array(["ash", "elm", HOSTILE])
 
@@ -36,7 +36,7 @@ def models() -> tuple[OutlierExposureClassifier, OutlierExposureClassifier]:
     X, y = leaves(240, 0)
     held, held_y = leaves(120, 1)
     before, after = (
-        OutlierExposureClassifier(epochs=40, learning_rate=0.01, scaling="standard", random_state=0)
+        OutlierExposureClassifier(recipe=Descend(epochs=40, learning_rate=0.01), encoder="standard", random_state=0)
         .fit(X, y, outliers=outliers)
         .calibrate(held, held_y)
         for outliers in (None, others(200, 2))
@@ -47,18 +47,6 @@ def models() -> tuple[OutlierExposureClassifier, OutlierExposureClassifier]:
 @pytest.fixture(scope="module")
 def comparison(models: Any) -> dict[str, Any]:
     return compare(models[1], *leaves(120, 1), outliers=others(80, 3), before=models[0])
-
-
-def test_judging_is_what_the_methods_say_one_by_one(models: Any) -> None:
-    X, _ = leaves(50, 5)
-    found = judge(models[1], X)
-    np.testing.assert_array_equal(found.anomaly_score, models[1].anomaly_score(X))
-    np.testing.assert_array_equal(found.is_anomaly, models[1].is_anomaly(X))
-    np.testing.assert_array_equal(models[1].classes_[found.predicted], models[1].predict(X))
-    np.testing.assert_allclose(found.probability, models[1].predict_proba(X).max(axis=1), rtol=1e-12)
-    np.testing.assert_array_equal(found.p_value, models[1].p_value(X))
-    some = found.take(np.arange(50) % 2 == 0)
-    np.testing.assert_array_equal(some.p_value, found.p_value[::2])
 
 
 def test_a_comparison_holds_what_was_measured(models: Any, comparison: dict[str, Any]) -> None:
@@ -79,41 +67,42 @@ def test_a_comparison_holds_what_was_measured(models: Any, comparison: dict[str,
 
 def test_before_and_after_are_on_the_page(models: Any, comparison: dict[str, Any]) -> None:
     X, y = leaves(60, 6)
-    page = build_class_report(models[1], X, y, comparison=comparison, title="Leaves")
+    page = build_report(models[1], X, classes=y, comparison=comparison, title="Leaves")
     said = words(page)
     for name, digits in (("accuracy", "{:.1%}"), ("calibration_error", "{:.1%}"), ("outliers_flagged", "{:.1%}")):
         before, after = (digits.format(comparison[when][name]).replace("%", " %") for when in ("before", "after"))
         assert f"{before} → {after}" in said, name
     assert f"{comparison['before']['auroc']:.3f} → {comparison['after']['auroc']:.3f}" in said
     assert "of the 60 rows of known classes" in said
-    names = {trace["name"] for trace in figure(page, "scores")["data"]}
+    names = {trace["name"] for trace in figure(page, "sources")["data"]}
     assert names == {"classes", "outliers", "these rows"}
     curves = [trace["name"] for trace in figure(page, "reliability")["data"]]
     assert curves == ["as sure as right", "before exposure", "after exposure", "these rows"]
     assert 'id="churn"' not in page
+    assert "taken for" in said
+    assert [trace["name"] for trace in figure(page, "training")["data"]] == ["normal loss", "loss on outliers"]
 
 
 def test_nothing_in_the_data_breaks_out(models: Any, comparison: dict[str, Any]) -> None:
     X, y = leaves(40, 7)
     foreign = y.astype(object)
     foreign[:3] = HOSTILE + "fox"
-    page = build_class_report(models[1], X, foreign, comparison=comparison, title=HOSTILE)
+    page = build_report(models[1], X, classes=foreign, comparison=comparison, title=HOSTILE)
     assert "<img" not in page[: page.index("<noscript>")]
     assert "<script>alert" not in page
 
 
 def test_without_classes_or_a_comparison(models: Any) -> None:
     X, _ = leaves(40, 8)
-    page = build_class_report(models[1], X)
+    page = build_report(models[1], X)
     said = words(page)
-    assert "No rows were kept aside" in said
-    assert "classes of these rows are not known" in said
-    assert 'id="reliability"' not in page
-    assert {trace["name"] for trace in figure(page, "scores")["data"]} == {"training rows", "these rows"}
+    assert "No rows were held out" in said
+    for absent in ("classes", "reliability", "sources"):
+        assert f'id="{absent}"' not in page
     X, y = leaves(40, 8)
     y = y.astype(object)
     y[:4], y[4:] = "fox", None
-    said = words(build_class_report(models[1], X, y))
+    said = words(build_report(models[1], X, classes=y))
     assert "fox (4)" in said
     assert "Accuracy here" not in said
 
@@ -121,21 +110,20 @@ def test_without_classes_or_a_comparison(models: Any) -> None:
 def test_unusable_classes(models: Any) -> None:
     X, y = leaves(40, 9)
     with pytest.raises(InputError, match="40 rows; got 39"):
-        build_class_report(models[1], X, y[:39])
+        build_report(models[1], X, classes=y[:39])
     with pytest.raises(InputError, match="1 of other classes"):
         compare(models[1], X, ["fox", *y[1:]])
 
 
-def test_a_model_of_images_has_no_report() -> None:
-    images = np.random.default_rng(0).random((8, 6, 6))
-    classifier = OutlierExposureClassifier("mlp", epochs=1, random_state=0).fit(images, [0, 1] * 4)
-    with pytest.raises(InputError, match="rows of a table"):
-        build_class_report(classifier, images)
-
-
 def test_a_page_is_written_whole(models: Any, tmp_path: Any) -> None:
     X, y = leaves(40, 10)
-    target = write_class_report(tmp_path / "page.html", models[1], X, y, top=3)
+    target = write_report(tmp_path / "page.html", models[1], X, classes=y, top=3)
     assert target.read_text(encoding="utf-8").startswith("<!doctype html>")
-    with pytest.raises(OSError, match="could not be written"):
-        write_class_report(tmp_path / "none" / "page.html", models[1], X, y)
+
+
+def test_a_saved_comparison_is_shown_again(models: Any, comparison: dict[str, Any], tmp_path: Any) -> None:
+    X, y = leaves(40, 11)
+    models[1].save(tmp_path / "model", {"comparison": comparison})
+    page = build_report(OutlierExposureClassifier.load(tmp_path / "model"), X, classes=y)
+    assert words(page).count("held-out") > 2
+    assert 'id="sources"' in page
