@@ -6,7 +6,7 @@ else. Only one runner may write to a file at a time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Row = dict[str, Any]
-ORIGIN = ("key", "code", "versions", "finished", "measured_at")  # columns that rows of all kinds have
 
 
 class Store:
@@ -74,12 +73,10 @@ class Store:
 
     def add(self, rows: Iterable[Row]) -> None:
         """Add finished rows and write them; those of a key that is there already stay as they are."""
-        import pyarrow as pa
-
         new = [row for row in rows if row["key"] not in self]
         if not new:
             return
-        self._append(pa.Table.from_pylist(new, schema=self.schema))
+        self._append(as_table(new, self.schema))
         if self.path is not None:
             write_table(self._rows, self.path)
 
@@ -97,6 +94,14 @@ class Store:
         self._rows = pa.concat_tables([self._rows, rows], promote_options="permissive").combine_chunks()
         for place, key in enumerate(rows["key"].to_pylist(), first):
             self._places.setdefault(key, []).append(place)
+
+
+def as_table(rows: Sequence[Row], schema: pa.Schema | None = None) -> pa.Table:
+    """Rows as a table, with the columns of a schema or with all that occur."""
+    import pyarrow as pa
+
+    names = dict.fromkeys(name for row in rows for name in row) if schema is None else schema.names
+    return pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows], schema=schema)
 
 
 def read_table(path: str | Path, schema: pa.Schema | None = None) -> pa.Table:

@@ -24,13 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from expose import AnomalyDetector
 from expose_lab.grid import bench, schema
 from expose_lab.pages import Page, Rows, table
 from expose_lab.runner import Task, run
-from expose_lab.store import Store, read_table, write_table
+from expose_lab.store import Store, as_table, read_table, write_table
 from expose_lab.studies import studies
 from expose_lab.studies.base import Drawing, Study
 
@@ -161,8 +160,7 @@ def carry(chosen: Iterable[Study | Drawing], results: Path, measured_at: str, on
         if isinstance(study, Drawing) or not path.exists():
             continue
         commit = measured_at or last_commit(path)
-        stored = read_table(path)
-        before = stored.to_pylist()
+        before = read_table(path, study.schema()).to_pylist()
         after = list(study.carried(before))
         newest: dict[str, tuple[str, str]] = {}  # by new key: of rows measured by older code only the last are carried
         for old, new in zip(before, after, strict=True):
@@ -174,7 +172,7 @@ def carry(chosen: Iterable[Study | Drawing], results: Path, measured_at: str, on
             else old
             for old, new in zip(before, after, strict=True)
         ]
-        write_table(pa.Table.from_pylist(rows, schema=stored.schema), path)
+        write_table(as_table(rows, study.schema()), path)
         changed = sum(old["key"] != row["key"] for old, row in zip(before, rows, strict=True))
         print(f"{path.name}: {changed:,} of {len(rows):,} rows have new keys")
 

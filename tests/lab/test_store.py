@@ -145,9 +145,9 @@ def test_rows_of_studies_bring_their_own_columns_and_a_key_may_have_several(tmp_
     path = tmp_path / "study.parquet"
     with Store(path) as one:
         one.add([{"key": "a", "what": "first", "auroc": 1}, {"key": "a", "what": "second", "auroc": 0.5}])
-        one.add([{"key": "b", "scores": [0.5, 1.5]}, {"key": "a", "what": "too late"}])
+        one.add([{"key": "b"}, {"key": "a", "what": "too late"}, {"key": "b", "scores": [0.5, 1.5]}])
     with Store(path) as again:
-        assert again.table(["b", "a"])["what"].to_pylist() == [None, "first", "second"]
+        assert again.table(["b", "a"])["what"].to_pylist() == [None, None, "first", "second"]
     rows = read_table(path).to_pylist()
-    assert [row["auroc"] for row in rows] == [1.0, 0.5, None]
-    assert rows[2]["scores"] == [0.5, 1.5]
+    assert [row["auroc"] for row in rows] == [1.0, 0.5, None, None]
+    assert rows[3]["scores"] == [0.5, 1.5]

@@ -142,7 +142,7 @@ class Study:
         return None
 
     def carried(self, rows: list[Row]) -> Iterator[Row]:
-        """Rows with the keys that they have under the code as it is; in a benchmark those of no contender as they are."""
+        """Rows with the keys that they have under the code as it is."""
         for row in rows:
             match = StudyCell(self.name, json.loads(row["cell"]), self.measure, "")
             yield row | {"key": match.key(json.loads(row["versions"])), "code": code_of([match.root])}
@@ -165,7 +165,7 @@ class Benchmark(Study):
         return schema()
 
     def carried(self, rows: list[Row]) -> Iterator[Row]:
-        """As above: the contender is known by its names, all else stands in the row."""
+        """As above, but rows of no contender stay as they are. All but the contender stands in the row."""
         from expose_lab.contenders import own
         from expose_lab.grid import MAKING, key_of
 
