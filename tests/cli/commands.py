@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from typer.testing import CliRunner, Result
 from expose.cli.app import app
 
 Run = Callable[..., Result]
-QUICK = ["--objective", "ntl", "--epochs", "3", "--batch-size", "64", "--device", "cpu"]
+QUICK = ["--objective", "ntl", "--set", "epochs=3", "--set", "batch_size=64", "--set", "device=cpu"]
 
 
 def run_in_process(*arguments: Any, stdin: str | bytes | None = None) -> Result:
@@ -55,3 +56,9 @@ def transactions(rows: int = 240, seed: int = 0) -> pd.DataFrame:
     table.loc[:11, "amount"] += 400
     table.loc[:11, "is_fraud"] = 1
     return table
+
+
+def weights_of(model: Path) -> bytes:
+    """The bytes of a model's weights."""
+    [file] = model.glob("weights-*.safetensors")
+    return file.read_bytes()

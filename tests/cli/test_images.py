@@ -13,7 +13,7 @@ from sklearn.datasets import load_digits
 from expose.estimators import AnomalyDetector
 
 pillow = pytest.importorskip("PIL.Image", reason="Pillow reads image files; pip install 'expose[images]'")
-QUICK = ["--objective", "autoencoder", "--epochs", "30", "--device", "cpu"]
+QUICK = ["--objective", "autoencoder", "--set", "epochs=30", "--set", "device=cpu"]
 
 
 def write(folder: Path, images: np.ndarray) -> Path:
@@ -63,7 +63,7 @@ def test_scores_are_named_by_files(run: Run, model: Path, images: Path, sevens: 
 
 def test_many_images_are_scored_in_parts(run: Run, model: Path, images: Path, tmp_path: Path, monkeypatch) -> None:
     run("score", model, images, "--out", tmp_path / "whole.parquet")
-    monkeypatch.setattr("expose.cli.images.AT_ONCE", 50)
+    monkeypatch.setattr("expose.kinds.image.AT_ONCE", 50)
     run("score", model, images, "--out", tmp_path / "parts.parquet")
     whole, parts = (pd.read_parquet(tmp_path / f"{name}.parquet") for name in ("whole", "parts"))
     pd.testing.assert_frame_equal(parts, whole)
@@ -81,26 +81,25 @@ def test_queries_are_answered_and_outliers_exposed(run: Run, model: Path, images
     asked = tmp_path / "asked.csv"
     assert run("query", model, images, "--out", asked, "-k", 4).exit_code == 0
     table = pd.read_csv(asked)
-    assert list(table) == ["row", "anomaly_score", "label", "file"]
+    assert list(table) == ["row", "anomaly_score", "label", "file", "size"]
     table.assign(label=1).to_csv(asked, index=False)
     again = tmp_path / "again"
     options = ["--answers", asked, "--outliers", sevens, "--json", *QUICK]
     assert facts(run("fit", images, "--out", again, *options))["rows"] == 120
-    assert np.flatnonzero(AnomalyDetector.load(again)._known == 1).tolist() == sorted(table["row"])
+    assert np.flatnonzero(AnomalyDetector.load(again).fitted_.known == 1).tolist() == sorted(table["row"])
 
 
 def test_what_does_not_fit_images_is_refused(run: Run, model: Path, images: Path, data: Path, tmp_path: Path) -> None:
     out = ["--out", tmp_path / "out.csv"]
     for arguments, message in (
-        (["fit", images, "--out", tmp_path / "m"], "Objectives for images: 'autoencoder'"),
+        (["fit", images, "--out", tmp_path / "m", "--objective", "neighbours"], "'autoencoder'"),
         (
             ["fit", images, "--out", tmp_path / "m", "--label", "x", "--id", "y", *QUICK],
-            "--id and --label: images",
+            "id and label: images",
         ),
         (["fit", images, "--out", tmp_path / "m", "--outliers", data, *QUICK], "Expected images, as in training"),
         (["score", model, data, *out], "Expected images, as in training"),
-        (["score", model, images, "--id", "x", *out], "--id: images have no columns"),
-        (["report", model, images], "'expose report' cannot read"),
+        (["score", model, images, "--id", "x", *out], "id: images have no columns"),
     ):
         result = run(*arguments)
         assert result.exit_code != 0

@@ -18,12 +18,16 @@ def test_a_round_of_labels(run: Run, model: Path, data: Path, tmp_path: Path) ->
     assert "6 rows of 240" in result.stdout
     asked = pd.read_csv(tmp_path / "ask.csv")
     truth = transactions()
-    assert list(asked.columns) == ["row", "anomaly_score", "label", *truth.columns]
+    assert list(asked.columns) == [
+        *["row", "anomaly_score", "label"],
+        *["account", "note", "is_fraud"],  # what names a row, what is left out, then what the model sees
+        *["amount", "hour", "shop"],
+    ]
     assert asked["label"].isna().all()
     assert asked["account"].tolist() == truth["account"][asked["row"]].tolist()
     detector = AnomalyDetector.load(model)
     np.testing.assert_allclose(asked["anomaly_score"], detector.training_scores_[asked["row"]])
-    assert asked["row"].tolist() == detector.query(6, truth[["amount", "hour", "shop"]]).tolist()
+    assert asked["row"].tolist() == detector.query(truth[["amount", "hour", "shop"]], 6).tolist()
 
     asked["label"] = ["normal", 1, 0, "", "anomaly", -1]
     asked.to_csv(tmp_path / "ask.csv", index=False)
@@ -32,7 +36,7 @@ def test_a_round_of_labels(run: Run, model: Path, data: Path, tmp_path: Path) ->
     answers = ["--answers", tmp_path / "ask.csv", "--answers", tmp_path / "second.csv"]
     result = run("fit", data, *roles, *answers, "--out", tmp_path / "better", "-q")
     assert result.exit_code == 0, result.output
-    known = AnomalyDetector.load(tmp_path / "better")._known
+    known = AnomalyDetector.load(tmp_path / "better").fitted_.known
     assert known[asked["row"]].tolist() == [1, 1, 0, -1, 1, -1]
     assert (known != -1).sum() == 4
     again = facts(run("query", tmp_path / "better", data, "-k", "6", "--out", tmp_path / "next.csv", "--json"))
@@ -59,5 +63,5 @@ def test_another_table(run: Run, model: Path, data: Path, tmp_path: Path) -> Non
     transactions().iloc[:100].to_csv(tmp_path / "part.csv", index=False)
     result = run("query", model, tmp_path / "part.csv", "--out", tmp_path / "ask.csv")
     assert result.exit_code == 2
-    assert "training table of 240 rows; got 100 rows" in " ".join(result.stderr.split())
+    assert "training data, 240 rows; got 100 rows" in " ".join(result.stderr.split())
     assert not (tmp_path / "ask.csv").exists()

@@ -38,7 +38,7 @@ def test_known_labels_are_shown_not_needed(run: Run, tmp_path: Path) -> None:
     table = transactions(120).drop(columns=["note", "account"])
     table.to_csv(tmp_path / "train.csv", index=False)
     table.drop(columns="is_fraud").to_csv(tmp_path / "new.csv", index=False)
-    options = ["--label", "is_fraud", "--objective", "ntl", "--epochs", "2", "-q"]
+    options = ["--label", "is_fraud", "--objective", "ntl", "--set", "epochs=2", "-q"]
     assert run("fit", tmp_path / "train.csv", "--out", tmp_path / "model", *options).exit_code == 0
     for name in ("train.csv", "new.csv"):
         result = run("report", tmp_path / "model", tmp_path / name, "--out", tmp_path / "page.html")

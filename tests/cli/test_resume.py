@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from commands import command, run_apart
+from commands import command, run_apart, transactions, weights_of
 
 from expose.estimators import AnomalyDetector
 
@@ -19,14 +19,10 @@ def training(data: Path) -> list[str]:
     options = [
         "--objective",
         "ntl",
-        "--epochs",
-        "60",
-        "--batch-size",
-        "8",
-        "--device",
-        "cpu",
-        "--checkpoint-every",
-        "0",
+        *["--set", "epochs=60"],
+        *["--set", "batch_size=8"],
+        *["--set", "device=cpu"],
+        *["--set", "checkpoint_every=0"],
     ]
     return ["fit", str(data), "--ignore", "account,note,is_fraud", *options]
 
@@ -56,8 +52,27 @@ def test_a_killed_training_goes_on_to_the_same_model(training: list[str], tmp_pa
 
     straight = run_apart(*training, "--out", tmp_path / "straight")
     assert straight.returncode == 0, straight.stderr
-    weights = [(tmp_path / name / "weights.safetensors").read_bytes() for name in ("model", "straight")]
+    weights = [weights_of(tmp_path / name) for name in ("model", "straight")]
     assert weights[0] == weights[1]
+
+
+@pytest.mark.slow
+def test_a_killed_classifier_goes_on_to_the_same_model(tmp_path: Path) -> None:
+    table = transactions(400)
+    table.iloc[:300].to_csv(tmp_path / "data.csv", index=False)
+    table.iloc[300:].to_csv(tmp_path / "other.csv", index=False)
+    settings = ["--set", "epochs=60", "--set", "batch_size=8", "--set", "checkpoint_every=0", "--set", "device=cpu"]
+    roles = ["--label", "shop", "--ignore", "account,note,is_fraud", "--outliers", str(tmp_path / "other.csv")]
+    training = ["classify", str(tmp_path / "data.csv"), *roles, *settings, "--no-baseline"]
+    killed = start([*training, "--out", str(tmp_path / "model")], until="epoch 18/60")
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    again = run_apart(*training, "--out", tmp_path / "model")
+    assert again.returncode == 0, again.stderr
+    assert "epoch 6/60" not in again.stderr, "it started from the beginning"
+    assert run_apart(*training, "--out", tmp_path / "straight").returncode == 0
+    assert weights_of(tmp_path / "model") == weights_of(tmp_path / "straight")
+    assert not list(tmp_path.glob("*.checkpoint"))
 
 
 @pytest.mark.slow

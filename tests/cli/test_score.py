@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from commands import Run, command, facts, run_apart, transactions
 
-import expose.inputs.files
+import expose.kinds.table
 from expose.cli.score import Tally
 from expose.estimators import AnomalyDetector
+from expose.persistence import SCHEMA
 
 
 def test_the_scores_file(run: Run, model: Path, data: Path, tmp_path: Path) -> None:
@@ -54,8 +55,8 @@ def test_many_batches_are_as_one(
     run: Run, model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("score", model, data, "--out", tmp_path / "whole.csv", "-q")
-    scan = expose.inputs.files.scan
-    monkeypatch.setattr(expose.inputs.files, "scan", lambda source, **options: scan(source, batch_rows=7, **options))
+    scan = expose.kinds.table.scan
+    monkeypatch.setattr(expose.kinds.table, "scan", lambda source, **options: scan(source, batch_rows=7, **options))
     said = facts(run("score", model, data, "--out", tmp_path / "parts.csv", "--json"))
     whole, parts = (pd.read_csv(tmp_path / name) for name in ("whole.csv", "parts.csv"))
     assert whole["account"].equals(parts["account"])
@@ -136,8 +137,8 @@ def test_trouble_late_in_the_file_leaves_nothing(
     table = transactions(100)
     table.loc[97, "amount"] = np.inf
     table.to_csv(tmp_path / "new.csv", index=False)
-    scan = expose.inputs.files.scan
-    monkeypatch.setattr(expose.inputs.files, "scan", lambda source, **options: scan(source, batch_rows=10, **options))
+    scan = expose.kinds.table.scan
+    monkeypatch.setattr(expose.kinds.table, "scan", lambda source, **options: scan(source, batch_rows=10, **options))
     result = run("score", model, tmp_path / "new.csv", "--out", tmp_path / "scores.csv")
     assert result.exit_code == 2
     assert "amount" in result.stderr
@@ -148,8 +149,8 @@ def test_warnings_of_many_batches_are_said_once(
     run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transactions(60).assign(shop="pub").to_csv(tmp_path / "new.csv", index=False)
-    scan = expose.inputs.files.scan
-    monkeypatch.setattr(expose.inputs.files, "scan", lambda source, **options: scan(source, batch_rows=25, **options))
+    scan = expose.kinds.table.scan
+    monkeypatch.setattr(expose.kinds.table, "scan", lambda source, **options: scan(source, batch_rows=25, **options))
     result = run("score", model, tmp_path / "new.csv", "--out", tmp_path / "scores.csv")
     assert result.exit_code == 0
     assert result.stderr.count("warning:") == 1
@@ -231,14 +232,15 @@ def test_a_harmed_model_is_exit_code_3(run: Run, model: Path, data: Path, tmp_pa
     if harm != "no folder":
         shutil.copytree(model, folder)
     if harm == "byte":
-        weights = bytearray((folder / "weights.safetensors").read_bytes())
+        [file] = folder.glob("weights-*.safetensors")
+        weights = bytearray(file.read_bytes())
         weights[-1] ^= 1
-        (folder / "weights.safetensors").write_bytes(weights)
+        file.write_bytes(weights)
     elif harm == "missing":
-        (folder / "weights.safetensors").unlink()
+        next(folder.glob("weights-*.safetensors")).unlink()
     elif harm == "newer":
         text = (folder / "model.json").read_text()
-        (folder / "model.json").write_text(text.replace('"schema": 1', '"schema": 2'))
+        (folder / "model.json").write_text(text.replace(f'"schema": {SCHEMA}', f'"schema": {SCHEMA + 1}'))
     elif harm == "pickle":
         (folder / "extra.pkl").write_bytes(b"\x80\x04N.")
     result = run("score", folder, data, "--out", tmp_path / "scores.csv")
@@ -252,7 +254,7 @@ def test_numbers_that_were_text_in_training_stay_text(run: Run, tmp_path: Path) 
     train = pd.DataFrame({"code": ["A1", "07"] * 40, "x": np.arange(80.0)})
     train.to_csv(tmp_path / "train.csv", index=False)
     train[train["code"] == "07"].to_csv(tmp_path / "new.csv", index=False)
-    options = ["--objective", "ntl", "--epochs", "2", "-q"]
+    options = ["--objective", "ntl", "--set", "epochs=2", "-q"]
     assert run("fit", tmp_path / "train.csv", "--out", tmp_path / "model", *options).exit_code == 0
     result = run("score", tmp_path / "model", tmp_path / "new.csv", "--out", tmp_path / "scores.csv")
     assert (result.exit_code, result.stderr) == (0, "")

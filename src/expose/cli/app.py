@@ -1,23 +1,27 @@
-"""The commands of ``expose``, gathered. Each imports what it needs only when it runs, so help is quick."""
+"""The commands of ``expose``, gathered. Each is imported when it is used, and imports what it needs when it runs.
+
+Whoever registers a kind of samples or an objective of their own calls `expose.cli.main` after it, and has all commands
+for it.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
 
-from expose.cli.demo import demo
-from expose.cli.fit import fit
-from expose.cli.query import query
-from expose.cli.report import report
-from expose.cli.score import score
-from expose_lab.cli import bench, data
+from expose.cli.session import Session
+from expose.errors import MissingExtraError
 
+LABORATORY = "expose_lab"
 HELP = """Find anomalies in data nobody has cleaned.
 
-Train on a table as it is, anomalies included; get its suspects ranked, and score new rows.
+Train on data as they are, anomalies included; get the suspects ranked, and score new data.
 """
-
 EPILOG = """\b
 Examples:
   expose demo
@@ -29,53 +33,78 @@ Exit codes: 0 done; 1 a bug in expose; 2 the command, the data or the disk needs
 which; 3 the model folder was refused; 130 interrupted by Ctrl-C; 141 nobody reads stdout any more.
 """
 
-FIT_EXAMPLES = """\b
-Examples:
-  expose fit transactions.parquet --out model/
-  expose fit data/ --id account,day --ignore comment --out model/
-  expose fit data.csv --contamination 0.02 --members 5 --out model/
-  expose fit data.csv --label is_fraud --outliers known_frauds.csv --out model/
-  expose fit leaves.csv --label species --outliers other.parquet --out model/     (a classifier)
-  zcat data.csv.gz | expose fit - --out model/
 
-Killed or interrupted? Run the same command again: it goes on from MODEL.checkpoint.
-"""
+class Command(NamedTuple):
+    """Where a command is, ``module:name``, and what it does in a few words."""
 
-SCORE_EXAMPLES = """\b
-Examples:
-  expose score model/ new.csv --out scores.parquet
-  expose score model/ 'logs/*.parquet' --threshold 0.001 --out scores.csv.gz
-  expose score model/ new.csv --fdr 0.1 --out scores.csv
-  cat new.csv | expose score model/ - --out - | head
+    home: str
+    summary: str
 
-The scores file keeps the order of the rows: id columns, then anomaly_score (higher = more anomalous)
-and is_anomaly; p_value too, if the model was fitted with --calibration. A classifier also writes
-predicted_class and its probability.
-"""
 
-QUERY_EXAMPLES = """\b
-Examples:
-  expose query model/ transactions.parquet --out to_label.csv
-  expose query model/ data.csv -k 5 --id account --out to_label.csv
+COMMANDS = {
+    "fit": Command("expose.cli.fit:fit", "Train on DATA as they are, anomalies included, and list their suspects."),
+    "classify": Command(
+        "expose.cli.classify:classify", "Train a classifier that doubts what it does not know, best with --outliers."
+    ),
+    "score": Command("expose.cli.score:score", "Score the rows of DATA with MODEL."),
+    "query": Command("expose.cli.query:query", "Choose the rows of DATA whose labels MODEL needs most."),
+    "report": Command("expose.cli.report:report", "Write an HTML page about MODEL and DATA."),
+    "demo": Command("expose.cli.demo:demo", "Run all of it on a table that ships in the package."),
+    "bench": Command(f"{LABORATORY}.cli.bench:bench", "Measure detectors on contaminated data sets."),
+    "data": Command(f"{LABORATORY}.cli.data:data", "List, fetch and find the data sets of the benchmark."),
+}
 
-Fill in the column 'label' (1 anomaly, 0 normal), then train again, and perhaps ask again:
-  expose fit transactions.parquet --answers to_label.csv --out better/
-"""
 
-REPORT_EXAMPLES = """\b
-Examples:
-  expose report model/ new.csv
-  expose report model/ new.csv --top 50 --title "November" --out november.html
-"""
+class Commands(TyperGroup):
+    """Lists all commands without importing one."""
 
-DEMO_EXAMPLES = """\b
-Examples:
-  expose demo
-  expose demo --out /tmp/demo
-"""
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]  # names alone, to be listed and suggested
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of a name, imported now; None if there is no such."""
+        return command_of(cmd_name) if cmd_name in COMMANDS else None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write names and summaries."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.summary) for name, command in COMMANDS.items()])
+
+
+def command_of(name: str) -> Any:
+    """Import a command; what ships without its package says how to get it."""
+    module, attribute = COMMANDS[name].home.split(":")
+    try:
+        home = import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != LABORATORY:
+            raise
+        return plain_command(name, absent, ignore_unknown_options=True, allow_extra_args=True)
+    found = getattr(home, attribute)
+    if isinstance(found, typer.Typer):
+        group = get_group(found)
+        group.name, group.help, group.epilog = name, home.HELP, home.EXAMPLES
+        return group
+    return plain_command(name, found, home.EXAMPLES)
+
+
+def plain_command(name: str, run: Callable[..., None], examples: str | None = None, **settings: Any) -> Any:
+    """A command of a function with typer's annotations."""
+    single = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    single.command(name, epilog=examples, context_settings=settings or None)(run)
+    return get_command(single)
+
+
+def absent() -> None:
+    """Not installed."""
+    with Session():
+        raise MissingExtraError("The benchmark is not installed. Get it with: pip install 'expose[bench]'")
+
 
 app = typer.Typer(
     name="expose",
+    cls=Commands,
     help=HELP,
     epilog=EPILOG,
     no_args_is_help=True,
@@ -83,16 +112,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(epilog=FIT_EXAMPLES)(fit)
-app.command(epilog=SCORE_EXAMPLES)(score)
-app.command(epilog=QUERY_EXAMPLES)(query)
-app.command(epilog=REPORT_EXAMPLES)(report)
-app.command(epilog=DEMO_EXAMPLES)(demo)
-app.command(epilog=bench.EXAMPLES)(bench.bench)
-app.add_typer(data.data, name="data", help=data.HELP, epilog=data.EXAMPLES)
 
 
-def _show_version(wanted: bool) -> None:
+def show_version(wanted: bool) -> None:
+    """Print the version and stop."""
     if wanted:
         from importlib.metadata import version
 
@@ -102,9 +125,9 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    show_version: Annotated[
+    version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and stop."),
+        typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and stop."),
     ] = False,
 ) -> None:
     """Find anomalies in data nobody has cleaned."""

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from expose.cli import options as opt
 from expose.cli.session import Session
+from expose.cli.sources import LABEL, ROW, check_output, named
 from expose.cli.text import count
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from expose.estimators.detector import AnomalyDetector
+    from expose.estimators import AnomalyDetector
+    from expose.kinds import Batch, Kind, Reading
 
-ROW, LABEL = "row", "label"
+EXAMPLES = """\b
+Examples:
+  expose query model/ transactions.parquet --out to_label.csv
+  expose query model/ data.csv -k 5 --id account --out to_label.csv
+
+Fill in the column 'label' (1 anomaly, 0 normal), then train again, and perhaps ask again:
+  expose fit transactions.parquet --answers to_label.csv --out better/
+"""
 
 
 def query(
@@ -40,43 +49,52 @@ def query(
     DATA is what MODEL was trained on.
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug, stdout_is_data=out == "-") as session:
-        from expose.cli.images import check_readable, image_roles, needs_images, refuse_columns
-        from expose.cli.tables import check_output, read_again, roles_of, sources
-        from expose.estimators.detector import AnomalyDetector
-        from expose.inputs.files import read, writer
+        from expose import AnomalyDetector
+        from expose.files import writer
 
-        if out != "-":
-            check_output(Path(out), data)
+        check_output(out, data)
         detector = AnomalyDetector.load(model, device=device)
-        names = roles_of(detector, id_columns)
-        check_readable(detector, ("table", "image"), "expose query")
-        if detector.encoder_.layout.kind == "image":
-            refuse_columns(id=id_columns)
-            roles = image_roles(needs_images(data))
-            table: Any = roles.ids
-        else:
-            chosen_encoding = encoding or names.get("encoding", "utf-8")
-            table = read(sources(data), encoding=chosen_encoding, text=detector.encoder_.text_columns)
-            roles = read_again(table, names)
-        rows = detector.query(k, roles.features)
+        scorer = detector.scorer(id=id_columns)
+        kind, reading = scorer.fitted.kind, scorer.reading
+        batch = kind.read(data, shown_by(replace(reading, encoding=encoding or reading.encoding)))
+        rows = detector.query(batch.samples, k)
         with writer(out) as sink:
-            sink.write(to_fill_in(detector, table, rows))
+            sink.write(to_fill_in(detector, kind, batch, rows))
         session.result(rows=rows.tolist(), out=out)
-        session.say(f"To look at      {count(len(rows), 'row')} of {table.num_rows:,}, the most telling first")
+        session.say(f"To look at      {count(len(rows), 'row')} of {len(batch.samples):,}, the most telling first")
         if out != "-":
             session.say(f"Fill in         the column {LABEL!r} of {out}: 1 anomaly, 0 normal, empty not known")
             session.say(f"Next            expose fit DATA --answers {out} --out {model}")
 
 
-def to_fill_in(detector: AnomalyDetector, table: pa.Table, rows: NDArray[Any]) -> pa.Table:
-    """Return row number, score and an empty label of the chosen rows, then all their columns."""
+def shown_by(reading: Reading) -> Reading:
+    """Read so that a person sees all columns: those that a model does not look at name the row."""
+    label = () if reading.label is None else (reading.label,)
+    return replace(reading, id=tuple(dict.fromkeys([*reading.id, *reading.ignore, *label])), ignore=(), label=None)
+
+
+def to_fill_in(detector: AnomalyDetector, kind: Kind, batch: Batch, rows: NDArray[Any]) -> pa.Table:
+    """Row number, score and an empty label of the chosen rows, then all that is known of them."""
     import pyarrow as pa
 
-    shown = table.take(rows)
     asked = {
         ROW: pa.array(rows),
         "anomaly_score": pa.array(detector.training_scores_[rows]),
         LABEL: pa.nulls(len(rows), pa.string()),
     }
-    rest = {name: column for name, column in zip(shown.column_names, shown.columns, strict=True) if name not in asked}
-    return pa.table(asked | rest)
+    known = {} if batch.ids is None else dict(zip(batch.ids.column_names, batch.ids.take(rows).columns, strict=True))
+    samples = kind.samples(batch.samples)
+    shown = [kind.show(samples, int(row)) for row in rows]
+    names = dict.fromkeys(name for one in shown for name in one if name not in known)
+    values = {name: column_of([one.get(name) for one in shown]) for name in names}
+    return named(pa.table(known | values), asked, {})
+
+
+def column_of(values: list[Any]) -> pa.Array:
+    """Values as a column, as text where they are of no one type that a table can hold."""
+    import pyarrow as pa
+
+    try:
+        return pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        return pa.array([None if value is None else str(value) for value in values])

@@ -1,21 +1,28 @@
-"""``expose report``: one self-contained HTML page about a model and a table."""
+"""``expose report``: one self-contained HTML page about a model and some data."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from expose.cli import options as opt
+from expose.cli.score import choose_rule
 from expose.cli.session import Session
+from expose.cli.sources import check_output, command_line, known_of
 from expose.cli.text import count
 from expose.errors import InputError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    from expose.kinds import Batch
 
-    from expose.cli.models import Model
+EXAMPLES = """\b
+Examples:
+  expose report model/ new.csv
+  expose report model/ new.csv --top 50 --title "November" --out november.html
+"""
 
 
 def report(
@@ -41,47 +48,29 @@ def report(
     classes and how far its probabilities can be trusted, before and after exposure. It opens offline.
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
-        from expose.cli.fit import command_line
-        from expose.cli.images import check_readable
-        from expose.cli.models import load_model
-        from expose.cli.score import choose_rule
-        from expose.cli.tables import check_output, roles_of, sources
-        from expose.inputs.files import read
+        from expose import load
 
         check_output(out, data)
         if out.exists() and not out.is_file():
             raise InputError(f"--out {out} is a device or a pipe; a page needs a file of its own.")
-        detector = load_model(model, device)
-        check_readable(detector, ("table",), "expose report")
-        choose_rule(detector, threshold, fdr)
-        names = roles_of(detector, id_columns)
-        encoding = encoding or names.get("encoding", "utf-8")
-        table = read(sources(data), encoding=encoding, text=detector.encoder_.text_columns)
-        write_page(out, detector, table, names, command_line(), title or f"Suspects in {Path(data[0]).name}", top, fdr)
-        session.result(report=str(out), rows=table.num_rows)
-        session.say(f"Report          {out} ({count(table.num_rows, 'row')}); open it in a browser")
+        fitted = load(model, device=device)
+        choose_rule(fitted, threshold, fdr)
+        scorer = fitted.scorer(id=id_columns)
+        reading = replace(scorer.reading, encoding=encoding or scorer.reading.encoding)
+        batch = scorer.fitted.kind.read(data, reading)
+        heading = title or f"Suspects in {Path(data[0]).name}"
+        write_page(out, fitted, batch, reading.label, title=heading, command=command_line(), top=top, fdr=fdr)
+        session.result(report=str(out), rows=len(batch.samples))
+        session.say(f"Report          {out} ({count(len(batch.samples), 'row')}); open it in a browser")
 
 
-def write_page(
-    out: Path,
-    detector: Model,
-    table: pa.Table,
-    names: dict[str, Any],
-    command: str,
-    title: str,
-    top: int = 20,
-    fdr: float | None = None,
-) -> None:
-    """Write the page about the rows of a table."""
-    from expose.cli.tables import read_again
-    from expose.estimators.classifier import OutlierExposureClassifier
-    from expose.report import write_class_report, write_report
+def write_page(out: Path, model: Any, batch: Batch, label: str | None, **options: Any) -> None:
+    """Write the page about samples that were read; ``options`` as `expose.report.write_report` has them."""
+    from expose.report import write_report
 
-    roles = read_again(table, names, with_labels=not isinstance(detector, OutlierExposureClassifier))
-    ids = roles.ids.to_pydict() if roles.ids is not None else None
-    told: dict[str, Any] = {"ids": ids, "title": title, "command": command, "top": top, "fdr": fdr}
-    if isinstance(detector, OutlierExposureClassifier):
-        known = table[names["label"]].to_pylist() if names["label"] in table.column_names else None
-        write_class_report(out, detector, roles.features, known, **told)
+    known: dict[str, Any] = {}
+    if hasattr(model, "classes_"):
+        known["classes"] = None if batch.label is None else batch.label.to_pylist()
     else:
-        write_report(out, detector, roles.features, labels=roles.labels, **told)
+        known["labels"] = known_of(batch.label, label)
+    write_report(out, model, batch.samples, ids=batch.ids, **known, **options)

@@ -7,8 +7,8 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import chain
-from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +16,7 @@ import typer
 
 from expose.cli import options as opt
 from expose.cli.session import Session
+from expose.cli.sources import ROW, check_output, named
 from expose.cli.text import aligned, count, percent
 from expose.errors import DataWarning, InputError
 
@@ -24,11 +25,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
-    from expose.cli.models import Model
-    from expose.estimators.classifier import OutlierExposureClassifier
-    from expose.estimators.detector import AnomalyDetector
-    from expose.inputs.files import Roles
+    from expose import Scorer
 
+EXAMPLES = """\b
+Examples:
+  expose score model/ new.csv --out scores.parquet
+  expose score model/ 'logs/*.parquet' --threshold 0.001 --out scores.csv.gz
+  expose score model/ new.csv --fdr 0.1 --out scores.csv
+  cat new.csv | expose score model/ - --out - | head
+
+The scores file keeps the order of the rows: id columns, then anomaly_score (higher = more anomalous)
+and is_anomaly; p_value too, if the model was fitted with --calibration. A classifier also writes
+predicted_class and its probability.
+"""
 SHOWN = 5
 TRAINED_ON = (
     "These look like the rows that the model was trained on. Their p-values are no evidence: they compare rows with "
@@ -57,22 +66,17 @@ def score(
     However many rows there are, it needs no more memory.
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug, stdout_is_data=out == "-") as session:
-        from expose.cli.images import check_readable, refuse_columns
-        from expose.cli.models import load_model
-        from expose.cli.tables import check_output, roles_of
+        from expose import load
 
-        if out != "-":
-            check_output(Path(out), data)
-        detector = load_model(model, device)
-        choose_rule(detector, threshold, fdr)
-        check_readable(detector, ("table", "image"), "expose score")
-        if detector.encoder_.layout.kind == "image":
-            refuse_columns(id=id_columns)
-        names = roles_of(detector, id_columns)
-        score_file(session, detector, data, out, names, encoding or names.get("encoding", "utf-8"), fdr)
+        check_output(out, data)
+        fitted = load(model, device=device)
+        choose_rule(fitted, threshold, fdr)
+        scorer = fitted.scorer(id=id_columns)
+        scorer.reading = replace(scorer.reading, encoding=encoding or scorer.reading.encoding)
+        score_files(session, scorer, data, out, fdr)
 
 
-def choose_rule(detector: Model, threshold: str | None, fdr: float | None) -> None:
+def choose_rule(model: Any, threshold: str | None, fdr: float | None) -> None:
     """Let the one rule that was asked for decide, or refuse it before any work is done."""
     if fdr is not None and threshold is not None:
         raise InputError("--fdr and --threshold are two ways to decide; give one of them.")
@@ -80,128 +84,62 @@ def choose_rule(detector: Model, threshold: str | None, fdr: float | None) -> No
         from expose.decide import check_rate, needs_calibration
 
         check_rate("--fdr", fdr)
-        needs_calibration(detector.calibration_scores_)
+        needs_calibration(model.calibration_scores_)
         return
     if threshold is not None:
-        detector.set_params(threshold=_threshold(detector, threshold))
-    detector.threshold_score()
+        model.set_params(threshold=opt.number_or_name(threshold))
+    model.threshold_score()
 
 
-def _threshold(detector: Model, threshold: str) -> float | str | None:
-    from expose.cli.classes import share_of
-    from expose.estimators.classifier import OutlierExposureClassifier
-
-    return share_of(threshold) if isinstance(detector, OutlierExposureClassifier) else opt.number_or_name(threshold)
-
-
-def score_file(
-    session: Session,
-    detector: Model,
-    data: list[str],
-    out: str,
-    names: dict[str, Any],
-    encoding: str,
-    fdr: float | None = None,
-) -> None:
-    """Score, write and tell."""
-    from expose.inputs.files import writer
+def score_files(session: Session, scorer: Scorer, data: list[str], out: str, fdr: float | None = None) -> None:
+    """Score, write and report."""
+    from expose.files import writer
 
     start, tally = time.perf_counter(), Tally(SHOWN)
-    parts = read_parts(detector, data, names, encoding)
-    scored: Iterator[pa.Table] = (score_roles(detector, part) for part in parts)
+    scored = scorer.scan(data)
     with writer(out) as sink, ExitStack() as stack:
-        verdict: dict[str, Any] = {"threshold": None if fdr else detector.threshold_score()}
         if fdr is None:
-            rule = f"above {verdict['threshold']:.4g}; {detector.threshold_rule_}"
+            facts, rule = by_threshold(scorer)
         else:
             scored, cutoff = stack.enter_context(selected(scored, fdr))
-            verdict |= {"fdr": fdr, "p_value_cutoff": cutoff}
-            reach = f"with p-values up to {cutoff:.4g}" if cutoff else "as no p-value is small enough"
-            rule = f"{reach}; Benjamini-Hochberg, false discoveries at most {percent(fdr)}"
+            facts, rule = by_p_values(fdr, cutoff)
         for table in scored:
             sink.write(table)
             tally.add(table)
     seconds = time.perf_counter() - start
-    session.result(
-        rows=tally.rows,
-        flagged=tally.flagged,
-        **verdict,
-        threshold_rule=detector.threshold_rule_ if fdr is None else "Benjamini-Hochberg",
-        top=tally.top,
-        out=out,
-        seconds=round(seconds, 3),
-    )
+    counts = {"rows": tally.rows, "flagged": tally.flagged}
+    session.result(**counts, **facts, top=tally.top, out=out, seconds=round(seconds, 3))
     share = percent(tally.flagged / tally.rows) if tally.rows else "0 %"
     session.say(f"Scored          {count(tally.rows, 'row')} in {seconds:.1f} s")
     session.say(f"Flagged         {tally.flagged:,} ({share}) {rule}")
-    if detector.calibration_scores_ is not None and any(map(tally.is_of, known_scores(detector))):
+    if any(map(tally.is_of, known_scores(scorer))):
         warnings.warn(TRAINED_ON, DataWarning, stacklevel=2)
     session.say("\n".join(["Highest         (row 0 is the first row of data)", *aligned(tally.top)]))
     if out != "-":
         session.say(f"Scores          {out}")
 
 
-def known_scores(detector: Model) -> Iterator[NDArray[np.float64]]:
+def by_threshold(scorer: Scorer) -> tuple[dict[str, Any], str]:
+    """What decides, for machines and for people: a threshold."""
+    line = scorer.fitted.threshold_score(scorer.threshold)
+    rule = scorer.fitted.threshold_rule(scorer.threshold)
+    return {"threshold": line, "threshold_rule": rule}, f"above {line:.4g}; {rule}"
+
+
+def by_p_values(rate: float, cutoff: float) -> tuple[dict[str, Any], str]:
+    """What decides, for machines and for people: p-values over all rows."""
+    facts = {"threshold": None, "threshold_rule": "Benjamini-Hochberg", "fdr": rate, "p_value_cutoff": cutoff}
+    reach = f"with p-values up to {cutoff:.4g}" if cutoff else "as no p-value is small enough"
+    return facts, f"{reach}; Benjamini-Hochberg, false discoveries at most {percent(rate)}"
+
+
+def known_scores(scorer: Scorer) -> Iterator[NDArray[np.float64]]:
     """Yield scores of rows whose p-values are no evidence: those trained on, and those that p-values compare with."""
     import numpy as np
 
-    from expose.estimators.classifier import OutlierExposureClassifier
-
-    yield detector.training_scores_
-    if isinstance(detector, OutlierExposureClassifier) and detector.calibration_scores_ is not None:
-        yield detector.calibration_scores_
-        yield np.concatenate([detector.training_scores_, detector.calibration_scores_])  # together one table
-
-
-def read_parts(detector: Model, data: list[str], names: dict[str, Any], encoding: str) -> Iterator[Roles]:
-    """Yield what is to be scored in order, as much at a time as memory holds."""
-    from expose.cli.images import image_batches
-    from expose.cli.tables import batches, read_again
-    from expose.inputs import ImageEncoder, TextEncoder
-
-    encoder = detector.encoder_
-    if isinstance(encoder, ImageEncoder | TextEncoder):  # texts were refused before
-        yield from image_batches(data)
-        return
-    for table in batches(data, encoding, encoder.text_columns):
-        yield read_again(table, names)
-
-
-def score_roles(detector: Model, roles: Roles) -> pa.Table:
-    """Return the ids of rows, then what the model says: ``anomaly_score``, ``is_anomaly`` and so on."""
-    import pyarrow as pa
-
-    from expose.estimators.classifier import OutlierExposureClassifier
-
-    ids = {} if roles.ids is None else dict(zip(roles.ids.column_names, roles.ids.columns, strict=True))
-    if isinstance(detector, OutlierExposureClassifier):
-        return pa.table(ids | by_classifier(detector, roles.features))
-    return pa.table(ids | by_detector(detector, roles.features))
-
-
-def by_detector(detector: AnomalyDetector, features: pa.Table) -> dict[str, Any]:
-    """Return what a detector says of rows, each ``(n,)``."""
-    from expose.decide import conformal_p_values
-
-    scores = detector.anomaly_score(features)
-    found: dict[str, Any] = {"anomaly_score": scores, "is_anomaly": scores > detector.threshold_score()}
-    if detector.calibration_scores_ is not None:
-        found["p_value"] = conformal_p_values(scores, detector.calibration_scores_)
-    return found
-
-
-def by_classifier(classifier: OutlierExposureClassifier, features: pa.Table) -> dict[str, Any]:
-    """Return what a classifier says of rows, each ``(n,)``."""
-    from expose.estimators.judging import judge
-
-    found = judge(classifier, features)
-    said: dict[str, Any] = {
-        "anomaly_score": found.anomaly_score,
-        "is_anomaly": found.is_anomaly,
-        "predicted_class": classifier.classes_[found.predicted],
-        "probability": found.probability,
-    }
-    return said if found.p_value is None else said | {"p_value": found.p_value}
+    training, calibration = scorer.fitted.training_scores, scorer.fitted.calibration_scores
+    if calibration is not None:
+        yield from (training, calibration, np.concatenate([training, calibration]))  # together perhaps one table
 
 
 @contextmanager
@@ -248,10 +186,8 @@ class Tally:
         import pyarrow.compute as pc
 
         best = pc.select_k_unstable(scored, self.most, [("anomaly_score", "descending")])
-        found = [
-            {"row": self.rows + place.as_py(), **facts}
-            for place, facts in zip(best, scored.take(best).drop_columns("is_anomaly").to_pylist(), strict=True)
-        ]
+        shown = scored.take(best).drop_columns("is_anomaly")
+        found = named(shown, {ROW: pc.add(best, self.rows)}, {}, quiet=True).to_pylist()
         self.top = sorted(self.top + found, key=lambda facts: -facts["anomaly_score"])[: self.most]
         self.total += pc.sum(scored["anomaly_score"]).as_py()
         self.flagged += pc.sum(scored["is_anomaly"]).as_py() or 0

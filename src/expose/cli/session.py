@@ -28,8 +28,8 @@ BUG, REPAIR, REFUSED, INTERRUPTED, NO_READER = 1, 2, 3, 130, 141
 class Session:
     """Context in which a command runs.
 
-    Inside, warnings of the package become one line each on stderr; results are told to people (``say``) or,
-    with ``as_json``, to machines (``result``, one JSON object on stdout). Errors leave as one kind line and
+    Inside, warnings of the package become one line each on stderr; results are shown to people (``say``) or,
+    with ``as_json``, to machines (``result``, one JSON object on stdout). Errors leave as one plain line and
     the documented exit code instead of a traceback; ``debug`` lets the traceback through.
 
     Parameters
@@ -41,7 +41,7 @@ class Session:
     debug : bool
         Show tracebacks, and the warnings of other packages too.
     stdout_is_data : bool
-        The command writes its table to stdout, so people are told on stderr.
+        The command writes its table to stdout, so people read on stderr.
     when_interrupted : str
         What is said after Ctrl-C.
 
@@ -78,7 +78,7 @@ class Session:
         return 0 if self.quiet else 1
 
     def say(self, text: str = "") -> None:
-        """Tell people; silent with ``quiet`` and ``as_json``."""
+        """Print for people; silent with ``quiet`` and ``as_json``."""
         if not self.quiet and not self.as_json:
             print(text, file=sys.stderr if self.stdout_is_data else sys.stdout, flush=True)
 
@@ -161,7 +161,7 @@ def _verdict(error: BaseException) -> tuple[int, str]:
     if isinstance(error, ValueError):  # most often a parameter that the estimator or scikit-learn refused
         return REPAIR, f"{message} (--debug shows where)"
     if isinstance(error, MemoryError):
-        return REPAIR, "not enough memory; try a smaller --batch-size, or fewer rows or columns."
+        return REPAIR, "not enough memory; try --set batch_size=64, or fewer rows or columns."
     return BUG, f"{type(error).__name__}: {message} (this looks like a bug in expose; --debug shows where)"
 
 

@@ -38,7 +38,7 @@ def thyroid() -> DataSet:
     """UCI thyroid as ODDS prepared it: 3,772 rows, 6 columns, 93 anomalies. It ships with the package.
 
     Values lie in [0, 1]. Source, licence (CC BY 4.0), changes and the meaning of the columns are in
-    ``expose/demo_data/ATTRIBUTION.md``.
+    ``expose/cli/data/ATTRIBUTION.md``.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def thyroid_csv() -> Path:
     >>> thyroid_csv().name
     'thyroid.csv.gz'
     """
-    return Path(str(resources.files("expose") / "demo_data" / "thyroid.csv.gz"))
+    return Path(str(resources.files("expose") / "cli" / "data" / "thyroid.csv.gz"))
 
 
 def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
