@@ -11,6 +11,7 @@ from dataclasses import fields
 from html import unescape
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,10 +56,12 @@ def blocks(page: str) -> list[str]:
     return [re.sub(rf"^{indent}", "", code, flags=re.MULTILINE) for indent, code in found]
 
 
-def run_blocks(page: str) -> None:
-    names = {"__name__": "guide"}
+def run_blocks(page: str) -> dict[str, Any]:
+    """Run the code of a page, later blocks going on from earlier ones, and give what it defined."""
+    names: dict[str, Any] = {"__name__": "guide"}
     for block in blocks(page):
-        exec(compile(block, page, "exec"), names)  # later blocks of a page go on from earlier ones
+        exec(compile(block, page, "exec"), names)
+    return names
 
 
 @pytest.fixture
@@ -254,6 +257,20 @@ def test_commands_of_a_page_have_the_options_that_they_use(page):
             context = command.context_class(command, info_name=word, parent=context)
         skipped = 1 if context.parent and context.parent.parent else 0
         command.make_parser(context).parse_args(list(words[skipped:]))  # raises where there is no such option
+
+
+def test_the_kind_of_the_guide_works_on_the_command_line(registries, tmp_path, monkeypatch):
+    pytest.importorskip("plotly", reason="needs the extra report")
+    monkeypatch.chdir(tmp_path)
+    names = run_blocks("your-own-kind.md")
+    np.save("signals.npy", names["signals"])
+    typed = re.findall(r"^\$ python my_expose\.py (.+)$", page_text("your-own-kind.md"), re.MULTILINE)
+    assert [command.split()[0] for command in typed] == ["fit", "score", "report"]
+    for command in typed:
+        result = CliRunner().invoke(app, shlex.split(command))
+        assert result.exit_code == 0, result.output
+    scores = np.genfromtxt("scores.csv", delimiter=",", skip_header=1, usecols=0)
+    assert (len(scores), scores.argmax()) == (200, 7)
 
 
 def test_the_commands_of_the_page_on_classifiers_run_as_they_stand(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ Y = np.arange(60) % 2
 RECIPE = {"epochs": 2, "batch_size": 20}
 MODELS = {
     "neighbours": lambda: AnomalyDetector(Neighbours(reference_points=40), random_state=0),
-    "ntl": lambda: AnomalyDetector(NTL(**RECIPE), ensemble_size=2, random_state=0),
+    "ntl": lambda: AnomalyDetector(NTL(**RECIPE), contamination=0.1, ensemble_size=2, random_state=0),
     "classifier": lambda: OutlierExposureClassifier(recipe=Descend(**RECIPE), random_state=0),
 }
 

@@ -149,6 +149,17 @@ def test_a_sample_with_one_odd_part_is_found_and_the_part_too(objective, tmp_pat
     assert np.array_equal(loaded.scorer().part_scores(rows), parts)
 
 
+def test_the_most_anomalous_part_is_what_is_explained():
+    rows, _, _ = with_one_odd_part()
+    model = AnomalyDetector(encoder=Windows(), random_state=0).fit(rows)
+    spoiled = rows[30:32].reshape(2, PLACES, 3).copy()
+    spoiled[0, 4, 1] += 9
+    spoiled[1, 2, 2] -= 9
+    told = model.explain(spoiled.reshape(2, -1))
+    assert told.names == ("value 0", "value 1", "value 2")
+    assert told.effects.argmax(axis=1).tolist() == [1, 2]
+
+
 def test_members_labels_outliers_and_queries_take_samples_of_parts():
     rows, truth, _ = with_one_odd_part()
     labels = np.where(np.arange(400) < 5, 1, -1)

@@ -29,6 +29,7 @@ class FittedAttributes:
     fitted_: Fitted
     threshold: Any
     checkpoint: Any
+    encoder: Any
 
     def __sklearn_tags__(self) -> Any:
         """Missing values and text columns are welcome, unless an encoder of the user's own passes them on."""
