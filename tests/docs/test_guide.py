@@ -200,6 +200,13 @@ def test_files_that_a_page_names_are_there(page):
     assert [name for name in named if "mine" not in name and not (ROOT / name).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_studies_that_a_page_names_are_there(page):
+    named = set(re.findall(r"python -m expose_lab\.study (\w+)", page_text(page)))
+    studies = {path.stem for path in (ROOT / "src" / "expose_lab" / "studies").glob("*.py")}
+    assert named <= studies | {"list", "all", "check_carried", "carry", "paper_tables", "auto_paper", "NAME"}
+
+
 def parsed(code: str) -> list[ast.Module]:
     """Code in a line of text, if it is whole: ``NTL(epochs=40)`` is, ``fit(X, ...)`` too."""
     try:
