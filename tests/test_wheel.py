@@ -41,7 +41,7 @@ def test_everything_is_in_it(wheel: Path) -> None:
     source = ROOT / "src"
     there = {path.relative_to(source).as_posix() for path in (source / "expose").rglob("*") if path.is_file()}
     assert packed == {name for name in there if "__pycache__" not in name}
-    assert {"expose/py.typed", "expose/evaluation/data/thyroid.csv.gz"} <= packed
+    assert {"expose/py.typed", "expose/cli/data/thyroid.csv.gz", "expose_lab/datasets/registry.json"} <= packed
     assert "License-Expression: Apache-2.0" in text
     assert "Provides-Extra: report" in text
 

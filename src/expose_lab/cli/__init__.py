@@ -1,0 +1,1 @@
+"""``expose bench`` and ``expose data``."""

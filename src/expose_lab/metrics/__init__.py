@@ -1,0 +1,38 @@
+"""How good a ranking is, and how far a confidence can be trusted, once the truth is known.
+
+None of these numbers may steer training: they look at labels.
+"""
+
+from expose_lab.metrics.calibration import mad_calibration_error, rescaled, soft_f1, softmax_confidence
+from expose_lab.metrics.outliers import OutlierResults, outlier_calibration, outlier_detection, over_seeds
+from expose_lab.metrics.ranking import (
+    auroc,
+    average_precision,
+    base_rate,
+    f1_at_ratio,
+    f1_flagged,
+    fnr_at_tnr,
+    fpr_at_tpr,
+    fpr_flagged,
+    precision_at_k,
+)
+
+__all__ = [
+    "OutlierResults",
+    "auroc",
+    "average_precision",
+    "base_rate",
+    "f1_at_ratio",
+    "f1_flagged",
+    "fnr_at_tnr",
+    "fpr_at_tpr",
+    "fpr_flagged",
+    "mad_calibration_error",
+    "outlier_calibration",
+    "outlier_detection",
+    "over_seeds",
+    "precision_at_k",
+    "rescaled",
+    "soft_f1",
+    "softmax_confidence",
+]

@@ -1,0 +1,42 @@
+"""The picture of a report that the README and the guide begin with: the demo's page in headless Chromium.
+
+Runs ``expose demo`` (under a minute), opens its page in the light theme and saves the upper part. Needs a checkout with
+the browser driver of the tests, Chromium, and the extra ``report``.
+"""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from expose_lab.studies.base import Drawing
+
+WIDTH, SCALE = 1100, 1.165  # of the window in its own pixels; each is drawn by 1.165 of the picture's
+LAST = 5  # the picture ends below this suspect
+
+
+def draw(results: Path, docs: Path) -> None:
+    """Run the demo and take its picture from the top to the last suspect shown."""
+    sys.path.insert(0, str(Path(__file__).parents[3] / "tests" / "report"))
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "expose", "demo", "--quiet", "--out", "expose-demo"]
+        subprocess.run(command, check=True, cwd=folder)
+        page = Path(folder) / "expose-demo" / "expose-report.html"
+        with import_module("chromium").Browser(Path(folder) / "browser") as browser:
+            browser.open(page, width=WIDTH, height=1400)
+            size: dict[str, Any] = {"width": WIDTH, "height": 1400, "deviceScaleFactor": SCALE, "mobile": False}
+            browser.send("Emulation.setDeviceMetricsOverride", **size)
+            browser.settle()
+            last = f"document.querySelectorAll('.suspects > li')[{LAST - 1}]"
+            bottom = browser.run(f"{last}.getBoundingClientRect().bottom")
+            clip = {"x": 0, "y": 0, "width": WIDTH, "height": round(bottom), "scale": 1}
+            shot = browser.send("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
+        (docs / "images" / "report.png").write_bytes(base64.b64decode(shot["data"]))
+
+
+STUDY = Drawing("report_picture", "the picture of a report, for the README", draw)
