@@ -33,7 +33,10 @@ def classes_of(column: pa.ChunkedArray, label: str) -> Classes:
     """
     import numpy as np
 
-    values, codes = encoded(column)
+    from expose.files import encoded, is_empty
+
+    written, codes = encoded(column)
+    values = [as_written(value) for value in written]
     empty = [place for place, value in enumerate(values) if is_empty(value)]
     lacking = np.flatnonzero(np.isin(codes, [*empty, len(values)]))
     if len(lacking):
@@ -58,23 +61,6 @@ def classes_of(column: pa.ChunkedArray, label: str) -> Classes:
     return Classes(found, places[codes].astype(np.intp))
 
 
-def encoded(column: pa.ChunkedArray) -> tuple[list[Any], NDArray[np.intp]]:
-    """Different values of a column, and for each row the place of its own ``(n,)``: one further for a null."""
-    import numpy as np
-    import pyarrow as pa
-
-    codes = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    whole = codes.unify_dictionaries().combine_chunks()
-    whole = whole.chunk(0) if isinstance(whole, pa.ChunkedArray) else whole
-    values = [as_written(value) for value in whole.dictionary.to_pylist()]
-    return values, whole.indices.fill_null(len(values)).to_numpy(zero_copy_only=False).astype(np.intp)
-
-
 def as_written(value: Any) -> Any:
     """Whole numbers as such: a CSV file in which some are lacking has them as 1.0, 2.0."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def is_empty(value: Any) -> bool:
-    """Whether a value names no class."""
-    return value is None or value == "" or value != value  # noqa: PLR0124 - NaN differs from itself

@@ -51,19 +51,18 @@ def settle_contamination(
     seed : int
     """
     unlabelled = rows if known is None else rows[known == -1]
-    remembers = isinstance(objective, MemoryObjective)
+    memory = objective if isinstance(objective, MemoryObjective) else None
 
     def evidence(some: NDArray[np.float32]) -> Floats:
-        if not isinstance(objective, MemoryObjective):
+        if memory is None:
             return isolation_scores(some, seed)
-        found = remembered_evidence(objective, layout, torch.from_numpy(some), seed)
-        return np.asarray(found, dtype=np.float64)
+        return np.asarray(remembered_evidence(memory, layout, torch.from_numpy(some), seed), dtype=np.float64)
 
     if contamination == "auto" and known is not None and enough_labels(known):
-        most = reference_points(objective) if isinstance(objective, MemoryObjective) else ESTIMATE_ROWS
+        most = ESTIMATE_ROWS if memory is None else reference_points(memory)
         return of_unlabelled(labelled_share(evidence, most, rows, known, seed), known)
     if contamination == "auto" and len(unlabelled) > 1:
-        estimate = select_contamination if remembers else estimate_contamination
+        estimate = estimate_contamination if memory is None else select_contamination
         return estimate(evidence(unlabelled))
     share = 0.0 if contamination == "auto" else float(contamination)
     if known is None:

@@ -2,8 +2,8 @@
 
 from expose.files.names import check_names, column_names, existing, listing, with_ids
 from expose.files.reading import read, scan
-from expose.files.roles import ColumnsByRole, Roles, columns_by_role, is_known_label, known_labels, split
-from expose.files.values import is_missing, key_of
+from expose.files.roles import ColumnsByRole, Roles, columns_by_role, encoded, is_known_label, known_labels, split
+from expose.files.values import is_empty, is_missing, key_of
 from expose.files.writing import Sink, writer
 
 __all__ = [
@@ -13,7 +13,9 @@ __all__ = [
     "check_names",
     "column_names",
     "columns_by_role",
+    "encoded",
     "existing",
+    "is_empty",
     "is_known_label",
     "is_missing",
     "key_of",

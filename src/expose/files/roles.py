@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from expose.errors import InputError
 from expose.files.names import existing, listing
-from expose.files.values import is_missing, key_of
+from expose.files.values import is_empty, key_of
 
 
 class Roles(NamedTuple):
@@ -122,21 +122,27 @@ def known_labels(column: Any, name: str) -> NDArray[np.int64]:
     >>> known_labels(pa.chunked_array([["anomaly", None, "0"]]), "odd").tolist()
     [1, -1, 0]
     """
-    encoded = column.combine_chunks().dictionary_encode() if not pa.types.is_dictionary(column.type) else column
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.unify_dictionaries().combine_chunks()
-    values = [_label(value) for value in encoded.dictionary.to_pylist()]
-    codes = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False).astype(np.int64)
+    found, codes = encoded(column)
+    values = [_label(value) for value in found]
     wrong = [i for i, value in enumerate(values) if value is None]
     if wrong:
         row = int(np.argmax(np.isin(codes, wrong)))
-        found = encoded.dictionary[int(codes[row])].as_py()
         raise InputError(
-            f"label column {name!r}, row {row} (counting from 0) holds {found!r}. Expected 1 (anomaly), "
+            f"label column {name!r}, row {row} (counting from 0) holds {found[codes[row]]!r}. Expected 1 (anomaly), "
             f"0 (normal), and -1 or nothing (unlabelled)."
         )
     labels: NDArray[np.int64] = np.array([*values, -1], dtype=np.int64)[codes]
     return labels
+
+
+def encoded(column: Any) -> tuple[list[Any], NDArray[np.intp]]:
+    """Different values of a column, and for each row the place of its own ``(n,)``: one further for a null."""
+    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    if isinstance(coded, pa.ChunkedArray):
+        coded = coded.unify_dictionaries().combine_chunks()
+    coded = coded.chunk(0) if isinstance(coded, pa.ChunkedArray) else coded
+    values = coded.dictionary.to_pylist()
+    return values, coded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False).astype(np.intp)
 
 
 def is_known_label(value: object) -> bool:
@@ -152,6 +158,6 @@ def is_known_label(value: object) -> bool:
 
 def _label(value: object) -> int | None:
     """Return what a label means, None if nothing."""
-    if is_missing(value) or value == "":
+    if is_empty(value):
         return -1
     return _LABELS.get(key_of(value).strip().lower())

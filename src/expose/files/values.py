@@ -17,6 +17,11 @@ def is_missing(value: object) -> bool:
     return isinstance(value, float | np.floating | decimal.Decimal) and math.isnan(value)
 
 
+def is_empty(value: object) -> bool:
+    """Tell whether a cell of a label column says nothing: it is missing, or an empty text."""
+    return is_missing(value) or (isinstance(value, str) and not value)
+
+
 def key_of(value: object) -> str:
     """Return the name under which a value counts as a category; the same for 1, 1.0 and "1".
 

@@ -14,7 +14,7 @@ from expose.errors import DataWarning, InputError
 from expose.estimators import AnomalyDetector, OutlierExposureClassifier
 from expose.explain import explain_parts
 from expose.model import Decisions, Fitted
-from expose.report.given import id_columns, known_classes, known_labels
+from expose.report.given import checked_labels, id_columns, known_classes
 from expose.report.suspects import Known, Suspect, reasons_of, suspects_of
 from expose.report.typical import show_share
 from expose.scoring import Scorer
@@ -104,7 +104,7 @@ def examine(
     if not len(samples):
         raise InputError("a report needs at least one row; got none.")
     of_classes = known_classes(classes, len(samples), fitted.head)
-    given = known_labels(labels, len(samples))
+    given = checked_labels(labels, len(samples))
     given = of_classes.as_labels if given is None and of_classes is not None else given
     names = id_columns(ids, len(samples))
     said, threshold, rule = decided(scorer, samples, fdr)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from expose.decide import Verdict
 from expose.errors import InputError
-from expose.files.values import is_missing
+from expose.files.values import is_empty
 from expose.report.typical import show_text
 
 UNKNOWN, FOREIGN = -2, -1  # in place of the number of a class
@@ -67,7 +67,7 @@ def known_classes(classes: Any, n_rows: int, head: Any) -> KnownClasses | None:
     names = listed(classes)
     if len(names) != n_rows:
         raise InputError(f"classes must hold the class of each of the {n_rows:,} rows; got {len(names):,} values.")
-    empty = np.array([is_missing(name) or name == "" for name in names], dtype=bool)
+    empty = np.array([is_empty(name) for name in names], dtype=bool)
     return KnownClasses(np.where(empty, UNKNOWN, class_numbers(head.classes, names)), names)
 
 
@@ -85,7 +85,7 @@ def listed(values: Any) -> list[Any]:
     return list(values)
 
 
-def known_labels(labels: Any, n_rows: int) -> Ints | None:
+def checked_labels(labels: Any, n_rows: int) -> Ints | None:
     """Check labels, one per row: 1, 0 or -1."""
     if labels is None:
         return None
