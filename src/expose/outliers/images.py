@@ -68,17 +68,10 @@ def speckle(images: Images, n: int | None = None, *, deviation: float = 0.5, ran
 
     Parameters
     ----------
-    images : (n_images, H, W) or (n_images, H, W, C) array
-        Bytes, or floating-point numbers in [0, 1].
-    n : int or None
-        Outliers to make; None makes one for each image.
+    images, n, random_state
+        As in `jigsaw`.
     deviation : float, default=0.5
         Of the factor.
-    random_state : int, Generator or None
-
-    Returns
-    -------
-    (n, H, W) or (n, H, W, C) array, of the type of the images
 
     Examples
     --------
@@ -99,18 +92,12 @@ def pixelate(images: Images, n: int | None = None, *, block: int = 4, random_sta
 
     Parameters
     ----------
-    images : (n_images, H, W) or (n_images, H, W, C) array
-        Bytes, or floating-point numbers in [0, 1].
-    n : int or None
-        Outliers to make; None makes one for each image.
+    images, n
+        As in `jigsaw`.
     block : int, default=4
         Side of a square, at least 2; squares at the right and lower edge may be smaller.
     random_state : int, Generator or None
         Only chooses the images.
-
-    Returns
-    -------
-    (n, H, W) or (n, H, W, C) array, of the type of the images
 
     Examples
     --------
@@ -138,16 +125,10 @@ def invert(images: Images, n: int | None = None, *, random_state: Seed = None) -
 
     Parameters
     ----------
-    images : (n_images, H, W) or (n_images, H, W, C) array
-        Bytes, or floating-point numbers in [0, 1].
-    n : int or None
-        Outliers to make; None makes one for each image.
+    images, n
+        As in `jigsaw`.
     random_state : int, Generator or None
         Only chooses the images.
-
-    Returns
-    -------
-    (n, H, W) or (n, H, W, C) array, of the type of the images
 
     Examples
     --------

@@ -48,16 +48,9 @@ def bernoulli_noise(images: Images, n: int | None = None, *, p: float = 0.5, ran
 
     Parameters
     ----------
-    images : (n_images, H, W) or (n_images, H, W, C) array
-        Bytes, or floating-point numbers in [0, 1]; only their type and shape are used.
-    n : int or None
-        Outliers to make; None makes one for each image.
+    images, n, random_state
+        As in `gaussian_noise`.
     p : float, default=0.5
-    random_state : int, Generator or None
-
-    Returns
-    -------
-    (n, H, W) or (n, H, W, C) array, of the type of the images
 
     Examples
     --------
@@ -73,15 +66,8 @@ def uniform_noise(images: Images, n: int | None = None, *, random_state: Seed = 
 
     Parameters
     ----------
-    images : (n_images, H, W) or (n_images, H, W, C) array
-        Bytes, or floating-point numbers in [0, 1]; only their type and shape are used.
-    n : int or None
-        Outliers to make; None makes one for each image.
-    random_state : int, Generator or None
-
-    Returns
-    -------
-    (n, H, W) or (n, H, W, C) array, of the type of the images
+    images, n, random_state
+        As in `gaussian_noise`.
 
     Examples
     --------
@@ -99,19 +85,12 @@ def blobs(
 
     Parameters
     ----------
-    images : (n_images, H, W) or (n_images, H, W, C) array
-        Bytes, or floating-point numbers in [0, 1]; only their type and shape are used.
-    n : int or None
-        Outliers to make; None makes one for each image.
+    images, n, random_state
+        As in `gaussian_noise`.
     size : float, default=0.05
         By what share of the longer side the noise under the spots is blurred (standard deviation).
     cover : float, default=0.4
         Share of each channel that is bright.
-    random_state : int, Generator or None
-
-    Returns
-    -------
-    (n, H, W) or (n, H, W, C) array, of the type of the images
 
     Examples
     --------

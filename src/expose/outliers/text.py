@@ -60,15 +60,8 @@ def draw_words(texts: Iterable[str], n: int | None = None, *, random_state: Seed
 
     Parameters
     ----------
-    texts : iterable of str
-        Words are what white space separates.
-    n : int or None
-        Outliers to make; None makes one for each text.
-    random_state : int, Generator or None
-
-    Returns
-    -------
-    list of str, n of them
+    texts, n, random_state
+        As in `shuffle_words`.
 
     Raises
     ------
@@ -95,15 +88,8 @@ def splice_texts(texts: Iterable[str], n: int | None = None, *, random_state: Se
 
     Parameters
     ----------
-    texts : iterable of str
-        Words are what white space separates.
-    n : int or None
-        Outliers to make; None makes one for each text.
-    random_state : int, Generator or None
-
-    Returns
-    -------
-    list of str, n of them
+    texts, n, random_state
+        As in `shuffle_words`.
 
     Raises
     ------
