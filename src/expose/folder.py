@@ -76,7 +76,8 @@ def save_fitted(folder: Path, fitted: Fitted, estimator: str, parameters: Mappin
         "root": fitted.root,
         "metadata": fitted.metadata,
     }
-    tensors = stored_weights(fitted.ensemble) | {f"{ENCODER}{name}": array for name, array in state.arrays.items()}
+    tensors = {f"{WEIGHTS}{name}": weight.numpy() for name, weight in fitted.weights().items()}
+    tensors |= {f"{ENCODER}{name}": array for name, array in state.arrays.items()}
     tensors |= {"training": fitted.training, "typical": fitted.typical}
     if isinstance(head, Combination):
         tensors |= {"centre": head.centre, "scale": head.scale}
@@ -124,12 +125,6 @@ def is_json(value: Any) -> bool:
     if isinstance(value, dict):
         return all(map(is_json, value.values()))
     return value is None or isinstance(value, str | int | float | bool)
-
-
-def stored_weights(module: nn.Module) -> dict[str, NDArray[Any]]:
-    """The weights of a module by name, as a folder keeps them: in single precision."""
-    state = {name: value.detach().cpu() for name, value in module.state_dict().items()}
-    return {f"{WEIGHTS}{k}": (v.float() if v.is_floating_point() else v).numpy() for k, v in state.items()}
 
 
 def plain(value: Any) -> Any:

@@ -66,9 +66,8 @@ def prepare_classes(
     """Check and encode everything for a classifier."""
     kind = kind_of(X) if before is None else before.kind
     terms = terms_of(parameters["terms"])
-    encoded = encode_training(
-        X, kind, parameters["encoder"], Classification("auto", (0.5, 0.5), terms), encoder_of(before)
-    )
+    any_classes = Classification("auto", (0.5, 0.5), terms)  # which there are is known after the samples are checked
+    encoded = encode_training(X, kind, parameters["encoder"], any_classes, before)
     if encoded.parts.ndim == 3:
         raise InputError(
             "A classifier takes one vector per sample; this encoder gives parts. Pool them, or choose another."
@@ -92,11 +91,6 @@ def prepare_classes(
     )
     estimate = given_contamination(float(parameters["contamination"]))
     return Prepared(encoded, plan, data, None, estimate, root), Verdict(classes, terms, parameters["score_function"])
-
-
-def encoder_of(before: Fitted | None) -> Any:
-    """The encoder of the fit to go on from."""
-    return None if before is None else before.encoder
 
 
 def targets_of(y: Any, n_samples: int, before: Fitted | None) -> tuple[NDArray[Any], NDArray[np.int64]]:

@@ -84,7 +84,7 @@ def prepare(
     objective = make_objective(kind.objective if parameters["objective"] == "auto" else parameters["objective"])
     if before is not None:
         check_alike(before, objective, parameters["ensemble_size"])
-    encoded = encode_training(X, kind, parameters["encoder"], objective, None if before is None else before.encoder)
+    encoded = encode_training(X, kind, parameters["encoder"], objective, before)
     known = check_labels(labels, len(encoded.samples))
     if not isinstance(objective, MemoryObjective):
         warn_if_few(len(encoded.samples))

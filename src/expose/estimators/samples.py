@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 from expose.encoders import Encoder, make_encoder
 from expose.errors import InputError
 from expose.kinds import Kind, Samples, kind_of, samples_of
+from expose.model import Fitted
 from expose.objectives import OBJECTIVES, Objective
 from expose.outliers import OutlierStream
 from expose.training import OutlierSource
@@ -51,7 +52,7 @@ class Encoded:
         return self.parts.shape[1] if self.parts.ndim == 3 else 1
 
 
-def encode_training(X: Any, kind: Kind, choice: Any, objective: Objective, before: Encoder | None) -> Encoded:
+def encode_training(X: Any, kind: Kind, choice: Any, objective: Objective, before: Fitted | None) -> Encoded:
     """Encode training samples, by an encoder fitted on them, or by the one of the fit before.
 
     Raises
@@ -63,7 +64,10 @@ def encode_training(X: Any, kind: Kind, choice: Any, objective: Objective, befor
     if len(samples) < FEWEST:
         raise InputError(f"training needs at least {FEWEST} rows, better hundreds; got {len(samples)} sample(s).")
     columns = kind.columns(samples)
-    encoder = before or make_encoder(choice, kind, objective.encoders.get(kind.name)).fit(samples)
+    if before is None:
+        encoder = make_encoder(choice, kind, objective.encoders.get(kind.name)).fit(samples)
+    else:
+        encoder = before.encoder
     check_form(objective, encoder, kind)
     parts = encoder.transform(samples)
     n_features, names = (parts.shape[-1], ()) if columns is None else columns

@@ -97,9 +97,7 @@ class Objective(nn.Module):
 
     def hyperparameters(self) -> dict[str, Any]:
         """The constructor's arguments, as stored; what a model folder keeps of an objective beside its recipe."""
-        declared = inspect.signature(type(self).__init__).parameters.values()
-        names = [each.name for each in declared if each.name != "self" and each.kind is not each.VAR_KEYWORD]
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in declared(type(self))[0]}
 
     def settings(self) -> dict[str, Any]:
         """Hyper-parameters, and what was changed of the recipe: with these the constructor makes the same again."""
@@ -109,11 +107,15 @@ class Objective(nn.Module):
 class MemoryObjective(Objective):
     """Base class of objectives that remember rows instead of training weights.
 
-    `remember` takes the place of `prepare`, and one `refit` that of all optimiser steps; neither uses a gradient. There
+    `remember` is what `prepare` is to others, and one `refit` all optimiser steps; neither uses a gradient. There
     is nothing to descend, so its losses are one number: the score, and its negative.
     """
 
     recipe: Recipe = Remember()
+
+    def prepare(self, rows: Tensor) -> None:
+        """Remember all of these rows, none a known anomaly."""
+        self.remember(rows, torch.ones(len(rows)))
 
     def remember(self, rows: Tensor, present: Tensor) -> Tensor:
         """Remember exactly these rows ``(R, D)``; ``present`` ``(R,)`` is 0 for known anomalies, else 1.
@@ -184,7 +186,12 @@ def make_objective(objective: str | Objective, **settings: Any) -> Objective:
 
 def allowed_settings(objective: type[Objective]) -> dict[str, Any]:
     """Names and defaults of all that the constructor of an objective takes, its recipe included."""
-    declared = inspect.signature(objective.__init__).parameters.values()
-    own = {each.name: each.default for each in declared if each.name != "self" and each.kind is not each.VAR_KEYWORD}
-    open_to_more = any(each.kind is each.VAR_KEYWORD for each in declared)
+    own, open_to_more = declared(objective)
     return own | (vars(objective.recipe) if open_to_more else {})
+
+
+def declared(objective: type[Objective]) -> tuple[dict[str, Any], bool]:
+    """Names and defaults of the constructor's own arguments, and whether it passes others on to the recipe."""
+    found = inspect.signature(objective).parameters.values()
+    own = {each.name: each.default for each in found if each.kind is not each.VAR_KEYWORD}
+    return own, len(own) < len(found)

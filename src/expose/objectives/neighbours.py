@@ -38,7 +38,6 @@ from torch import Tensor
 from expose.encoders.layout import Layout
 from expose.objectives.base import Losses, MemoryObjective, register
 from expose.objectives.linking import joining_heights
-from expose.objectives.recipes import Remember
 
 SURVIVAL = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # shares of rows beyond the knots of a tail
 FIRST, LAST = 3, 7  # places of 0.7 and 0.3 among them, between which the slope of the exponential is measured
@@ -102,15 +101,6 @@ class Neighbours(MemoryObjective):
         self.register_buffer("near_tail", torch.zeros(views, 1, len(SURVIVAL)))
         self.register_buffer("linked_tail", torch.zeros(views, 1, len(SURVIVAL)))
         self.register_buffer("wide_tail", torch.zeros(views, len(self.wide), len(SURVIVAL)))
-
-    @torch.no_grad()
-    def prepare(self, rows: Tensor) -> None:
-        """Remember rows ``(n, D * V)``, sampled at random where they are too many, and measure their distances."""
-        assert isinstance(self.recipe, Remember)
-        most = self.recipe.reference_points
-        if len(rows) > most:
-            rows = rows[torch.randperm(len(rows))[:most].sort().values]
-        self.remember(rows, torch.ones(len(rows)))
 
     @torch.no_grad()
     def remember(self, rows: Tensor, present: Tensor) -> Tensor:
@@ -181,8 +171,8 @@ class Neighbours(MemoryObjective):
         cores = nearest(distances, self.present[there], self.near, self.same)[..., 0].exp()
         usual = cores.median(dim=-1).values  # (V,)
         if bool((usual <= 2 * TINY).any()):  # most rows have several equals: measure by the distance to another row
-            apart = distances.masked_fill(distances == 0, torch.inf).amin(dim=-1).median(dim=-1).values
-            usual = torch.where(usual > 2 * TINY, usual, apart.nan_to_num(posinf=0.0))
+            to_others = distances.masked_fill(distances == 0, torch.inf).amin(dim=-1).median(dim=-1).values
+            usual = torch.where(usual > 2 * TINY, usual, to_others.nan_to_num(posinf=0.0))
         self.same.copy_(SAME * usual[:, None, None])
         for view, (distance, core) in enumerate(zip(distances.double().cpu(), cores.double().cpu(), strict=True)):
             found = joining_heights(distance.numpy(), core.numpy(), self.linked)

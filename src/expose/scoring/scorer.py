@@ -63,7 +63,7 @@ class Scorer:
             threshold = parameters["threshold"] if threshold is None else threshold
         self.fitted = model
         self.threshold = threshold
-        self.reading = reading_of(model, id)
+        self.reading = reading_as_trained(model, id)
 
     # ------------------------------------------------------------------------------------------- Python objects
 
@@ -132,7 +132,7 @@ class Scorer:
             yield self.table(batch)
 
 
-def reading_of(fitted: Fitted, id: Sequence[str] | None = None) -> Reading:
+def reading_as_trained(fitted: Fitted, id: Sequence[str] | None = None) -> Reading:
     """How files are read for a model: columns have the roles they had in training, with other ids if some are given."""
     names = fitted.metadata
     return Reading(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -29,8 +29,10 @@ from expose.training.progress import progress
 SURVEY_VALUES = 2**18  # values per forward pass without gradient
 NO_CLASS = -1  # target of parts whose class is not known
 
+Pair = TypeVar("Pair", Losses, Weights)
 
-def descend(plan: Plan, data: TrainingSet, shares: Tensor | None = None, samples: Tensor | None = None) -> Trained:
+
+def descend(plan: Plan, data: TrainingSet, shares: Tensor | None = None, sample: Tensor | None = None) -> Trained:
     """Build the members of a plan and train them by gradient descent.
 
     Parameters
@@ -39,10 +41,10 @@ def descend(plan: Plan, data: TrainingSet, shares: Tensor | None = None, samples
     data : TrainingSet
     shares : Tensor of shape (M,), optional
         The contamination to assume of each member's own parts, in place of the plan's one for all.
-    samples : Tensor of shape (M, n, D), optional
-        Parts on which each member prepares itself, in place of the same for all.
+    sample : Tensor of shape (M, n, D), optional
+        Parts on which each member prepares itself, in place of the same for all, `TrainingSet.sample`.
     """
-    ensemble = build_members(plan.objective, plan.layout, data.sample if samples is None else samples, plan.seeds)
+    ensemble = build_members(plan.objective, plan.layout, data.sample if sample is None else sample, plan.seeds)
     if plan.start is not None:
         ensemble.load_state_dict(plan.start)
     assert isinstance(plan.objective.recipe, Descend)
@@ -116,9 +118,9 @@ class Loop:
         order = shuffle(self.seeds, number, data.rows.shape[-2]).to(data.rows.device)  # (M, N)
         with torch_seed(mix(self.seeds[0], number, Stream.STEPS), data.rows.device):
             steps = list(self.steps(model, optimizer, data, order, number))
-        losses = Losses(*(torch.cat(parts, -1) for parts in zip(*(step[0] for step in steps), strict=True)))
-        weights = Weights(*(torch.cat(parts, -1) for parts in zip(*(step[1] for step in steps), strict=True)))
-        outliers = torch.stack([step[2] for step in steps]).mean(0)  # (M,)
+        of_steps, weights_of_steps, outliers_of_steps = zip(*steps, strict=True)
+        losses, weights = joined(of_steps), joined(weights_of_steps)
+        outliers = torch.stack(outliers_of_steps).mean(0)  # (M,)
         minimised = weighted_mean(losses, weights) + recipe.outlier_weight * outliers  # (M,)
         self.check_finite(minimised, number)
         record: dict[str, Any] = {"epoch": number + 1, "loss": float(minimised.mean())}
@@ -194,7 +196,7 @@ class Loop:
         known = None if data.known is None else data.known.expand(members, -1)  # (M, N)
         ranking: Ranking = BatchRanking(self.contamination, generator)
         if self.recipe.ranking == "dataset" and not warming_up:
-            whole = rule(*survey(model, data), known, BatchRanking(self.contamination))
+            whole = rule(*survey_model(model, data), known, BatchRanking(self.contamination))
             return lambda losses, index: Weights(*(weight.gather(-1, index) for weight in whole))
         if self.recipe.ranking == "running":
             ranking = RunningRanking(float(self.contamination), generator)
@@ -262,15 +264,24 @@ class Model:
 
 
 @torch.no_grad()
-def survey(model: Any, data: TrainingSet) -> Losses:
+def survey_model(model: Model, data: TrainingSet) -> Losses:
     """Losses of all training parts, ``(M, N)`` each, for the present weights of a `Model`."""
     n = data.rows.shape[-2]
     chunk = max(16, SURVEY_VALUES // data.rows.shape[-1])
     starts = range(0, n, chunk)
-    targets = [None if data.targets is None else data.targets[None, start : start + chunk] for start in starts]
-    rows = (data.rows[..., start : start + chunk, :] for start in starts)
-    parts = [model(part, classes) for part, classes in zip(rows, targets, strict=True)]
-    return Losses(torch.cat([p.normal for p in parts], -1), torch.cat([p.abnormal for p in parts], -1))
+    parts = [
+        model(
+            data.rows[..., start : start + chunk, :],
+            None if data.targets is None else data.targets[None, start : start + chunk],
+        )
+        for start in starts
+    ]
+    return joined(parts)
+
+
+def joined(parts: Sequence[Pair]) -> Pair:
+    """Losses or weights of batches as those of all their rows, ``(M, N)`` each."""
+    return type(parts[0])(*(torch.cat(several, -1) for several in zip(*parts, strict=True)))
 
 
 def weighted_mean(losses: Losses, weights: Weights) -> Tensor:

@@ -16,7 +16,7 @@ from expose.encoders.layout import Layout
 from expose.exposure import EXPOSURES, RELATIVES, BatchRanking, Weights, spread_labels, spreads
 from expose.objectives import Losses, MemoryObjective, Remember, nearest_rows
 from expose.training.compute import torch_seed
-from expose.training.descend import mean_where
+from expose.training.descend import joined, mean_where
 from expose.training.ensemble import Ensemble, built
 from expose.training.order import generator_of
 from expose.training.plan import Plan, Trained, TrainingSet
@@ -120,8 +120,7 @@ def sample(places: Tensor, most: int, generator: torch.Generator) -> Tensor:
 
 def summary(losses: Sequence[Losses], weights: Sequence[Weights], contamination: float) -> dict[str, Any]:
     """The history's only record, like those of the loop, from the losses by which suspects were chosen."""
-    normal, abnormal = (torch.cat(parts) for parts in zip(*losses, strict=True))
-    keep_normal, keep_abnormal = (torch.cat(parts) for parts in zip(*weights, strict=True))
+    (normal, abnormal), (keep_normal, keep_abnormal) = joined(losses), joined(weights)
     return {
         "epoch": 1,
         "loss": mean_where(normal, keep_normal),

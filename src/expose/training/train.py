@@ -10,8 +10,7 @@ from torch import Tensor
 
 from expose.objectives import Descend, Losses
 from expose.training.compute import torch_threads
-from expose.training.descend import Model, descend
-from expose.training.descend import survey as survey_model
+from expose.training.descend import Model, descend, survey_model
 from expose.training.ensemble import Ensemble
 from expose.training.plan import Plan, Trained, TrainingSet
 from expose.training.remember import remember
@@ -43,8 +42,8 @@ def train_together(plans: Sequence[Plan], sets: Sequence[TrainingSet]) -> list[T
     own = [data.rows for data in sets]
     rows = torch.stack(own).repeat_interleave(members, dim=0)  # (M, N, D)
     whole = replace(first, seeds=tuple(seed for plan in plans for seed in plan.seeds))
-    samples = torch.stack([data.sample for data in sets]).repeat_interleave(members, dim=0)
-    trained = descend(whole, TrainingSet(rows), shares_of(plans), samples)
+    sample = torch.stack([data.sample for data in sets]).repeat_interleave(members, dim=0)
+    trained = descend(whole, TrainingSet(rows), shares_of(plans), sample)
     return [replace(trained, ensemble=members_of(trained.ensemble, number, members)) for number in range(len(plans))]
 
 
