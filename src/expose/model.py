@@ -150,11 +150,9 @@ class Fitted:
     def contamination(self) -> float:
         """Share of anomalies among all training samples, known ones included."""
         unlabelled = self.known == -1
-        return (
-            self.estimate.value
-            if unlabelled.all()
-            else float((self.estimate.value * unlabelled + (self.known == 1)).mean())
-        )
+        if unlabelled.all():
+            return self.estimate.value  # to the bit: a mean of it would round
+        return float(np.where(unlabelled, self.estimate.value, self.known == 1).mean())
 
     # ---------------------------------------------------------------------------------------------------- decide
 

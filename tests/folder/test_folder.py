@@ -16,6 +16,7 @@ import pytest
 import expose
 from expose import AnomalyDetector, OutlierExposureClassifier, Scorer
 from expose.errors import ModelFolderError
+from expose.kinds import KINDS
 from expose.objectives import OBJECTIVES, Descend, make_objective
 
 JUNK = (None, -1, 10**9, 1e300, "", "nonsense", [], {}, [[]], True)
@@ -108,3 +109,11 @@ def test_a_loaded_detector_scores_to_the_bit(name: str, tmp_path: Path) -> None:
     assert np.array_equal(Scorer(tmp_path / "m").scores(ROWS), detector.anomaly_score(ROWS))
     assert again.get_params()["random_state"] == 0
     assert np.array_equal(again.suspects_, detector.suspects_)
+
+
+def test_a_model_of_a_kind_that_is_not_registered_says_what_to_import(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(KINDS, "table")
+    with pytest.raises(ModelFolderError, match=r"there is no kind 'table' .* Import the file that registers it\.$"):
+        expose.load(saved)

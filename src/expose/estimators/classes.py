@@ -130,7 +130,7 @@ def start_from(before: Fitted | None, objective: Classification) -> dict[str, Te
             f"warm_start goes on with the network that was fitted, for the terms {sorted(old.terms)}; "
             f"{sorted(objective.terms)} need another number of outputs. Set warm_start=False to begin anew."
         )
-    return {**before.weights(), "only.prior_shares": torch.tensor(objective.prior)}
+    return {**before.weights(), "only.prior_shares": torch.tensor(objective.prior)}  # `only`: an ensemble of one
 
 
 # ------------------------------------------------------------------------------------------ margins of the energy

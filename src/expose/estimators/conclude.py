@@ -92,10 +92,9 @@ def typical_parts(prepared: Prepared, scores: Floats) -> NDArray[np.float32]:
     rng = np.random.default_rng(prepared.root)
     chosen = rng.permutation(ordinary)[:TYPICAL]
     parts: NDArray[np.float32] = prepared.encoded.parts[chosen]
-    if parts.ndim == 2:
-        return parts
-    one_each: NDArray[np.float32] = parts[np.arange(len(parts)), rng.integers(parts.shape[1], size=len(parts))]
-    return one_each
+    if parts.ndim == 3:  # one of each sample
+        parts = parts[np.arange(len(parts)), rng.integers(parts.shape[1], size=len(parts))]
+    return parts
 
 
 def diagnose(fitted: Fitted, prepared: Prepared) -> None:
