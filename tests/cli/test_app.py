@@ -174,6 +174,7 @@ def test_every_option_reaches_the_estimator(
     [
         (["--contamination", "-0.1"], "[0, 0.5)"),
         (["--contamination", "0.5"], "swap the roles of the two classes"),
+        (["--contamination", "5"], "For 5 % write 0.05"),
         (["--contamination", "nan"], "[0, 0.5)"),
         (["--contamination", "half"], "[0, 0.5) or 'auto'"),
         (["--objective", "nlt"], "ntl"),

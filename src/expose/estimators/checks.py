@@ -27,6 +27,8 @@ def check_contamination(value: Any) -> None:
     expected = "contamination must be a share of anomalies in [0, 0.5) or 'auto'"
     if not is_number(value) or math.isnan(value):
         raise ValueError(f"{expected}; got {value!r}. Write 0.05 for five rows in a hundred, 0 for clean data.")
+    if 1 <= value < 50:
+        raise ValueError(f"{expected}; got {value:g}. For {value:g} % write {value / 100:g}.")
     if value >= 0.5:
         raise ValueError(f"{expected}; got {value}. If most rows are anomalous, swap the roles of the two classes.")
     if value < 0:
