@@ -119,7 +119,7 @@ class Fitted:
 
     def outputs(self, parts: NDArray[np.float32]) -> Floats:
         """What the head keeps of encoded samples, ``(n, D)`` or ``(n, P, D)``."""
-        return self.head.kept(self.member_outputs(parts))
+        return kept_of(self.head, self.part_outputs(parts), len(parts))
 
     def member_outputs(self, parts: NDArray[np.float32]) -> Floats:
         """What each member says of encoded samples: ``(M, n)``, of a classifier ``(1, n, W)``."""
@@ -217,3 +217,9 @@ class Fitted:
         """A copy of the members' weights on the CPU, in single precision."""
         state = self.ensemble.state_dict()
         return {k: (v.float() if v.is_floating_point() else v).detach().cpu().clone() for k, v in state.items()}
+
+
+def kept_of(head: Combination | Verdict, said: Floats, n_samples: int) -> Floats:
+    """What a head keeps of samples: of what their parts got from all members, that of the most anomalous part."""
+    kept = head.kept(said)
+    return kept if isinstance(head, Verdict) else pool(kept[None], n_samples)[0]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from commands import Run, facts, transactions
+from commands import Run, facts, run_apart, transactions
 
+from expose.cli.query import column_of
 from expose.estimators import AnomalyDetector
 
 
@@ -65,3 +67,16 @@ def test_another_table(run: Run, model: Path, data: Path, tmp_path: Path) -> Non
     assert result.exit_code == 2
     assert "training data, 240 rows; got 100 rows" in " ".join(result.stderr.split())
     assert not (tmp_path / "ask.csv").exists()
+
+
+def test_to_stdout(model: Path, data: Path) -> None:
+    done = run_apart("query", model, data, "-k", "3", "--out", "-")
+    assert done.returncode == 0, done.stderr
+    assert pd.read_csv(io.StringIO(done.stdout)).shape == (3, 9)
+    assert "3 rows of 240" in done.stderr
+
+
+def test_values_of_several_types_are_shown_as_text() -> None:
+    assert column_of([1.5, None, 2.0]).to_pylist() == [1.5, None, 2.0]
+    assert column_of([1, "a", None]).to_pylist() == ["1", "a", None]
+    assert column_of([np.zeros(1)[None], object]).type == "string"

@@ -200,6 +200,13 @@ def test_files_that_a_page_names_are_there(page):
     assert [name for name in named if "mine" not in name and not (ROOT / name).exists()] == []
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_studies_that_a_page_names_are_there(page):
+    named = set(re.findall(r"python -m expose_lab\.study (\w+)", page_text(page)))
+    studies = set(import_module("expose_lab.studies").studies()) if named else set()
+    assert named <= studies | {"list", "all", "check_carried", "carry", "NAME"}
+
+
 def parsed(code: str) -> list[ast.Module]:
     """Code in a line of text, if it is whole: ``NTL(epochs=40)`` is, ``fit(X, ...)`` too."""
     try:
@@ -331,7 +338,7 @@ def test_every_encoder_is_in_the_table():
 
 
 def test_the_house_page_has_the_rooms_in_their_order():
-    text = page_text("house.md")
+    text, _ = page_text("house.md").split("Beside it stands")
     rooms = re.findall(r"^\| `([a-z]+)(?:/|\.py)` \|", text, re.MULTILINE)
     source = ast.parse((ROOT / "tests" / "test_house.py").read_text(encoding="utf-8"))
     floors = next(

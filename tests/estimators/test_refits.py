@@ -126,3 +126,11 @@ def test_a_loaded_model_takes_a_checkpoint_and_is_saved_again(name, tmp_path):
     loaded.save(tmp_path / "second")
     assert not (tmp_path / "checkpoint").exists()
     assert looks(load(tmp_path / "second")) == looks(model)
+
+
+def test_a_loaded_detector_goes_on_where_the_saved_one_was(tmp_path):
+    X = np.random.default_rng(0).normal(size=(80, 3))
+    detector = AnomalyDetector("neighbours", random_state=0, warm_start=True).fit(X)
+    detector.save(tmp_path / "model")
+    loaded = AnomalyDetector.load(tmp_path / "model").set_params(objective="neighbours")
+    assert np.array_equal(loaded.fit(X).anomaly_score(X), detector.fit(X).anomaly_score(X))

@@ -105,6 +105,6 @@ def test_a_loaded_detector_scores_to_the_bit(name: str, tmp_path: Path) -> None:
     detector.save(tmp_path / "m")
     again = expose.load(tmp_path / "m")
     assert np.array_equal(again.anomaly_score(ROWS), detector.anomaly_score(ROWS))
-    assert np.array_equal(Scorer.load(tmp_path / "m").scores(ROWS), detector.anomaly_score(ROWS))
+    assert np.array_equal(Scorer(tmp_path / "m").scores(ROWS), detector.anomaly_score(ROWS))
     assert again.get_params()["random_state"] == 0
     assert np.array_equal(again.suspects_, detector.suspects_)

@@ -67,7 +67,7 @@ def test_a_stream_of_batches_is_scored_as_one_table(detector):
 
 def test_ids_and_thresholds_are_taken_from_a_saved_model(detector, tmp_path):
     detector.save(tmp_path / "model", metadata={"id": ["key"]})
-    by_folder, by_model = Scorer.load(tmp_path / "model"), detector.scorer(id=["key"])
+    by_folder, by_model = Scorer(tmp_path / "model"), detector.scorer(id=["key"])
     assert by_folder(BATCH).equals(by_model(BATCH))
 
 

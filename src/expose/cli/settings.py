@@ -43,7 +43,7 @@ class Setting(NamedTuple):
 def parameters_of(estimator: Any, names: Collection[str]) -> dict[str, Setting]:
     """Some parameters of an estimator's constructor."""
     defaults = {name: one.default for name, one in inspect.signature(estimator).parameters.items() if name in names}
-    return declared(defaults, {}, hints_of(estimator.__init__), meanings(estimator))
+    return declared(defaults, hints_of(estimator.__init__), meanings(estimator))
 
 
 def settings_of(objective: type[Objective]) -> dict[str, Setting]:
@@ -51,20 +51,17 @@ def settings_of(objective: type[Objective]) -> dict[str, Setting]:
     from expose.objectives import allowed_settings
 
     recipe = type(objective.recipe)
-    hints = hints_of(recipe), hints_of(objective.__init__)
-    return declared(allowed_settings(objective), *hints, meanings(recipe) | meanings(objective))
+    hints = hints_of(recipe) | hints_of(objective.__init__)
+    return declared(allowed_settings(objective), hints, meanings(recipe) | meanings(objective))
 
 
 def fields_of(recipe: type) -> dict[str, Setting]:
     """What a recipe takes."""
-    return declared(vars(recipe()), {}, hints_of(recipe), meanings(recipe))
+    return declared(vars(recipe()), hints_of(recipe), meanings(recipe))
 
 
-def declared(
-    defaults: Mapping[str, Any], shared: Mapping[str, Any], own: Mapping[str, Any], meaning: Mapping[str, str]
-) -> dict[str, Setting]:
+def declared(defaults: Mapping[str, Any], hints: Mapping[str, Any], meaning: Mapping[str, str]) -> dict[str, Setting]:
     """Settings by name."""
-    hints = {**shared, **own}
     return {
         name: Setting(name, default, hints.get(name, Any), meaning.get(name, "")) for name, default in defaults.items()
     }

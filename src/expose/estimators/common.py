@@ -15,7 +15,7 @@ from expose.encoders import Encoder
 from expose.estimators.samples import check_input
 from expose.folder import save_fitted
 from expose.model import Fitted
-from expose.scoring import Scorer, reading_of
+from expose.scoring import Scorer
 from expose.training import Ensemble
 
 NOT_KEPT = {"checkpoint", "device"}  # parameters of the place and the run, not of the model
@@ -66,7 +66,7 @@ class FittedAttributes:
         id : sequence of str, optional
             Columns that name a row. By default those that the model was saved with.
         """
-        return Scorer(self._model, self.threshold, reading_of(self._model, id))
+        return Scorer(self._model, self.threshold, id=id)
 
     def anomaly_score(self, X: Any) -> Scores:
         """Anomaly score of each sample, shape (n,), higher = more anomalous."""

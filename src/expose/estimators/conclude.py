@@ -13,7 +13,7 @@ from expose.decide.pooling import pool
 from expose.errors import CollapseWarning, ConstantScoresWarning
 from expose.estimators.prepare import Prepared
 from expose.exposure import EXPOSURES, BatchRanking
-from expose.model import Fitted
+from expose.model import Fitted, kept_of
 from expose.objectives import Losses, MemoryObjective
 from expose.training import Ensemble, Trained, TrainingSet, member_outputs, ready_to_score, survey
 
@@ -36,9 +36,8 @@ def conclude(prepared: Prepared, trained: Trained, head: Verdict | None = None) 
     n_samples = len(encoded.samples)
     ensemble = ready_to_score(trained.ensemble, plan.device)
     said = member_outputs(ensemble, encoded.flat, *(() if head is None else (head.method, head.width)))
-    pooled = said if head is not None else pool(said, n_samples)
-    reader = head or Combination.of(pooled)
-    kept = reader.kept(pooled)
+    reader = head or Combination.of(said)
+    kept = kept_of(reader, said, n_samples)
     scores = reader.scores(kept)
     latent = latent_labels(prepared, ensemble, None if head is not None else said)
     fitted = Fitted(

@@ -20,6 +20,7 @@ from expose.estimators.checks import check_labels, warn_if_few
 from expose.estimators.contamination import settle_contamination
 from expose.estimators.samples import Encoded, encode_outliers, encode_training
 from expose.exposure import ContaminationEstimate
+from expose.folder import plain
 from expose.kinds import kind_of
 from expose.model import Fitted
 from expose.objectives import MemoryObjective, Objective, make_objective
@@ -144,8 +145,8 @@ def typical_places(known: NDArray[np.int8] | None, n_rows: int, seed: int) -> ND
 def check_alike(before: Fitted, objective: Objective, ensemble_size: int) -> None:
     """Raise InputError unless training can go on from the fit before."""
     old = before.objective
-    then = (old.name, type(old), old.hyperparameters(), before.ensemble.n_members)
-    now = (objective.name, type(objective), objective.hyperparameters(), ensemble_size)
+    then = (old.name, type(old), plain(old.hyperparameters()), before.ensemble.n_members)  # lists, where tuples were
+    now = (objective.name, type(objective), plain(objective.hyperparameters()), ensemble_size)
     if then != now:
         raise InputError(
             f"warm_start goes on from what was fitted: objective {old.name!r}, {then[2]}, {then[3]} member(s); now "

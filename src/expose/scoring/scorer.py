@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from expose.files import with_ids
-from expose.folder import Own, load_fitted
+from expose.folder import load_fitted
 from expose.kinds.base import Batch, Reading, Samples, samples_of
 from expose.model import Decisions, Fitted
 
@@ -28,12 +28,15 @@ class Scorer:
 
     Parameters
     ----------
-    fitted : Fitted
-        Of an estimator: ``detector.scorer()`` makes a scorer; so does `Scorer.load` of a model folder.
-    threshold : None, float, str or object
-        What is flagged, as the estimators' parameter.
-    reading : Reading, optional
-        Which columns name a row and which play no part: as in training, unless others are given.
+    model : Fitted, or the path of a model folder
+        What a folder holds is read without scikit-learn. ``detector.scorer()`` makes a scorer, too, and is the way for
+        models with an objective, network or encoder of your own.
+    threshold : None, float, str or object, optional
+        What is flagged, as the estimators' parameter; by default as a folder says.
+    id : sequence of str, optional
+        Columns that name a row. By default those that the model was saved with; other roles are as in training.
+    device : {"auto", "cpu", "cuda"} or "cuda:<index>", default="auto"
+        Where the model of a folder scores.
 
     Examples
     --------
@@ -47,16 +50,20 @@ class Scorer:
     (['key', 'anomaly_score', 'is_anomaly'], ['a', 'b'])
     """
 
-    def __init__(self, fitted: Fitted, threshold: Any = None, reading: Reading | None = None) -> None:
-        self.fitted = fitted
+    def __init__(
+        self,
+        model: Fitted | str | Path,
+        threshold: Any = None,
+        *,
+        id: Sequence[str] | None = None,
+        device: str = "auto",
+    ) -> None:
+        if isinstance(model, str | Path):
+            model, parameters = load_fitted(Path(model), device=device)
+            threshold = parameters["threshold"] if threshold is None else threshold
+        self.fitted = model
         self.threshold = threshold
-        self.reading = reading or reading_of(fitted)
-
-    @classmethod
-    def load(cls, folder: str | Path, own: Own | None = None, device: str = "auto") -> Self:
-        """A scorer of the model in a folder, without scikit-learn: what a service or an engine's worker needs."""
-        fitted, parameters = load_fitted(Path(folder), None, own, device)
-        return cls(fitted, parameters.get("threshold"))
+        self.reading = reading_of(model, id)
 
     # ------------------------------------------------------------------------------------------- Python objects
 
@@ -84,7 +91,7 @@ class Scorer:
         """Anomaly scores of the parts of each sample, ``(n, P)``; `Kind.put_back` puts them where they came from."""
         parts = self.encode(X)
         flat: Floats = self.fitted.head.scores(self.fitted.head.kept(self.fitted.part_outputs(parts)))
-        return flat.reshape(len(parts), -1)
+        return flat.reshape(len(parts), -1)  # of each row the largest is the score of the sample
 
     def decide(self, X: Any) -> Decisions:
         """Scores, flags and, where there are any, p-values, classes and probabilities."""
