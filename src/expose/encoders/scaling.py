@@ -104,8 +104,7 @@ def _factor(sample: Floats) -> Floats:
     """Return the power of two by which the squares of extreme columns become finite and not 0."""
     largest = np.nanmax(np.abs(sample), axis=0)
     tiny = (largest > 0) & (largest < 1 / _HUGE)
-    factor: Floats = np.where(largest > _HUGE, 1 / _SHIFT, np.where(tiny, _SHIFT, 1.0))
-    return factor
+    return np.where(largest > _HUGE, 1 / _SHIFT, np.where(tiny, _SHIFT, 1.0))
 
 
 def _positive(spread: Floats) -> Floats:
