@@ -62,7 +62,7 @@ class Verdict:
 
     def log_probabilities(self, kept: Floats) -> Floats:
         """Logarithms of the probabilities of the classes ``(n, K)``, at the temperature."""
-        logits = self.logits(kept) / self.temperature
-        logits = logits - logits.max(axis=1, keepdims=True)
-        found: Floats = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        from scipy.special import log_softmax
+
+        found: Floats = log_softmax(self.logits(kept) / self.temperature, axis=1)
         return found

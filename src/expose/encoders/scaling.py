@@ -64,15 +64,7 @@ class Scale(NamedTuple):
 
 
 def fit_scaling(sample: Floats, scaling: str) -> Scale:
-    """Measure the columns.
-
-    Parameters
-    ----------
-    sample : ndarray, (n, k)
-        Numbers with NaN where missing, at least one value in every column. Changed in place.
-    scaling : str
-        One of `SCALINGS`.
-    """
+    """Measure columns (n, k), NaN where missing and at least one value in each; changes the sample in place."""
     k = sample.shape[1]
     factor = np.ones(k) if scaling == "unscaled" else _factor(sample)
     sample *= factor

@@ -137,16 +137,9 @@ class TableEncoder(Encoder):
     # ------------------------------------------------------------------------------------------------ encode
 
     def transform(self, samples: Any) -> NDArray[np.float32]:
-        """Encode a table.
+        """Encode anything `as_table` takes, float32 ``(n, D * V)``, C-contiguous and finite.
 
-        Parameters
-        ----------
-        samples : Table or anything `as_table` takes
-            Named columns are found by name, in any order; columns without names count by position.
-
-        Returns
-        -------
-        ndarray of float32, (n, D * V), C-contiguous, finite
+        Named columns are found by name, in any order; columns without names count by position.
 
         Raises
         ------

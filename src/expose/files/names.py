@@ -97,16 +97,12 @@ def with_ids(ids: Any | None, columns: Mapping[str, Any]) -> Any:
     named: dict[str, Any] = {}
     taken = {*columns, *ids.column_names}
     for name in ids.column_names:
-        free = _free_name(name, taken) if name in columns else name
-        taken.add(free)
-        if free != name:
+        free = name
+        if name in columns:
+            while free in taken:
+                free = f"id_{free}"
+            taken.add(free)
             message = f"the id column {name!r} has the name of a result; it is written as {free!r}"
             warnings.warn(message, DataWarning, stacklevel=2)
         named[free] = ids[name]
     return pa.table(named | dict(columns))
-
-
-def _free_name(name: str, taken: Collection[str]) -> str:
-    while name in taken:
-        name = f"id_{name}"
-    return name

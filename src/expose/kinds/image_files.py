@@ -39,23 +39,16 @@ def holds_images(path: Path) -> bool:
 
 
 def image_files(path: Path) -> list[Path]:
-    """Return the image files of a folder, those of its folders included, sorted; or the one file itself.
-
-    Raises
-    ------
-    InputError
-        When there is none.
-
-    Warns
-    -----
-    DataWarning
-        For other files in the folder, hidden ones aside.
-    """
+    """Return the image files of a folder and its folders, sorted, or the one file itself; warn of other files."""
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; expected a folder of images.")
     if path.is_file():
         return [path]
-    every = sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path)))
+    every = sorted(
+        file
+        for file in path.rglob("*")
+        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    )
     files = [file for file in every if is_image_file(file)]
     if not files:
         raise InputError(f"{path} holds no image file; expected files whose names end in {', '.join(SUFFIXES)}.")
@@ -63,10 +56,6 @@ def image_files(path: Path) -> list[Path]:
         others = [str(file.relative_to(path)) for file in every if not is_image_file(file)]
         warnings.warn(f"{path}: left out {len(others)} file(s) that are no images: {listing(others)}", DataWarning, 3)
     return files
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
 
 
 def file_shape(path: Path) -> tuple[int, int, int]:

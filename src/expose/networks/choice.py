@@ -79,27 +79,17 @@ def make_perceptron(layout: Layout, n_out: int) -> nn.Module:
     return Perceptron([layout.n_values, width, width, n_out])
 
 
-def make_conv(layout: Layout, n_out: int) -> nn.Module:
-    """A `ConvNet` with batch normalisation."""
-    return Unfolded(layout, ConvNet(layout.shape, n_out))
-
-
 def make_wide(layout: Layout, n_out: int, *, depth: int, widen: int, dropout: float) -> nn.Module:
     """A `WideResNet`."""
     return Unfolded(layout, WideResNet(layout.shape, n_out, depth=depth, widen=widen, dropout=dropout))
 
 
-def make_recurrent(layout: Layout, n_out: int) -> nn.Module:
-    """A `RecurrentNet`."""
-    return Unfolded(layout, RecurrentNet(layout.n_tokens, n_out))
-
-
 NETWORKS: dict[str, tuple[tuple[str, ...], Callable[[Layout, int], nn.Module]]] = {  # name: forms of parts, maker
     "mlp": (("vector", "image"), make_perceptron),
-    "conv": (("image",), make_conv),
+    "conv": (("image",), lambda layout, n_out: Unfolded(layout, ConvNet(layout.shape, n_out))),
     "wrn-40-2": (("image",), partial(make_wide, depth=40, widen=2, dropout=0.3)),
     "wrn-16-4": (("image",), partial(make_wide, depth=16, widen=4, dropout=0.4)),
-    "gru": (("tokens",), make_recurrent),
+    "gru": (("tokens",), lambda layout, n_out: Unfolded(layout, RecurrentNet(layout.n_tokens, n_out))),
 }
 
 
