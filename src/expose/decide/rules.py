@@ -89,7 +89,7 @@ def draw_line(threshold: Any, training: Floats, contamination: float, calibratio
         Scores of rows that were not trained on, for "conformal".
     """
     check_threshold(threshold)
-    if not isinstance(threshold, str) and (threshold is None or isinstance(threshold, Real)):
+    if threshold is None or isinstance(threshold, Real):
         return score_threshold(training, contamination if threshold is None else float(threshold))
     if not isinstance(threshold, str):
         return line_of(threshold, training)

@@ -31,7 +31,7 @@ from expose.errors import DataWarning, InputError
 from expose.files.names import listing
 from expose.kinds.columns import Times
 from expose.kinds.frames import as_table
-from expose.kinds.rows import Table
+from expose.kinds.rows import Table, missing_in
 
 THREE_SCALINGS = ("quantile", "standard", "unscaled")
 
@@ -197,10 +197,9 @@ class TableEncoder(Encoder):
         changed = []
         for i, schema in self._unused:
             column = table.at(places[i])
-            if isinstance(column, np.ndarray):
-                now = ~np.isnan(column) if schema.constant is None else ~np.isnan(column) & (column != schema.constant)
-            else:
-                now = ~column.missing
+            now = ~missing_in(column)
+            if isinstance(column, np.ndarray) and schema.constant is not None:
+                now &= column != schema.constant
             if now.any():
                 changed.append(schema.name)
         if changed:

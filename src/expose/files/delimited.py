@@ -207,12 +207,10 @@ def _opened(path: Path, encoding: str, label: str) -> Iterator[Any]:
             yield stream if as_it_is else pa.transcoding_input_stream(pa.PythonFile(stream, "r"), encoding, "utf8")
         except UnicodeError as error:
             raise InputError(f"{label}: is not in encoding {encoding!r} ({error}); {_ENCODING_ADVICE}.") from None
-        except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
+        except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
+            if getattr(error, "errno", None) is not None:  # the system's, not of unpacking
+                raise
             raise InputError(f"{path}: the packed file is damaged or cut short: {error}. Fetch it again.") from error
-        except OSError as error:  # bz2 and zstd say so
-            if error.errno is None:
-                raise InputError(f"{path}: the packed file is damaged: {error}. Fetch it again.") from error
-            raise
 
 
 def _blocks(stream: Any, size: int) -> Iterator[bytes]:

@@ -49,14 +49,7 @@ def existing(wanted: Collection[str], names: Sequence[str], role: str) -> list[s
 def column_names(values: Sequence[str] | None, known: Sequence[str]) -> list[str]:
     """Return column names, each once, from names and lists of names with commas.
 
-    A column whose own name holds a comma is found when it is given alone.
-
-    Parameters
-    ----------
-    values : sequence of str, optional
-        What was given, such as ``["id", "day,hour"]``.
-    known : sequence of str
-        Columns of the table.
+    A column of the table (``known``) whose own name holds a comma is found when it is given alone.
 
     Examples
     --------

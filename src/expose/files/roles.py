@@ -99,23 +99,12 @@ def columns_by_role(
 
 
 def known_labels(column: Any, name: str) -> NDArray[np.int64]:
-    """Read what a label column says of each row.
-
-    Parameters
-    ----------
-    column : pyarrow.ChunkedArray of n values
-    name : str
-        Of the column, for messages.
-
-    Returns
-    -------
-    ndarray of int64, (n,)
-        1 anomaly, 0 normal, -1 unlabelled; for the spellings see `split`.
+    """Read what an Arrow column of labels says of each row, (n,): 1 anomaly, 0 normal, -1 unlabelled.
 
     Raises
     ------
     InputError
-        When a value says none of these.
+        When a value is none of the spellings that `split` lists.
 
     Examples
     --------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,30 +62,28 @@ def image_files(path: Path) -> list[Path]:
 
 def file_shape(path: Path) -> tuple[int, int, int]:
     """Return (H, W, C) of an image file, from its head alone; C is 1 or 3, and one more with alpha."""
-    try:
-        with pillow().open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(_ORIENTATION, 1) in _TURNED
-            return (width, height, _channels(image)) if turned else (height, width, _channels(image))
-    except MissingExtraError:
-        raise
-    except Exception as error:  # Pillow raises many kinds, of struct, zlib and its own
-        raise _unreadable(path, error) from error
+    with _opened(path) as image:
+        width, height = image.size
+        turned = image.getexif().get(_ORIENTATION, 1) in _TURNED
+        return (width, height, _channels(image)) if turned else (height, width, _channels(image))
 
 
 def read_file(path: Path) -> NDArray[Any]:
     """Return the pixels of an image file, ``(H, W, C)``; of several frames the first."""
+    with _opened(path) as image:
+        return pixels_of(image)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with pillow().open(path) as image:
-            return pixels_of(image)
+            yield image
     except MissingExtraError:
         raise
-    except Exception as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path}: cannot be read as an image ({error}). Repair it, or take it out of the folder.")
+    except Exception as error:  # Pillow raises many kinds, of struct, zlib and its own
+        message = f"{path}: cannot be read as an image ({error}). Repair it, or take it out of the folder."
+        raise InputError(message) from error
 
 
 def pixels_of(image: Any) -> NDArray[Any]:
