@@ -153,7 +153,7 @@ def _parsed(
         try:
             values[code] = parse(column.keys[code])
         except ValueError:  # of Arrow too
-            bad.append(column.first_row(code))
+            bad.append(int(np.argmax(column.codes == code)))
     if bad:
         raise _wrong(name, expected, min(bad), column.values()[min(bad)])
     return values[column.codes]

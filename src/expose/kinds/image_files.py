@@ -54,8 +54,7 @@ def image_files(path: Path) -> list[Path]:
     files = [file for file in every if is_image_file(file)]
     if not files:
         raise InputError(f"{path} holds no image file; expected files whose names end in {', '.join(SUFFIXES)}.")
-    if len(files) < len(every):
-        others = [str(file.relative_to(path)) for file in every if not is_image_file(file)]
+    if others := [str(file.relative_to(path)) for file in every if not is_image_file(file)]:
         warnings.warn(f"{path}: left out {len(others)} file(s) that are no images: {listing(others)}", DataWarning, 3)
     return files
 
