@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from expose.encoders.layout import Layout
 from expose.errors import InputError, NonFiniteLossError
 from expose.networks.adversarial import Discriminator, Generator
+from expose.outliers.pixels import checked_shape, unit
 from expose.outliers.rows import Seed, count
 
 
@@ -150,8 +151,6 @@ class OutlierGAN:
             self._center, spread = values.mean(0), values.std(0)
             self._spread = torch.where(spread > 0, spread, 1.0)
         elif rows.ndim in (3, 4):
-            from expose.outliers.pixels import checked_shape, unit
-
             height, width, channels = checked_shape(rows)
             values = torch.from_numpy(unit(rows, np.arange(len(rows))).transpose(0, 3, 1, 2).copy()).flatten(1)
             self._layout = Layout("image", (channels, height, width))

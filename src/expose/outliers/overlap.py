@@ -128,10 +128,10 @@ def check_overlap(outliers: Any, against: Any, *, near: float | None = None) -> 
     sets = dict(against) if isinstance(against, Mapping) else {"the other set": against}
     found = kind_of(outliers)
     kind = found.name
-    wrong = {name: kind_of(other).name for name, other in sets.items() if kind_of(other) is not found}
-    if wrong:
-        name, got = next(iter(wrong.items()))
-        raise InputError(f"the outliers are of kind {kind!r}, but {name} is of kind {got!r}; give both in one form.")
+    for name, other in sets.items():
+        if (got := kind_of(other)) is not found:
+            message = f"the outliers are of kind {kind!r}, but {name} is of kind {got.name!r}; give both in one form."
+            raise InputError(message)
     if kind not in _DEFAULTS:
         raise InputError(f"what is equal is known of {', '.join(_DEFAULTS)}; got {found.plural}.")
     limit = _DEFAULTS[kind] if near is None else near
