@@ -63,17 +63,9 @@ def column_names(values: Sequence[str] | None, known: Sequence[str]) -> list[str
 
 
 def with_ids(ids: Any | None, columns: Mapping[str, Any]) -> Any:
-    """Put what names the rows before what was found of them; nothing is lost, nothing replaced.
+    """Put what names the rows, a pyarrow Table or None, before arrays (n,) found of them, as a pyarrow Table.
 
-    Parameters
-    ----------
-    ids : pyarrow.Table or None
-    columns : mapping of str to array, (n,) each
-        The names here stay as they are.
-
-    Returns
-    -------
-    pyarrow.Table
+    Nothing is lost, nothing replaced.
 
     Warns
     -----

@@ -40,20 +40,15 @@ _LABELS: Final = {
 
 
 def split(table: Any, *, id: Collection[str] = (), ignore: Collection[str] = (), label: str | None = None) -> Roles:
-    """Split an Arrow table into features, ids and labels.
+    """Split a pyarrow Table into features, ids and labels.
 
     Parameters
     ----------
-    table : pyarrow.Table
     id, ignore : collection of str
         Columns that name a row, and columns to leave out.
     label : str, optional
         Column of what is known of each row: 1, true or "anomaly"; 0, false or "normal"; -1, "unlabelled" or
         nothing for unknown.
-
-    Returns
-    -------
-    Roles
 
     Raises
     ------

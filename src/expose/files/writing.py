@@ -82,18 +82,13 @@ class Sink:
 
 @contextmanager
 def writer(target: str | Path) -> Iterator[Sink]:
-    """Open a file for batches of rows; it appears under its name only when all are written.
+    """Open a file for batches of rows, a `Sink`; it appears under its name only when all are written.
 
     Parameters
     ----------
     target : str or Path
         .parquet, .csv, .csv.gz, .tsv or .tsv.gz; "-" writes CSV to standard output. An existing file is
         replaced at the end; on any error it stays as it was, and nothing else is left behind.
-
-    Yields
-    ------
-    Sink
-        Its ``write(batch)`` takes Arrow tables and record batches.
 
     Raises
     ------

@@ -101,10 +101,6 @@ def check_overlap(outliers: Any, against: Any, *, near: float | None = None) -> 
                         few words changed is found, but none inside a longer text
         =====  =======  =========================================================================================
 
-    Returns
-    -------
-    Overlap
-
     Raises
     ------
     InputError
@@ -142,16 +138,9 @@ def check_overlap(outliers: Any, against: Any, *, near: float | None = None) -> 
 
 
 def without_overlap(outliers: Any, against: Any, *, near: float | None = None) -> Any:
-    """Auxiliary outliers without those that are, or nearly are, rows of other sets.
+    """Auxiliary outliers, as they came, without those that are, or nearly are, rows of other sets.
 
-    Parameters
-    ----------
-    outliers, against, near
-        As in `check_overlap`.
-
-    Returns
-    -------
-    As outliers
+    Parameters and errors are those of `check_overlap`.
 
     Examples
     --------
