@@ -186,12 +186,12 @@ def load_fitted(folder: Path, estimator: str | None = None, own: Own | None = No
 
 def rebuilt(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], own: Own, folder: Path) -> Fitted:
     """The model that a folder describes, before it is moved to where it scores."""
-    kind = kind_named(meta["kind"])
     arrays = {name.removeprefix(ENCODER): array for name, array in tensors.items() if name.startswith(ENCODER)}
     stored = meta["encoder"]
     try:
+        kind = kind_named(meta["kind"])
         encoder = restore_encoder(stored["family"], State(stored["state"], arrays), kind, own.encoder)
-    except ModelFolderError as error:
+    except (InputError, ModelFolderError) as error:  # the message says what to bring along
         raise ModelFolderError(f"{folder}: {error}") from error
     if tensors["typical"].shape[1:] != (encoder.layout.n_values,):
         raise ValueError(f"its encoder makes {encoder.layout.n_values} values, and others were trained on")

@@ -9,6 +9,7 @@ import lzma
 import os
 import resource
 import stat
+import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
@@ -31,6 +32,13 @@ def written(path: Path, content: bytes | str) -> Path:
 
 
 # ---------------------------------------------------------------------------------------------------- reading
+
+
+def test_a_process_that_ends_right_after_reading_ends_in_order(tmp_path):
+    file = written(tmp_path / "d.csv", "a,b\n" + "1,x\n" * 5_000)
+    code = f"import torch; from expose.files import read; read({str(file)!r}); raise SystemExit(2)"
+    ends = [subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode for _ in range(3)]
+    assert ends == [2, 2, 2]  # arrow's threads used to abort most of such processes
 
 
 @pytest.mark.parametrize(

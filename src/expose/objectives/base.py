@@ -173,6 +173,8 @@ def make_objective(objective: str | Objective, **settings: Any) -> Objective:
     """
     if isinstance(objective, Objective):
         return copy.deepcopy(objective)
+    if isinstance(objective, type):
+        raise TypeError(f"objective must be a name or an Objective instance; write {objective.__name__}().")
     if not isinstance(objective, str):
         raise TypeError(f"objective must be a name or an Objective instance; got {type(objective).__name__}.")
     if objective not in OBJECTIVES:

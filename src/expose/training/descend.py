@@ -227,8 +227,8 @@ class Loop:
             bad = torch.nonzero(~torch.isfinite(minimised)).flatten().tolist()
             raise NonFiniteLossError(
                 f"The loss became NaN or infinite in epoch {number + 1} (members {bad}). Try a smaller learning "
-                f"rate than {self.recipe.learning_rate}, or precision='32'; with your own objective, check that "
-                "`abnormal` stays finite."
+                f"rate than {self.recipe.learning_rate}, or precision='32'; with your own objective, check that both "
+                "losses stay finite."
             )
 
     def keep_best(self, losses: list[float], ensemble: Ensemble, state: State) -> None:
