@@ -67,7 +67,7 @@ def all_or_nothing(target: Path, part_of: Path | None = None) -> Iterator[Path]:
     draft = beside(target, DRAFT)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(target):
+        with _exclusive(target):
             remove(draft)  # of a writer that was killed: a living one would hold the lock
             try:
                 yield draft
@@ -148,7 +148,7 @@ def beside(target: Path, ending: str) -> Path:
 
 
 @contextlib.contextmanager
-def _alone(target: Path) -> Iterator[None]:
+def _exclusive(target: Path) -> Iterator[None]:
     """Keep all other writers of `target` away, in this process and in others."""
     path = beside(target, LOCK)
     file = _locked(path)

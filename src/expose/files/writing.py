@@ -112,7 +112,7 @@ def writer(target: str | Path) -> Iterator[Sink]:
         return
     path = Path(os.path.realpath(target))  # a link stays a link
     if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe cannot be replaced
-        with _said(path), path.open("wb") as device, _filled(device, _format(path, ".csv")) as sink:
+        with _naming(path), path.open("wb") as device, _filled(device, _format(path, ".csv")) as sink:
             yield sink
         return
     if path.is_dir():
@@ -143,7 +143,8 @@ def _filled(file: IO[bytes], suffix: str) -> Iterator[Sink]:
 
 
 @contextmanager
-def _said(path: Path) -> Iterator[None]:
+def _naming(path: Path) -> Iterator[None]:
+    """Say in errors of the system which file could not be written."""
     try:
         yield
     except OSError as error:
