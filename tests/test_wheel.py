@@ -35,11 +35,11 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 def test_everything_is_in_it(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        packed = {name for name in archive.namelist() if name.startswith("expose/")}
+        packed = {name for name in archive.namelist() if name.startswith(("expose/", "expose_lab/"))}
         metadata = next(name for name in archive.namelist() if name.endswith("METADATA"))
         text = archive.read(metadata).decode()
     source = ROOT / "src"
-    there = {path.relative_to(source).as_posix() for path in (source / "expose").rglob("*") if path.is_file()}
+    there = {path.relative_to(source).as_posix() for path in source.glob("expose*/**/*") if path.is_file()}
     assert packed == {name for name in there if "__pycache__" not in name}
     assert {"expose/py.typed", "expose/cli/data/thyroid.csv.gz", "expose_lab/datasets/registry.json"} <= packed
     assert "License-Expression: Apache-2.0" in text

@@ -44,7 +44,7 @@ def all_or_nothing(target: Path, part_of: Path | None = None) -> Iterator[Path]:
     Yields
     ------
     Path
-        A name in the same folder. No other process gets one for the same target at the same time.
+        A name in the same folder, which no other process gets at the same time.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def all_or_nothing(target: Path, part_of: Path | None = None) -> Iterator[Path]:
     draft = beside(target, DRAFT)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(target):
+        with _exclusive(target):
             remove(draft)  # of a writer that was killed: a living one would hold the lock
             try:
                 yield draft
@@ -86,20 +86,7 @@ def all_or_nothing(target: Path, part_of: Path | None = None) -> Iterator[Path]:
 def whole_file(target: Path) -> Iterator[IO[bytes]]:
     """Open a binary file that appears under its name only when all is written and on the disk.
 
-    Parameters
-    ----------
-    target : Path
-        Absolute. Missing parents are made; a file that is there is replaced at the end.
-
-    Yields
-    ------
-    binary file
-        New and empty. It may be closed by the caller.
-
-    Raises
-    ------
-    OSError
-        As `all_or_nothing`.
+    Parameters and errors are those of `all_or_nothing`. A file that is there is replaced at the end.
 
     Examples
     --------
@@ -126,7 +113,7 @@ def publish(draft: Path, target: Path) -> None:
 
 
 def put(content: bytes, target: Path) -> None:
-    """Write a file whole, where no other process does: under the lock of `all_or_nothing` for its folder, say."""
+    """Write a file whole, under a lock that is held already: that of `all_or_nothing` for its folder, say."""
     draft = beside(target, DRAFT)
     remove(draft)
     with draft.open("xb") as file:
@@ -136,11 +123,14 @@ def put(content: bytes, target: Path) -> None:
 
 def sync(path: Path) -> None:
     """Wait until the disk has the contents of a file, or the names in a folder where the system can tell."""
-    if path.is_dir():
-        with contextlib.suppress(OSError):  # Windows opens no folder, and some network drives sync none
-            _sync(path, os.O_RDONLY)
-    else:
-        _sync(path, os.O_RDWR)
+    folder = path.is_dir()
+    # Windows opens no folder, and some network drives sync none
+    with contextlib.suppress(OSError) if folder else contextlib.nullcontext():
+        handle = os.open(path, os.O_RDONLY if folder else os.O_RDWR)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def remove(path: Path) -> None:
@@ -157,16 +147,8 @@ def beside(target: Path, ending: str) -> Path:
     return target.with_name(f".{target.name}{ending}")
 
 
-def _sync(path: Path, flags: int) -> None:
-    handle = os.open(path, flags)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 @contextlib.contextmanager
-def _alone(target: Path) -> Iterator[None]:
+def _exclusive(target: Path) -> Iterator[None]:
     """Keep all other writers of `target` away, in this process and in others."""
     path = beside(target, LOCK)
     file = _locked(path)

@@ -48,21 +48,13 @@ T = TypeVar("T")
 
 _ARRAYS = re.compile(r"(weights|training)-[0-9a-f]{16}\.safetensors")
 _ARRAYS_OR_DRAFT = re.compile(rf"{_ARRAYS.pattern}|\.{_ARRAYS.pattern}{re.escape(DRAFT)}")
-_FIRST_LINE = re.compile(rb'\{"sha256_of_the_rest": "([0-9a-f]{64})",')
+_FIRST_LINE = re.compile(rb'\{"sha256_of_the_rest": "([0-9a-f]{64})",\n')
 _CHECKPOINT_DIGEST = re.compile(rb'"sha256":"([0-9a-f]{64})"')
 _NO_DIGEST = b"0" * 64
 _ROUNDS = 20  # of reading; each one more needs another save that ends just in between
 _NONSENSE = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    MemoryError,
-    RuntimeError,
-    SafetensorError,
-    TypeError,
-    ValueError,
-)
-_NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+    ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, SafetensorError, TypeError, ValueError,
+)  # fmt: skip
 
 
 def save_folder(
@@ -73,31 +65,28 @@ def save_folder(
 ) -> None:
     """Write a model folder, whole or not at all.
 
-    Missing parent folders are made. An older expose model under the same name is replaced once the new
-    one is complete; a folder that holds anything else is never touched. Of two processes that save to the
-    same folder at the same time one waits for the other, and the last one's model stays.
+    Missing parent folders are made. An older model of the same name is replaced once the new one is complete; a folder
+    that holds anything else is never touched. Of two processes that save to one folder at the same time one waits for
+    the other, and the last one's model stays.
 
     Parameters
     ----------
     folder : path
     meta : dict
-        Whatever describes the model, in JSON's types: dict with string keys, list, str, int, float (also
-        NaN and infinity), bool, None.
+        JSON types, with string keys; NaN and infinity too.
     tensors : dict of str to array
         Numeric or boolean arrays of any shape.
     training_tensors : dict of str to array, optional
-        Arrays that only training needs, under other names than those in `tensors`. They go to a file of
-        their own, which `load_folder` can leave out, and which may be deleted from the folder.
+        Arrays that only training needs, under names of their own, for a file that `load_folder` can leave out.
 
     Raises
     ------
     ModelFolderError
         If `folder` exists and is not an expose model folder.
     OSError
-        If it cannot be written (no space, no right, ...). Nothing is left behind then. Also if another
-        process has been saving to it for a minute.
+        If it cannot be written, and nothing is left behind; also if another process saves to it for a minute.
     TypeError, ValueError
-        If `meta` or the arrays hold something that cannot be stored, or a name is given twice.
+        If something cannot be stored, or a name is given twice.
 
     Examples
     --------
@@ -123,32 +112,20 @@ def save_folder(
 
 
 def load_folder(folder: Folder, *, training: bool = True) -> tuple[dict[str, Any], Tensors]:
-    """Read a model folder back, exactly as it was given to `save_folder`.
+    """Read ``(meta, tensors)`` of a model folder back, exactly as they were given to `save_folder`.
 
     Parameters
     ----------
     folder : path
     training : bool, default True
-        Whether to read the arrays that only training needs too. Without them less is read, and the one file
-        ``training-….safetensors`` may be missing: to hand on a model without its training scores, say,
-        delete that file and no other. The rest is then read with ``training=False``, and its digests still
-        hold, for each file has its own.
-
-    Returns
-    -------
-    meta : dict
-    tensors : dict of str to array
-        Those in `tensors` and, with `training`, in `training_tensors` of `save_folder`.
+        Whether to read the arrays that only training needs too. Where not, their file, ``training-….safetensors``,
+        may have been deleted, say to hand on a model without its training scores.
 
     Raises
     ------
     ModelFolderError
         If the folder is missing, incomplete, damaged in any byte that is asked for, holds a file that does
         not belong there (a pickle, say), or was written by another version with another schema.
-
-    Examples
-    --------
-    See `save_folder`.
     """
     place = _existing(Path(folder).resolve())
     with refusing_nonsense(place):
@@ -158,13 +135,7 @@ def load_folder(folder: Folder, *, training: bool = True) -> tuple[dict[str, Any
 
 
 def class_in(folder: Folder) -> str:
-    """Tell of which class a model folder holds a model, without reading its arrays.
-
-    Raises
-    ------
-    ModelFolderError
-        If the folder is missing, or its description damaged or of another version.
-    """
+    """Tell of which class a model folder holds a model, without reading its arrays; errors as in `load_folder`."""
     place = _existing(Path(folder).resolve())
     with refusing_nonsense(place):
         return str(field(_verified_description(place), "model", dict).get("class"))
@@ -172,21 +143,14 @@ def class_in(folder: Folder) -> str:
 
 @contextlib.contextmanager
 def refusing_nonsense(source: Folder) -> Iterator[None]:
-    """Turn whatever breaks on contents that carry right checksums, and yet make no sense, into one error.
+    """Turn whatever breaks on contents of ``source`` that carry right checksums, and yet make no sense, into one error.
 
-    Rebuild a model from its folder inside of it. Leave outside what can fail for a sound folder too, such as
-    moving the model to a GPU.
-
-    Parameters
-    ----------
-    source : path
-        The folder or file the contents are from, to be named.
+    Rebuild a model inside of it. Leave outside what can fail for a sound folder too, such as moving it to a GPU.
 
     Raises
     ------
     ModelFolderError
-        In the place of KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError, MemoryError,
-        RecursionError, OverflowError and their like. Others, and a ModelFolderError, pass as they are.
+        In the place of KeyError, TypeError, RuntimeError and their like; others, such as OSError, pass as they are.
 
     Examples
     --------
@@ -213,17 +177,10 @@ def field(meta: Mapping[str, Any], name: str, kind: type[T], within: tuple[float
 
     Parameters
     ----------
-    meta : dict
-    name : str
     kind : type
         dict, list, str, int, float or bool. A whole number will do for a float; a bool is no number.
     within : (float, float), optional
-        Least and greatest allowed number. Give it for whatever decides how much is built: a folder that asks
-        for a billion networks is refused then, and not obeyed.
-
-    Returns
-    -------
-    kind
+        Least and greatest allowed number, for whatever decides how much is built.
 
     Raises
     ------
@@ -253,17 +210,12 @@ def field(meta: Mapping[str, Any], name: str, kind: type[T], within: tuple[float
 def check_target(folder: Folder) -> None:
     """Ask before a long training whether a model could be written to `folder` at all.
 
-    Parameters
-    ----------
-    folder : path
-
     Raises
     ------
     ModelFolderError
         If it exists and is not an expose model folder.
     OSError
-        If it, a file of the model in it, or the place where it would be made may not be written to, or that
-        place is not a folder.
+        If it, the model in it, or the place where it would be made may not be written to, or is a file.
 
     Examples
     --------
@@ -286,18 +238,7 @@ def check_target(folder: Folder) -> None:
 def save_checkpoint(path: Folder, meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
     """Write the state of a running training to one file, replacing the one before only when complete.
 
-    Parameters
-    ----------
-    path : path
-    meta, tensors
-        As in `save_folder`.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written. The checkpoint before is still there then, and nothing else.
-    TypeError
-        As in `save_folder`.
+    Parameters and errors are those of `save_folder`.
 
     Examples
     --------
@@ -316,24 +257,12 @@ def save_checkpoint(path: Folder, meta: Mapping[str, Any], tensors: Mapping[str,
 
 
 def load_checkpoint(path: Folder) -> tuple[dict[str, Any], Tensors] | None:
-    """Read a checkpoint back.
-
-    Parameters
-    ----------
-    path : path
-
-    Returns
-    -------
-    (meta, tensors), or None if there is no such file.
+    """Read ``(meta, tensors)`` of a checkpoint back; None if there is no such file.
 
     Raises
     ------
     ModelFolderError
         If the file is damaged in any byte, is no checkpoint, or comes from another version.
-
-    Examples
-    --------
-    See `save_checkpoint`.
     """
     target = Path(path).resolve()
     try:
@@ -368,7 +297,7 @@ def _describe(meta: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
         "model": _to_json(meta),
     }
     body = json.dumps(rest, indent=1, allow_nan=False)[2:].encode()  # without its "{\n"
-    return _first_line(body) + body
+    return b'{"sha256_of_the_rest": "' + _digest(body).encode() + b'",\n' + body
 
 
 def _name(part: str, content: bytes) -> str:
@@ -380,14 +309,13 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _first_line(body: bytes) -> bytes:
-    return b'{"sha256_of_the_rest": "' + _digest(body).encode() + b'",\n'
-
-
 def _verified_description(place: Path) -> dict[str, Any]:
-    stored = _read_description(place)
-    line, _, body = stored.partition(b"\n")
-    if line + b"\n" != _first_line(body):
+    try:
+        stored = _read(place / DESCRIPTION)
+    except FileNotFoundError as error:
+        raise _lacking(place / DESCRIPTION) from error
+    first = _FIRST_LINE.match(stored)
+    if first is None or _digest(stored[first.end() :]).encode() != first[1]:
         raise _damaged(place / DESCRIPTION)
     description: dict[str, Any] = json.loads(stored)
     _refuse_other_schema(description, place)
@@ -409,7 +337,9 @@ def _read_together(place: Path, training: bool) -> tuple[dict[str, Any], list[by
         except FileNotFoundError as error:
             missing = Path(error.filename)
             continue
-        _refuse_damaged(place, files, stored)
+        for (name, digest), content in zip(files.items(), stored, strict=True):
+            if _digest(content) != digest:
+                raise _damaged(place / name)
         return field(_from_json(description), "model", dict), stored
     raise _lacking(missing)
 
@@ -422,12 +352,6 @@ def _array_files(description: Mapping[str, Any], training: bool) -> dict[str, st
     if foreign := [name for name in files if not _ARRAYS.fullmatch(name)]:  # "../../etc/passwd", say
         raise ValueError(f"it names the file {foreign[0]!r}")
     return files
-
-
-def _refuse_damaged(place: Path, files: Mapping[str, str], stored: list[bytes]) -> None:
-    for (name, digest), content in zip(files.items(), stored, strict=True):
-        if _digest(content) != digest:
-            raise _damaged(place / name)
 
 
 def _remove_unnamed(place: Path) -> None:
@@ -467,8 +391,8 @@ def _to_json(value: Any, where: str = "meta") -> Any:
 
 def _from_json(value: Any) -> Any:
     if isinstance(value, dict):
-        if value.keys() == {"$float"} and value["$float"] in _NOT_FINITE:
-            return _NOT_FINITE[value["$float"]]
+        if value.keys() == {"$float"} and value["$float"] in ("nan", "inf", "-inf"):
+            return float(value["$float"])
         return {key: _from_json(item) for key, item in value.items()}
     return [_from_json(item) for item in value] if isinstance(value, list) else value
 
@@ -492,13 +416,6 @@ def _existing(place: Path) -> Path:
     if not place.is_dir():
         raise ModelFolderError(f"{place} is a file, not a model folder. Give the folder around {DESCRIPTION}.")
     return place
-
-
-def _read_description(place: Path) -> bytes:
-    try:
-        return _read(place / DESCRIPTION)
-    except FileNotFoundError as error:
-        raise _lacking(place / DESCRIPTION) from error
 
 
 def _read(path: Path) -> bytes:
@@ -551,7 +468,8 @@ def _damaged(source: Path, advice: str = "Copy it again, or train again.") -> Mo
 def _refuse_to_replace(target: Path) -> None:
     """Refuse a folder that is not a model, nor the remains of a save that was killed, and a model that is protected."""
     description = target / DESCRIPTION
-    if _strangers(target) or (description.exists() and not _is_ours(description)):
+    ours = not description.exists() or (description.is_file() and _FIRST_LINE.match(description.read_bytes()))
+    if _strangers(target) or not ours:
         raise ModelFolderError(
             f"{target} exists and is not (only) an expose model, so it is left alone. "
             "Choose another folder, or move its contents away first."
@@ -561,10 +479,3 @@ def _refuse_to_replace(target: Path) -> None:
             f"Cannot write {target}: you may not write to {DESCRIPTION} in it, so it is left alone. "
             "Choose another folder, or give yourself the right."
         )
-
-
-def _is_ours(description: Path) -> bool:
-    if not description.is_file():
-        return False
-    with description.open("rb") as file:
-        return _FIRST_LINE.fullmatch(file.readline(200).rstrip(b"\n")) is not None

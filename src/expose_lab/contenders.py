@@ -24,7 +24,7 @@ from sklearn.base import clone
 from expose import AnomalyDetector, fit_together
 from expose.errors import InputError
 from expose.objectives import OBJECTIVES, Descend, Objective, make_objective
-from expose_lab.baselines import BASELINES, Baseline
+from expose_lab.classical import BASELINES, Baseline
 from expose_lab.provenance import installed, origins
 
 EXPOSURES = ("blind", "refine", "hard", "soft")
@@ -148,7 +148,7 @@ class Classical:
     name: str
     trimmed: int = 0
     identity = ""
-    roots = ("expose_lab.baselines",)
+    roots = ("expose_lab.classical",)
 
     def __call__(self, dataset: str, n_rows: int, n_features: int) -> Baseline:
         """Make one; the same for every training set."""

@@ -22,7 +22,7 @@ import numpy as np
 
 from expose.errors import InputError
 from expose_lab import protocols as splitting
-from expose_lab.baselines import BASELINES
+from expose_lab.classical import BASELINES
 from expose_lab.contenders import (
     Classical,
     Contender,

@@ -10,6 +10,8 @@ where the anomalies in the training set come from:
   reaches any share, but a method that learns the contamination by heart is rewarded for it, so its
   numbers compare with that paper only.
 
+Labels other than 0 and 1, fewer than two normal rows, no anomaly, or a share out of range raise `InputError`.
+
 Row caps (``train_rows``, ``test_rows``) bound the *normal* rows of either side, for large sets. The tested
 anomalies are then thinned by the same factor, so that their share stays, but not below `FEWEST_TESTED`.
 """
@@ -60,15 +62,6 @@ def clean(
     train_rows, test_rows : int, optional
         Most normal rows in the training and in the test set. None: all.
 
-    Returns
-    -------
-    Split
-
-    Raises
-    ------
-    InputError
-        If shapes or labels do not fit, or there are fewer than two normal rows or no anomaly.
-
     Examples
     --------
     >>> split = clean([[0.0], [1.0], [2.0], [3.0], [9.0]], [0, 0, 0, 0, 1], seed=0)
@@ -103,15 +96,6 @@ def disjoint(
     most : float in [0, 1)
         Share of all anomalies that are the pool for the training set; the others are tested. `reached_ratio`
         tells what share came of it.
-
-    Returns
-    -------
-    Split
-
-    Raises
-    ------
-    InputError
-        As in `clean`, or if `ratio` or `most` is out of range.
 
     Examples
     --------
@@ -159,15 +143,6 @@ def paper(
     file_order : bool
         Take the first half of the normal rows as they lie in the file, as was done for thyroid and
         arrhythmia, instead of a random ``n // 2 + 1`` of them.
-
-    Returns
-    -------
-    Split
-
-    Raises
-    ------
-    InputError
-        As in `disjoint`.
 
     Examples
     --------

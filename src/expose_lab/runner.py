@@ -57,20 +57,7 @@ def run(
     address: str | None = None,
     verbose: int = 0,
 ) -> pa.Table:
-    """Run what is not in the store yet, and return the rows of all tasks that there are.
-
-    Raises
-    ------
-    InputError
-        If an argument cannot be used; before anything is run. Or if a process was killed.
-    MissingExtraError
-        If a task needs an extra that is not installed; before anything is run.
-
-    Warns
-    -----
-    FailedRunsWarning
-        If tasks failed; the others are kept.
-    """
+    """Run what is not in the store yet, and return the rows of all tasks that there are."""
     check_place(backend, n_jobs)
     tasks = list(tasks)
     wanted = list(dict.fromkeys(key for task in tasks for key in task.keys))

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from commands import QUICK, Run, run_in_process, transactions
 
+collect_ignore = ["toy.py"]  # a program of a user's: importing it, even for examples, registers its kind
+
 
 @pytest.fixture
 def run() -> Run:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from commands import Run, run_in_process
 from sklearn.ensemble import IsolationForest
 
 from expose_lab import DataSet
@@ -49,3 +50,9 @@ def make_cell(toy: DataSet, forest: IsolationForest) -> MakeCell:
         return Cell(dataset, fingerprint(dataset), contender=who, **given)
 
     return make
+
+
+@pytest.fixture
+def run() -> Run:
+    """Run a command of ``expose``."""
+    return run_in_process

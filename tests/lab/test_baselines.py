@@ -7,7 +7,7 @@ from sklearn.ensemble import IsolationForest
 
 from expose.errors import InputError, MissingExtraError
 from expose_lab import auroc
-from expose_lab.baselines import BASELINES, Baseline
+from expose_lab.classical import BASELINES, Baseline
 
 PYOD = {"kNN", "PCA", "ECOD", "CBLOF", "HBOS"}
 

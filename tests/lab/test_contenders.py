@@ -11,7 +11,7 @@ from expose import AnomalyDetector
 from expose.errors import InputError
 from expose.objectives import NTL
 from expose_lab import baselines, ours
-from expose_lab.baselines import BASELINES, Baseline
+from expose_lab.classical import BASELINES, Baseline
 from expose_lab.contenders import EXPOSURES, SETTINGS, describe, own
 from expose_lab.grid import PROTOCOLS
 from expose_lab.runner import BACKENDS

@@ -49,7 +49,7 @@ CASES = [
     ("expose/training/descend.py", "LOF", "standard", False),
     ("expose/encoders/table.py", "ntl", "brief", True),
     ("expose/kinds/table.py", "ntl", "brief", True),  # reached only because it registers itself
-    ("expose_lab/baselines.py", "LOF", "standard", True),
+    ("expose_lab/classical.py", "LOF", "standard", True),
     ("expose_lab/metrics/ranking.py", "LOF", "standard", True),
     ("expose_lab/metrics/calibration.py", "LOF", "standard", False),
     ("expose_lab/protocols.py", "ntl", "brief", True),

@@ -49,5 +49,4 @@ class Combination:
         """One score per row: ``(M, n) -> (n,)``."""
         if len(scores) == 1:
             return np.array(scores[0])
-        combined: NDArray[np.float64] = np.median(self.standardise(scores), axis=0)
-        return combined
+        return np.median(self.standardise(scores), axis=0)

@@ -47,8 +47,7 @@ def conformal_p_values(scores: ArrayLike, calibration: ArrayLike) -> Floats:
     if not len(ordered):
         raise InputError("A p-value needs calibration rows that are not known anomalies; got none.")
     below = np.searchsorted(ordered, np.asarray(scores, dtype=np.float64), side="left")  # (n,)
-    p_values: Floats = (1 + len(ordered) - below) / (1 + len(ordered))
-    return p_values
+    return (1 + len(ordered) - below) / (1 + len(ordered))
 
 
 def conformal_threshold(calibration: Floats, level: float) -> float:
@@ -100,8 +99,7 @@ def select(p_values: ArrayLike, rate: float) -> NDArray[np.bool_]:
     tally = StepUp()
     array = np.asarray(p_values, dtype=np.float64)
     tally.add(array)
-    selected: NDArray[np.bool_] = array <= tally.cutoff(rate)
-    return selected
+    return array <= tally.cutoff(rate)
 
 
 class StepUp:

@@ -49,5 +49,4 @@ class Mixture:
 
     def predict(self, scores: Floats) -> NDArray[np.bool_]:
         """Whether each score lies above the threshold."""
-        flagged: NDArray[np.bool_] = scores > self.threshold_
-        return flagged
+        return scores > self.threshold_

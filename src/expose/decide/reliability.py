@@ -48,10 +48,6 @@ def reliability(correct: ArrayLike, confidence: ArrayLike, *, rows_per_bin: int 
     rows_per_bin : int, default=100
         As in Hendrycks et al. 2019. Smaller bins make a larger calibration error, by chance alone.
 
-    Returns
-    -------
-    Reliability
-
     Raises
     ------
     InputError
@@ -79,23 +75,14 @@ def rms_calibration_error(correct: ArrayLike, confidence: ArrayLike, *, rows_per
     """Root mean square gap between accuracy and confidence over adaptive bins, each with the weight of its rows.
 
     ``sqrt(sum_b n_b / n * (accuracy_b - confidence_b)^2)``, Hendrycks et al. 2019, appendix G. All bins count; the
-    code of that paper leaves out the last bin, the most confident one, and so gives 0 for 100 to 199 rows.
-
-    Parameters
-    ----------
-    correct, confidence, rows_per_bin
-        As in `reliability`.
+    code of that paper leaves out the last bin, the most confident one, and so gives 0 for 100 to 199 rows. Parameters
+    and errors are those of `reliability`.
 
     Returns
     -------
     float
         In [0, 1], lower is better. Even perfect calibration reaches 0 only as the bins grow: 100 rows alone cost
         up to about 0.05.
-
-    Raises
-    ------
-    InputError
-        As in `reliability`.
 
     Examples
     --------

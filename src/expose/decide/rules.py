@@ -89,7 +89,7 @@ def draw_line(threshold: Any, training: Floats, contamination: float, calibratio
         Scores of rows that were not trained on, for "conformal".
     """
     check_threshold(threshold)
-    if not isinstance(threshold, str) and (threshold is None or isinstance(threshold, Real)):
+    if threshold is None or isinstance(threshold, Real):
         return score_threshold(training, contamination if threshold is None else float(threshold))
     if not isinstance(threshold, str):
         return line_of(threshold, training)
@@ -111,14 +111,7 @@ def needs_calibration(calibration: Floats | None) -> Floats:
 
 
 def line_of(rule: ScoreRule, training: Floats) -> float:
-    """The score above which an object of the user's own flags: found by asking it, never assumed.
-
-    Raises
-    ------
-    InputError
-        If its answers are not of the documented kind, or are no threshold: a higher score unflagged above a lower one
-        flagged, or one score judged differently in the company of others.
-    """
+    """The score above which an object of the user's own flags, found by asking it; InputError where there is none."""
     rule = copy.deepcopy(rule)  # the user's object stays as it is, as in scikit-learn
     rule.fit(training)
     flagged = answers(rule, training)
@@ -168,9 +161,10 @@ def describe(threshold: Any, contamination: float, calibration: Floats | None, r
     """The rule in words; ``rows`` are those of which a share lies above."""
     if threshold is None:
         return f"contamination: {contamination:.3g} of the {rows} rows"
+    if isinstance(threshold, Real):
+        return f"share: {float(threshold):.3g} of the {rows} rows"
     if not isinstance(threshold, str):
-        is_share = isinstance(threshold, Real)
-        return f"share: {float(threshold):.3g} of the {rows} rows" if is_share else f"own: {type(threshold).__name__}"
+        return f"own: {type(threshold).__name__}"
     name, rate = parse(threshold)
     calibrating = 0 if calibration is None else len(calibration)
     return {

@@ -57,5 +57,4 @@ class Tail:
 
     def predict(self, scores: Floats) -> NDArray[np.bool_]:
         """Whether each score lies above the threshold."""
-        flagged: NDArray[np.bool_] = scores > self.threshold_
-        return flagged
+        return scores > self.threshold_

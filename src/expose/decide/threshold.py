@@ -11,17 +11,14 @@ from numpy.typing import NDArray
 def score_threshold(scores: NDArray[np.float64], share: float) -> float:
     """The anomaly score above which ``share`` of the given rows lie.
 
+    Rows with a score strictly above it are flagged: of n rows ``round(share * n)``, fewer where scores tie.
+
     Parameters
     ----------
     scores : array of shape (n,)
         Anomaly scores of the training rows, higher = more anomalous.
     share : float
-        Share of these rows to flag, in [0, 1). Of n rows ``round(share * n)`` are flagged, fewer where scores tie.
-
-    Returns
-    -------
-    float
-        Rows with a score strictly above it are flagged; with ``share = 0`` that is none of the given rows.
+        In [0, 1).
 
     Examples
     --------

@@ -54,17 +54,15 @@ class Verdict:
         if name in ("confidence", "background") and name not in self.terms:
             raise InputError(f"score_function={name!r} needs a network trained with the term {name!r}: terms={name!r}.")
         z, c = torch.from_numpy(kept[:, :-1]), torch.from_numpy(kept[:, -1])
-        scores: Floats = anomaly_score(name, z, c, len(self.classes)).double().numpy()
-        return scores
+        return anomaly_score(name, z, c, len(self.classes)).double().numpy()
 
     def logits(self, kept: Floats) -> Floats:
         """Logits of the classes ``(n, K)``."""
-        logits: Floats = kept[:, : len(self.classes)]
-        return logits
+        return kept[:, : len(self.classes)]
 
     def log_probabilities(self, kept: Floats) -> Floats:
         """Logarithms of the probabilities of the classes ``(n, K)``, at the temperature."""
-        logits = self.logits(kept) / self.temperature
-        logits = logits - logits.max(axis=1, keepdims=True)
-        found: Floats = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        from scipy.special import log_softmax
+
+        found: Floats = log_softmax(self.logits(kept) / self.temperature, axis=1)
         return found

@@ -225,21 +225,17 @@ def make_encoder(choice: Any, kind: Kind, preferred: str | None = None) -> Encod
 
     choice = (preferred or kind.encoder) if choice is None else choice
     if isinstance(choice, str):
-        return _named(choice, kind)
+        if choice not in ENCODERS:
+            raise InputError(
+                f"encoder must be one of {sorted(ENCODERS)} or an object with fit and transform; got {choice!r}."
+            )
+        return _suited(ENCODERS[choice](), kind)
     if isinstance(choice, type):
         raise InputError(f"encoder must be a name or an object; got the class itself. Write {choice.__name__}().")
     if not (hasattr(choice, "fit") and hasattr(choice, "transform")):
         raise InputError(f"encoder must be a name or an object with fit and transform; got a {type(choice).__name__}.")
     copied = clone(choice, safe=False)
     return _suited(copied, kind) if isinstance(copied, Encoder) else OwnEncoder(copied, kind)
-
-
-def _named(name: str, kind: Kind) -> Encoder:
-    if name not in ENCODERS:
-        raise InputError(
-            f"encoder must be one of {sorted(ENCODERS)} or an object with fit and transform; got {name!r}."
-        )
-    return _suited(ENCODERS[name](), kind)
 
 
 def _suited(encoder: Encoder, kind: Kind) -> Encoder:

@@ -118,15 +118,7 @@ class ImageEncoder(Encoder):
     # ------------------------------------------------------------------------------------------------ encode
 
     def transform(self, samples: Any) -> NDArray[np.float32]:
-        """Encode images.
-
-        Parameters
-        ----------
-        samples : Images or anything `as_images` takes
-
-        Returns
-        -------
-        ndarray of float32, (n, C * H * W), in [0, 1]
+        """Encode anything `as_images` takes, float32 ``(n, C * H * W)`` in [0, 1].
 
         Raises
         ------

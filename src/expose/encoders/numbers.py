@@ -19,21 +19,14 @@ CHUNK_VALUES: Final = 65_536  # numbers worked on at a time: half a megabyte, wh
 
 
 def fit_numbers(table: Table, scalings: Sequence[str]) -> tuple[list[NumberColumn], NDArray[np.float64]]:
-    """Learn range and gaps of each number column, and its scale in V ways.
-
-    Returns
-    -------
-    list of NumberColumn
-        In the order of ``table.places``.
-    ndarray, (V, 4, k)
-        Factor, center, spread and the encoded median of each.
-    """
+    """Learn each number column, and in V ways its factor, center, spread and encoded median, (V, 4, k)."""
     low, high, missing = _ranges(table)
     present = missing < table.n_rows
     sample = table.numbers[sample_rows(table.n_rows)][:, present].astype(np.float64)
     scales = np.zeros((len(scalings), 4, len(present)))
     if present.any():
-        sample = _never_empty(sample, low[present])
+        empty = np.isnan(sample).all(axis=0)  # the sample missed the few values of such a column: give it one
+        sample[0, empty] = low[present][empty]
         for view, scaling in enumerate(scalings):
             scales[view][:, present] = _scale(sample.copy(order="K"), scaling)
     columns = []
@@ -61,25 +54,10 @@ def sample_rows(n_rows: int) -> NDArray[np.intp] | slice:
     return np.sort(np.random.default_rng(0).choice(n_rows, SAMPLE_ROWS, replace=False))
 
 
-def _never_empty(sample: NDArray[np.float64], low: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give columns whose few values the sample missed at least one of them."""
-    empty = np.isnan(sample).all(axis=0)
-    sample[0, empty] = low[empty]
-    return sample
-
-
 class Numbers:
-    """The number columns that are encoded: where each comes from, how it is scaled, and where it goes.
+    """The k number columns that are encoded: where each comes from, how it is scaled, and where it goes.
 
-    Parameters
-    ----------
-    columns : sequence of ColumnSchema
-        All columns of the table.
-    starts : sequence of int
-        The first encoded column of each.
-    scalings : sequence of str, V of them
-    scales : ndarray, (V, 4, k)
-        Of the k used number columns in the order of ``columns``, see `fit_numbers`.
+    ``columns`` are all of the table, and ``starts`` the first encoded column of each.
     """
 
     def __init__(
@@ -87,7 +65,7 @@ class Numbers:
         columns: Sequence[ColumnSchema],
         starts: Sequence[int],
         scalings: Sequence[str],
-        scales: NDArray[np.float64],
+        scales: NDArray[np.float64],  # (V, 4, k), see `fit_numbers`
     ) -> None:
         chosen = [(i, column) for i, column in enumerate(columns) if isinstance(column, NumberColumn) and column.used]
         target = np.array([starts[i] for i, _ in chosen], dtype=np.intp)
@@ -101,15 +79,7 @@ class Numbers:
         self.indicators = target[gaps] + 1  # the encoded columns of those
 
     def encode(self, table: Table, places: NDArray[np.intp], out: NDArray[np.float32]) -> None:
-        """Write the encoded columns, in each scaling.
-
-        Parameters
-        ----------
-        table : Table
-        places : ndarray of int, (n_columns,)
-            Where in the table each column of the schema is.
-        out : ndarray, (n, D, V)
-        """
+        """Write the encoded columns, (n, D, V); ``places`` say where in the table each column of the schema is."""
         if not self.names:
             return
         numbers, chosen = _collected(table, places[self.source])

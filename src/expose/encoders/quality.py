@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from expose.encoders.schema import CategoryColumn, ColumnSchema, TimeColumn
 from expose.files.names import listing
 from expose.kinds.columns import Categories
-from expose.kinds.rows import Table, all_missing
+from expose.kinds.rows import Table, all_missing, missing_in
 
 FEWEST_ROWS = 20  # below it, running numbers and repeated rows are no surprise
 
@@ -37,9 +37,7 @@ def _gaps(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
     shares = {}
     for i, schema in enumerate(columns):
         if schema.indicator:
-            column = table.at(i)
-            missing = np.isnan(column) if isinstance(column, np.ndarray) else column.missing
-            shares[schema.name] = float(missing.mean())
+            shares[schema.name] = float(missing_in(table.at(i)).mean())
     worst = sorted(shares, key=lambda name: -shares[name])
     if worst:
         shown = ", ".join(f"{name!r} {shares[name]:.1%}" for name in worst[:5])

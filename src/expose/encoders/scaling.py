@@ -64,15 +64,7 @@ class Scale(NamedTuple):
 
 
 def fit_scaling(sample: Floats, scaling: str) -> Scale:
-    """Measure the columns.
-
-    Parameters
-    ----------
-    sample : ndarray, (n, k)
-        Numbers with NaN where missing, at least one value in every column. Changed in place.
-    scaling : str
-        One of `SCALINGS`.
-    """
+    """Measure columns (n, k), NaN where missing and at least one value in each; changes the sample in place."""
     k = sample.shape[1]
     factor = np.ones(k) if scaling == "unscaled" else _factor(sample)
     sample *= factor
@@ -104,8 +96,7 @@ def _factor(sample: Floats) -> Floats:
     """Return the power of two by which the squares of extreme columns become finite and not 0."""
     largest = np.nanmax(np.abs(sample), axis=0)
     tiny = (largest > 0) & (largest < 1 / _HUGE)
-    factor: Floats = np.where(largest > _HUGE, 1 / _SHIFT, np.where(tiny, _SHIFT, 1.0))
-    return factor
+    return np.where(largest > _HUGE, 1 / _SHIFT, np.where(tiny, _SHIFT, 1.0))
 
 
 def _positive(spread: Floats) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from expose.errors import InputError
 from expose.files.values import key_of
 from expose.kinds.columns import Categories, Column, ColumnKind, Times
-from expose.kinds.rows import all_missing
+from expose.kinds.rows import all_missing, missing_in
 
 Floats = NDArray[np.float64]
 
@@ -110,55 +111,52 @@ def to_numbers(column: Column, name: str) -> NDArray[Any]:
     """Return a column as numbers (n,), NaN where missing; texts that are numbers count."""
     if isinstance(column, np.ndarray):
         return column
-    if isinstance(column, Times) and not all_missing(column):
+    if all_missing(column):
+        return np.full(len(column.missing), np.nan)
+    if isinstance(column, Times):
         row = int(np.argmin(column.missing))
         raise _wrong(name, "numbers", row, str(column.moments[row]))
-    if isinstance(column, Times):
-        return np.full(len(column.moments), np.nan)
-    present = np.unique(column.codes)
-    numbers = np.full(len(column.keys) + 1, np.nan)
-    bad = []
-    for code in present[present >= 0]:
-        try:
-            numbers[code] = float(_number_words.get(column.keys[code].lower(), column.keys[code]))
-        except ValueError:
-            bad.append(column.first_row(code))
-    if bad:
-        raise _wrong(name, "numbers", min(bad), column.values()[min(bad)])
-    return numbers[column.codes]
+    return _parsed(column, name, "numbers", _number, np.nan)
 
 
-_number_words = {"true": "1", "false": "0"}
+def _number(text: str) -> float:
+    return float({"true": "1", "false": "0"}.get(text.lower(), text))
 
 
 def to_times(column: Column, name: str) -> Times:
     """Return a column as times; texts in ISO form count."""
     if isinstance(column, Times):
         return column
-    if all_missing(column):
-        n_rows = len(column) if isinstance(column, np.ndarray) else len(column.codes)
-        return Times(np.full(n_rows, "NaT", dtype="datetime64[us]"))
+    missing = missing_in(column)
+    if missing.all():
+        return Times(np.full(len(missing), "NaT", dtype="datetime64[us]"))
     if isinstance(column, np.ndarray):
-        row = int(np.argmin(np.isnan(column)))
+        row = int(np.argmin(missing))
         raise _wrong(name, "dates", row, column[row].item())
-    moments = np.full(len(column.keys) + 1, "NaT", dtype="datetime64[us]")
+    return Times(_parsed(column, name, "dates", _moment, np.datetime64("NaT", "us")))
+
+
+def _moment(text: str) -> np.datetime64:
+    clock = text[10:]
+    zoned = clock.endswith("Z") or "+" in clock or "-" in clock  # Z, +02:00, -0530
+    moment = pa.scalar(text).cast(pa.timestamp("us", tz="UTC" if zoned else None))
+    return np.datetime64(moment.value, "us")
+
+
+def _parsed(
+    column: Categories, name: str, expected: str, parse: Callable[[str], Any], nothing: float | np.datetime64
+) -> NDArray[Any]:
+    """Read each text that occurs, (n,), `nothing` where it is missing; refuse the first row that cannot be read."""
+    values = np.full(len(column.keys) + 1, nothing)  # the last one serves the code -1
     bad = []
     for code in np.unique(column.codes[column.codes >= 0]):
         try:
-            text = column.keys[code]
-            moment = pa.scalar(text).cast(pa.timestamp("us", tz="UTC" if _zoned(text) else None))
-            moments[code] = np.datetime64(moment.value, "us")
-        except pa.ArrowInvalid:
-            bad.append(column.first_row(code))
+            values[code] = parse(column.keys[code])
+        except ValueError:  # of Arrow too
+            bad.append(int(np.argmax(column.codes == code)))
     if bad:
-        raise _wrong(name, "dates", min(bad), column.values()[min(bad)])
-    return Times(moments[column.codes])
-
-
-def _zoned(text: str) -> bool:
-    """Tell whether an ISO time ends in a zone: Z, +02:00, -0530."""
-    clock = text[10:]
-    return clock.endswith("Z") or "+" in clock or "-" in clock
+        raise _wrong(name, expected, min(bad), column.values()[min(bad)])
+    return values[column.codes]
 
 
 def to_categories(column: Column, known: tuple[str, ...], *, boolean: bool) -> Categories:

@@ -31,7 +31,7 @@ from expose.errors import DataWarning, InputError
 from expose.files.names import listing
 from expose.kinds.columns import Times
 from expose.kinds.frames import as_table
-from expose.kinds.rows import Table
+from expose.kinds.rows import Table, missing_in
 
 THREE_SCALINGS = ("quantile", "standard", "unscaled")
 
@@ -137,16 +137,9 @@ class TableEncoder(Encoder):
     # ------------------------------------------------------------------------------------------------ encode
 
     def transform(self, samples: Any) -> NDArray[np.float32]:
-        """Encode a table.
+        """Encode anything `as_table` takes, float32 ``(n, D * V)``, C-contiguous and finite.
 
-        Parameters
-        ----------
-        samples : Table or anything `as_table` takes
-            Named columns are found by name, in any order; columns without names count by position.
-
-        Returns
-        -------
-        ndarray of float32, (n, D * V), C-contiguous, finite
+        Named columns are found by name, in any order; columns without names count by position.
 
         Raises
         ------
@@ -204,10 +197,9 @@ class TableEncoder(Encoder):
         changed = []
         for i, schema in self._unused:
             column = table.at(places[i])
-            if isinstance(column, np.ndarray):
-                now = ~np.isnan(column) if schema.constant is None else ~np.isnan(column) & (column != schema.constant)
-            else:
-                now = ~column.missing
+            now = ~missing_in(column)
+            if isinstance(column, np.ndarray) and schema.constant is not None:
+                now &= column != schema.constant
             if now.any():
                 changed.append(schema.name)
         if changed:

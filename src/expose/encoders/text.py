@@ -111,15 +111,7 @@ class TextEncoder(Encoder):
     # ------------------------------------------------------------------------------------------------ encode
 
     def transform(self, samples: Any) -> NDArray[np.float32]:
-        """Encode texts.
-
-        Parameters
-        ----------
-        samples : Texts or anything `as_texts` takes
-
-        Returns
-        -------
-        ndarray of float32, (n, T), of whole numbers from 0 to ``layout.n_tokens - 1``
+        """Encode anything `as_texts` takes, float32 ``(n, T)`` of whole numbers from 0 to ``layout.n_tokens - 1``.
 
         Warns
         -----

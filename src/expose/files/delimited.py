@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import IO, Any, Final
 
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
@@ -70,8 +70,8 @@ class Delimited:
 
     def _parsed(self, schema: Any | None) -> Iterator[Any]:
         line, header = 1, True
-        with _opened(self.path) as stream:
-            for block in _blocks(_utf8(stream, self.encoding, self.label), BLOCK_BYTES):
+        with _opened(self.path, self.encoding, self.label) as stream:
+            for block in _blocks(stream, BLOCK_BYTES):
                 _check_utf8(block, line, self.label)
                 start = _first_row_end(block) if header else 0
                 yield self._parse(block[start:], schema, line + block.count(b"\n", 0, start))
@@ -149,8 +149,8 @@ def open_delimited(
     InputError
         When it is empty, is not in the encoding, or names a column twice.
     """
-    with _opened(path) as stream:
-        block = next(_blocks(_utf8(stream, encoding, label), 2**16), b"")
+    with _opened(path, encoding, label) as stream:
+        block = next(_blocks(stream, 2**16), b"")
     head = block.lstrip(b"\r\n")
     if not head.strip():
         raise InputError(f"{label}: the file is empty. Expected a header line and one line per row.")
@@ -190,8 +190,12 @@ def _check_utf8(block: bytes, line: int, label: str) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file for reading, unpacked if its name says that it is packed."""
+def _opened(path: Path, encoding: str, label: str) -> Iterator[Any]:
+    """Open a file for reading as UTF-8, unpacked if its name says that it is packed."""
+    try:
+        as_it_is = codecs.lookup(encoding).name in {"utf-8", "ascii", "utf-8-sig"}
+    except LookupError:
+        raise InputError(f"unknown encoding {encoding!r}; expected for example 'utf-8', 'cp1252', 'utf-16'") from None
     openers: dict[str, Callable[[Any], Any]] = {
         ".gz": gzip.open,
         ".bz2": bz2.open,
@@ -201,43 +205,16 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
     opener = openers.get(path.suffix.lower(), lambda plain: plain.open("rb"))
     with opener(path) as stream:
         try:
-            yield stream
-        except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
-            raise InputError(f"{path}: the packed file is damaged or cut short: {error}. Fetch it again.") from error
-        except OSError as error:  # bz2 and zstd say so
-            if error.errno is None:
-                raise InputError(f"{path}: the packed file is damaged: {error}. Fetch it again.") from error
-            raise
-
-
-class _Recoded(io.RawIOBase):
-    """A stream in some encoding, read as UTF-8."""
-
-    def __init__(self, stream: IO[bytes], encoding: str, label: str) -> None:
-        self.stream, self.label, self.encoding = stream, label, encoding
-        self.decoder = codecs.getincrementaldecoder(encoding)()
-
-    def read(self, size: int = -1) -> bytes:
-        raw = self.stream.read(size)
-        try:
-            text = self.decoder.decode(raw, final=not raw)
+            yield stream if as_it_is else pa.transcoding_input_stream(pa.PythonFile(stream, "r"), encoding, "utf8")
         except UnicodeError as error:
-            raise InputError(
-                f"{self.label}: is not in encoding {self.encoding!r} ({error}); {_ENCODING_ADVICE}."
-            ) from None
-        return text.encode() if text or not raw else self.read(size)
+            raise InputError(f"{label}: is not in encoding {encoding!r} ({error}); {_ENCODING_ADVICE}.") from None
+        except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
+            if getattr(error, "errno", None) is not None:  # the system's, not of unpacking
+                raise
+            raise InputError(f"{path}: the packed file is damaged or cut short: {error}. Fetch it again.") from error
 
 
-def _utf8(stream: IO[bytes], encoding: str, label: str) -> IO[bytes]:
-    """Return the stream as UTF-8."""
-    try:
-        name = codecs.lookup(encoding).name
-    except LookupError:
-        raise InputError(f"unknown encoding {encoding!r}; expected for example 'utf-8', 'cp1252', 'utf-16'") from None
-    return stream if name in {"utf-8", "ascii", "utf-8-sig"} else cast(IO[bytes], _Recoded(stream, encoding, label))
-
-
-def _blocks(stream: IO[bytes], size: int) -> Iterator[bytes]:
+def _blocks(stream: Any, size: int) -> Iterator[bytes]:
     """Yield blocks of about `size` bytes that end at the end of a row, outside quotes."""
     rest = stream.read(3)
     rest = b"" if rest == codecs.BOM_UTF8 else rest

@@ -49,14 +49,7 @@ def existing(wanted: Collection[str], names: Sequence[str], role: str) -> list[s
 def column_names(values: Sequence[str] | None, known: Sequence[str]) -> list[str]:
     """Return column names, each once, from names and lists of names with commas.
 
-    A column whose own name holds a comma is found when it is given alone.
-
-    Parameters
-    ----------
-    values : sequence of str, optional
-        What was given, such as ``["id", "day,hour"]``.
-    known : sequence of str
-        Columns of the table.
+    A column of the table (``known``) whose own name holds a comma is found when it is given alone.
 
     Examples
     --------
@@ -70,17 +63,9 @@ def column_names(values: Sequence[str] | None, known: Sequence[str]) -> list[str
 
 
 def with_ids(ids: Any | None, columns: Mapping[str, Any]) -> Any:
-    """Put what names the rows before what was found of them; nothing is lost, nothing replaced.
+    """Put what names the rows, a pyarrow Table or None, before arrays (n,) found of them, as a pyarrow Table.
 
-    Parameters
-    ----------
-    ids : pyarrow.Table or None
-    columns : mapping of str to array, (n,) each
-        The names here stay as they are.
-
-    Returns
-    -------
-    pyarrow.Table
+    Nothing is lost, nothing replaced.
 
     Warns
     -----
@@ -97,16 +82,12 @@ def with_ids(ids: Any | None, columns: Mapping[str, Any]) -> Any:
     named: dict[str, Any] = {}
     taken = {*columns, *ids.column_names}
     for name in ids.column_names:
-        free = _free_name(name, taken) if name in columns else name
-        taken.add(free)
-        if free != name:
+        free = name
+        if name in columns:
+            while free in taken:
+                free = f"id_{free}"
+            taken.add(free)
             message = f"the id column {name!r} has the name of a result; it is written as {free!r}"
             warnings.warn(message, DataWarning, stacklevel=2)
         named[free] = ids[name]
     return pa.table(named | dict(columns))
-
-
-def _free_name(name: str, taken: Collection[str]) -> str:
-    while name in taken:
-        name = f"id_{name}"
-    return name

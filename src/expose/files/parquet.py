@@ -36,15 +36,11 @@ class Parquet:
         try:
             with pq.ParquetFile(self.path, buffer_size=_READ_AHEAD, pre_buffer=False) as file:
                 yield file
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise InputError(self._damaged(error)) from error
-        except OSError as error:
-            if error.errno is None:
-                raise InputError(self._damaged(error)) from error
-            raise
-
-    def _damaged(self, error: Exception) -> str:
-        return f"{self.label}: not a complete Parquet file, damaged or cut short. Fetch it again. ({error})"
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+            if getattr(error, "errno", None) is not None:  # the system's, not Arrow's
+                raise
+            message = f"{self.label}: not a complete Parquet file, damaged or cut short. Fetch it again. ({error})"
+            raise InputError(message) from error
 
     def schema(self) -> Any:
         """Return the Arrow schema of the file."""

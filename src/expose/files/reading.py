@@ -36,7 +36,7 @@ def read(
     encoding: str = "utf-8",
     text: Collection[str] = (),
 ) -> Any:
-    r"""Read one or more files as one table.
+    r"""Read one or more files as one pyarrow Table.
 
     Parameters
     ----------
@@ -49,10 +49,6 @@ def read(
         Of CSV files.
     text : collection of str
         Columns of CSV files that are never taken for numbers or dates (see `TableEncoder.text_columns`).
-
-    Returns
-    -------
-    pyarrow.Table
 
     Raises
     ------
@@ -80,25 +76,16 @@ def scan(
     encoding: str = "utf-8",
     text: Collection[str] = (),
 ) -> Iterator[Any]:
-    r"""Read files batch by batch, in order, in bounded memory; all batches have the same schema.
+    r"""Read files as pyarrow RecordBatches of one schema, in order, in bounded memory.
 
     A CSV file of more than a few megabytes is read twice: first to settle the types of its columns.
 
     Parameters
     ----------
     source, columns, encoding, text
-        As in `read`. Standard input is kept in a temporary file.
+        And errors, as in `read`. Standard input is kept in a temporary file.
     batch_rows : int
         The most rows in a batch.
-
-    Yields
-    ------
-    pyarrow.RecordBatch
-
-    Raises
-    ------
-    FileNotFoundError, InputError
-        As in `read`.
 
     Examples
     --------

@@ -40,20 +40,15 @@ _LABELS: Final = {
 
 
 def split(table: Any, *, id: Collection[str] = (), ignore: Collection[str] = (), label: str | None = None) -> Roles:
-    """Split an Arrow table into features, ids and labels.
+    """Split a pyarrow Table into features, ids and labels.
 
     Parameters
     ----------
-    table : pyarrow.Table
     id, ignore : collection of str
         Columns that name a row, and columns to leave out.
     label : str, optional
         Column of what is known of each row: 1, true or "anomaly"; 0, false or "normal"; -1, "unlabelled" or
         nothing for unknown.
-
-    Returns
-    -------
-    Roles
 
     Raises
     ------
@@ -99,23 +94,12 @@ def columns_by_role(
 
 
 def known_labels(column: Any, name: str) -> NDArray[np.int64]:
-    """Read what a label column says of each row.
-
-    Parameters
-    ----------
-    column : pyarrow.ChunkedArray of n values
-    name : str
-        Of the column, for messages.
-
-    Returns
-    -------
-    ndarray of int64, (n,)
-        1 anomaly, 0 normal, -1 unlabelled; for the spellings see `split`.
+    """Read what an Arrow column of labels says of each row, (n,): 1 anomaly, 0 normal, -1 unlabelled.
 
     Raises
     ------
     InputError
-        When a value says none of these.
+        When a value is none of the spellings that `split` lists.
 
     Examples
     --------

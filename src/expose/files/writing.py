@@ -48,7 +48,8 @@ class Sink:
             self._schema = schema
             self._writer = self._stack.enter_context(pq.ParquetWriter(self._file, schema, compression="zstd"))
             return
-        self._schema = pa.schema([(field.name, _plain(field.type)) for field in schema])
+        types = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in schema.types]
+        self._schema = pa.schema(list(zip(schema.names, types, strict=True)))
         file: Any = self._file
         if self._suffix.endswith(".gz"):
             file = self._stack.enter_context(pa.CompressedOutputStream(file, "gzip"))
@@ -79,25 +80,15 @@ class Sink:
             self._stack.close()
 
 
-def _plain(arrow_type: Any) -> Any:
-    """Return the type a column has in a CSV file."""
-    return arrow_type.value_type if pa.types.is_dictionary(arrow_type) else arrow_type
-
-
 @contextmanager
 def writer(target: str | Path) -> Iterator[Sink]:
-    """Open a file for batches of rows; it appears under its name only when all are written.
+    """Open a file for batches of rows, a `Sink`; it appears under its name only when all are written.
 
     Parameters
     ----------
     target : str or Path
         .parquet, .csv, .csv.gz, .tsv or .tsv.gz; "-" writes CSV to standard output. An existing file is
         replaced at the end; on any error it stays as it was, and nothing else is left behind.
-
-    Yields
-    ------
-    Sink
-        Its ``write(batch)`` takes Arrow tables and record batches.
 
     Raises
     ------
@@ -121,7 +112,7 @@ def writer(target: str | Path) -> Iterator[Sink]:
         return
     path = Path(os.path.realpath(target))  # a link stays a link
     if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe cannot be replaced
-        with _said(path), path.open("wb") as device, _filled(device, _format(path, ".csv")) as sink:
+        with _naming(path), path.open("wb") as device, _filled(device, _format(path, ".csv")) as sink:
             yield sink
         return
     if path.is_dir():
@@ -132,13 +123,10 @@ def writer(target: str | Path) -> Iterator[Sink]:
 
 
 def _format(path: Path, default: str = "") -> str:
-    name = path.name.lower()
-    for suffix in _FORMATS:
-        if name.endswith(suffix):
-            return suffix
-    if default:
-        return default
-    raise InputError(f"{path}: cannot tell the format from the name; expected one of {', '.join(_FORMATS)}")
+    suffix = next((suffix for suffix in _FORMATS if path.name.lower().endswith(suffix)), default)
+    if not suffix:
+        raise InputError(f"{path}: cannot tell the format from the name; expected one of {', '.join(_FORMATS)}")
+    return suffix
 
 
 @contextmanager
@@ -155,7 +143,8 @@ def _filled(file: IO[bytes], suffix: str) -> Iterator[Sink]:
 
 
 @contextmanager
-def _said(path: Path) -> Iterator[None]:
+def _naming(path: Path) -> Iterator[None]:
+    """Say in errors of the system which file could not be written."""
     try:
         yield
     except OSError as error:

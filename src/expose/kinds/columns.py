@@ -51,10 +51,6 @@ class Categories:
         """Return the names as an object array, None where missing, (n,)."""
         return np.array([*self.keys, None], dtype=object)[self.codes]
 
-    def first_row(self, code: int) -> int:
-        """Return the first row that holds this code."""
-        return int(np.argmax(self.codes == code))
-
 
 @dataclass(frozen=True, eq=False)
 class Times:

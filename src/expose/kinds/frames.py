@@ -34,10 +34,6 @@ def as_table(X: Any) -> Table:
     X : (n, d) NumPy array or list of rows, pandas or Polars frame, Arrow table or record batch, or any frame
         that narwhals or the Arrow C stream interface can read.
 
-    Returns
-    -------
-    Table
-
     Raises
     ------
     InputError

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,62 +41,48 @@ def holds_images(path: Path) -> bool:
 
 
 def image_files(path: Path) -> list[Path]:
-    """Return the image files of a folder, those of its folders included, sorted; or the one file itself.
-
-    Raises
-    ------
-    InputError
-        When there is none.
-
-    Warns
-    -----
-    DataWarning
-        For other files in the folder, hidden ones aside.
-    """
+    """Return the image files of a folder and its folders, sorted, or the one file itself; warn of other files."""
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; expected a folder of images.")
     if path.is_file():
         return [path]
-    every = sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file.relative_to(path)))
+    every = sorted(
+        file
+        for file in path.rglob("*")
+        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+    )
     files = [file for file in every if is_image_file(file)]
     if not files:
         raise InputError(f"{path} holds no image file; expected files whose names end in {', '.join(SUFFIXES)}.")
-    if len(files) < len(every):
-        others = [str(file.relative_to(path)) for file in every if not is_image_file(file)]
+    if others := [str(file.relative_to(path)) for file in every if not is_image_file(file)]:
         warnings.warn(f"{path}: left out {len(others)} file(s) that are no images: {listing(others)}", DataWarning, 3)
     return files
 
 
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
 def file_shape(path: Path) -> tuple[int, int, int]:
     """Return (H, W, C) of an image file, from its head alone; C is 1 or 3, and one more with alpha."""
-    try:
-        with pillow().open(path) as image:
-            width, height = image.size
-            turned = image.getexif().get(_ORIENTATION, 1) in _TURNED
-            return (width, height, _channels(image)) if turned else (height, width, _channels(image))
-    except MissingExtraError:
-        raise
-    except Exception as error:  # Pillow raises many kinds, of struct, zlib and its own
-        raise _unreadable(path, error) from error
+    with _opened(path) as image:
+        width, height = image.size
+        turned = image.getexif().get(_ORIENTATION, 1) in _TURNED
+        return (width, height, _channels(image)) if turned else (height, width, _channels(image))
 
 
 def read_file(path: Path) -> NDArray[Any]:
     """Return the pixels of an image file, ``(H, W, C)``; of several frames the first."""
+    with _opened(path) as image:
+        return pixels_of(image)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with pillow().open(path) as image:
-            return pixels_of(image)
+            yield image
     except MissingExtraError:
         raise
-    except Exception as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path}: cannot be read as an image ({error}). Repair it, or take it out of the folder.")
+    except Exception as error:  # Pillow raises many kinds, of struct, zlib and its own
+        message = f"{path}: cannot be read as an image ({error}). Repair it, or take it out of the folder."
+        raise InputError(message) from error
 
 
 def pixels_of(image: Any) -> NDArray[Any]:

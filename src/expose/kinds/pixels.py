@@ -15,19 +15,10 @@ _ROUNDING: Final = 1e-4  # by which a float may lie outside [0, 1]
 
 
 def channels_last(values: NDArray[Any], *, tensor: bool = False) -> NDArray[Any]:
-    """View a stack of images as ``(n, H, W, C)``.
+    """View images ``(n, H, W)``, ``(n, H, W, C)`` or ``(n, C, H, W)`` as ``(n, H, W, C)``, or raise InputError.
 
-    Parameters
-    ----------
-    values : ndarray, (n, H, W), (n, H, W, C) or (n, C, H, W)
-        Channels stand first only where they cannot stand last.
-    tensor : bool, default=False
-        Whether it was a torch tensor, whose channels usually stand first: then both must not be possible.
-
-    Raises
-    ------
-    InputError
-        When it is no stack of images, or it is not clear which axis holds the channels.
+    Channels stand first only where they cannot stand last; of a torch tensor, where they usually stand first, it must
+    be clear.
     """
     shape = values.shape
     if values.ndim == 3:
@@ -58,17 +49,8 @@ def channels_last(values: NDArray[Any], *, tensor: bool = False) -> NDArray[Any]
 def to_unit(values: NDArray[Any], first: int = 0) -> NDArray[np.float32]:
     """Return pixels in [0, 1]: 8 and 16 bit are divided by their largest value, floats must lie there already.
 
-    Parameters
-    ----------
-    values : ndarray, (n, ...)
-        Images along the first axis.
-    first : int, default=0
-        Number of the first of them, for messages.
-
-    Raises
-    ------
-    InputError
-        For a value that is outside the range of its type, infinite or missing.
+    Images stand along the first axis; ``first`` is the number of the first of them, for the message of the InputError
+    that a value outside the range of its type, infinite or missing, raises.
     """
     kind, largest = values.dtype.kind, 1.0
     if kind in "iu" and values.size:

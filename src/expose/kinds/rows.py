@@ -102,10 +102,14 @@ class Table:
         return from_columns(first.names, first.named, columns, n_rows, booleans)
 
 
+def missing_in(column: Column) -> NDArray[np.bool_]:
+    """Tell where a column holds no value, (n,)."""
+    return np.isnan(column) if isinstance(column, np.ndarray) else column.missing
+
+
 def all_missing(column: Column) -> bool:
     """Tell whether a column holds no value at all."""
-    missing = np.isnan(column) if isinstance(column, np.ndarray) else column.missing
-    return bool(missing.all())
+    return bool(missing_in(column).all())
 
 
 def _joined(first: Column, second: Column, name: str) -> Column:
@@ -118,14 +122,10 @@ def _joined(first: Column, second: Column, name: str) -> Column:
     if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
         return np.concatenate([first, second])
     if all_missing(first):
-        return _joined(_nothing_like(second, _length(first)), second, name)
+        return _joined(_nothing_like(second, len(missing_in(first))), second, name)
     if all_missing(second):
-        return _joined(first, _nothing_like(first, _length(second)), name)
+        return _joined(first, _nothing_like(first, len(missing_in(second))), name)
     raise InputError(f"column {name!r} holds different kinds of values in the two tables; make them agree")
-
-
-def _length(column: Column) -> int:
-    return len(column if isinstance(column, np.ndarray) else column.missing)
 
 
 def _nothing_like(column: Column, n_rows: int) -> Column:

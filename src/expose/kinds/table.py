@@ -58,20 +58,8 @@ class TableKind(Kind):
         return True
 
     def read(self, sources: Sequence[str], reading: Reading) -> Batch:
-        """Read files whole; samples are an Arrow table of the features.
-
-        Raises
-        ------
-        FileNotFoundError, InputError
-            As `expose.files.read` and `expose.files.split`.
-
-        Warns
-        -----
-        DataWarning
-            When ids are not in later data.
-        """
-        table = read(_source(sources), encoding=reading.encoding, text=reading.text)
-        return self.split(table, reading)
+        """Read files whole; samples are an Arrow table of the features. Errors are those of `expose.files.read`."""
+        return self.split(read(_source(sources), encoding=reading.encoding, text=reading.text), reading)
 
     def split(self, table: Any, reading: Reading) -> Batch:
         """Rows of an Arrow table whose columns play these roles."""

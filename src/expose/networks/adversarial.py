@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from expose.encoders.layout import Layout
+from expose.networks.perceptron import Perceptron
 
 SLOPE = 0.2
 
@@ -25,13 +26,7 @@ class Generator(nn.Module):
         super().__init__()
         self.layout = layout
         if layout.form != "image":
-            self.body: nn.Module = nn.Sequential(
-                nn.Linear(latent, width),
-                nn.ReLU(),
-                nn.Linear(width, width),
-                nn.ReLU(),
-                nn.Linear(width, layout.n_values),
-            )
+            self.body: nn.Module = Perceptron([latent, width, width, layout.n_values])
             return
         channels, height, width_in_pixels = layout.shape
         start = (width, -(-height // 4), -(-width_in_pixels // 4))

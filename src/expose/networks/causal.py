@@ -40,11 +40,6 @@ class CausalNet(nn.Module):
         self.right = nn.ModuleList(GatedBlock(width, 2, 2, centred=False, beside=width) for _ in range(blocks))
         self.head = nn.Conv2d(width, n_out, 1)
 
-    def __call__(self, image: Tensor) -> Tensor:
-        """Map ``(B, channels, H, W)`` to ``(B, n_out, H, W)``."""
-        result: Tensor = super().__call__(image)
-        return result
-
     def forward(self, image: Tensor) -> Tensor:
         """Map ``(B, channels, H, W)`` to ``(B, n_out, H, W)``."""
         image = F.pad(image, (0, 0, 0, 0, 0, 1), value=1.0)  # a channel of ones tells the image from its border

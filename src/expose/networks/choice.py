@@ -18,14 +18,7 @@ DEFAULTS = {"vector": "mlp", "image": "conv", "tokens": "gru"}  # a network for 
 
 
 class Unfolded(nn.Module):
-    """A network that reads encoded rows: they are unfolded as their layout says.
-
-    Parameters
-    ----------
-    layout : Layout
-    network : Module
-        From unfolded rows ``(B, *layout.shape)`` to ``(B, n_out)``.
-    """
+    """A network of rows ``(B, *layout.shape)`` that reads encoded ones: they are unfolded as their layout says."""
 
     def __init__(self, layout: Layout, network: nn.Module) -> None:
         super().__init__()
@@ -39,24 +32,16 @@ class Unfolded(nn.Module):
 
 
 def backbone(layout: Layout, n_out: int, *, bias: bool = True, hidden: Sequence[int] | None = None) -> nn.Module:
-    """The network under a one-class objective: no row changes the output of another.
+    """The network under a one-class objective, from rows ``(B, D)`` to ``(B, n_out)``: no row changes another's output.
+
+    A table gets a perceptron, images a `ConvNet` normalised image by image, texts a `RecurrentNet`.
 
     Parameters
     ----------
-    layout : Layout
-        What the rows are: a table gets a perceptron, images a `ConvNet` normalised image by image, texts a
-        `RecurrentNet`.
-    n_out : int
-        Outputs per row.
     bias : bool, default=True
         Without, the network cannot output a constant, whatever the row.
     hidden : sequence of int, optional
         Widths of the hidden layers of a table's perceptron; two of the usual width by default. Others ignore it.
-
-    Returns
-    -------
-    Module
-        From encoded rows ``(B, D)`` to ``(B, n_out)``.
 
     Examples
     --------
@@ -79,47 +64,28 @@ def make_perceptron(layout: Layout, n_out: int) -> nn.Module:
     return Perceptron([layout.n_values, width, width, n_out])
 
 
-def make_conv(layout: Layout, n_out: int) -> nn.Module:
-    """A `ConvNet` with batch normalisation."""
-    return Unfolded(layout, ConvNet(layout.shape, n_out))
-
-
 def make_wide(layout: Layout, n_out: int, *, depth: int, widen: int, dropout: float) -> nn.Module:
     """A `WideResNet`."""
     return Unfolded(layout, WideResNet(layout.shape, n_out, depth=depth, widen=widen, dropout=dropout))
 
 
-def make_recurrent(layout: Layout, n_out: int) -> nn.Module:
-    """A `RecurrentNet`."""
-    return Unfolded(layout, RecurrentNet(layout.n_tokens, n_out))
-
-
 NETWORKS: dict[str, tuple[tuple[str, ...], Callable[[Layout, int], nn.Module]]] = {  # name: forms of parts, maker
     "mlp": (("vector", "image"), make_perceptron),
-    "conv": (("image",), make_conv),
+    "conv": (("image",), lambda layout, n_out: Unfolded(layout, ConvNet(layout.shape, n_out))),
     "wrn-40-2": (("image",), partial(make_wide, depth=40, widen=2, dropout=0.3)),
     "wrn-16-4": (("image",), partial(make_wide, depth=16, widen=4, dropout=0.4)),
-    "gru": (("tokens",), make_recurrent),
+    "gru": (("tokens",), lambda layout, n_out: Unfolded(layout, RecurrentNet(layout.n_tokens, n_out))),
 }
 
 
 def make_network(name: str, layout: Layout, n_out: int) -> nn.Module:
-    """A classifier's network by name.
+    """A classifier's network by name, from rows ``(B, D)`` to ``(B, n_out)``.
 
     Parameters
     ----------
     name : {"auto", "mlp", "conv", "wrn-40-2", "wrn-16-4", "gru"}
         "auto": a perceptron for tables, a small convolutional network for images, a recurrent one for texts. The wide
         residual networks drop as Hendrycks et al. (ICLR 2019) do: 0.3 of WRN-40-2's values, 0.4 of WRN-16-4's.
-    layout : Layout
-        What the rows are.
-    n_out : int
-        Outputs per row.
-
-    Returns
-    -------
-    Module
-        From encoded rows ``(B, D)`` to ``(B, n_out)``.
 
     Raises
     ------

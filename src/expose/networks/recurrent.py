@@ -44,13 +44,8 @@ class RecurrentNet(nn.Module):
         self.recurrent = nn.GRU(embedding, hidden, layers, bias=bias, batch_first=True)
         self.head = nn.Linear(hidden, n_out, bias=bias)
 
-    def __call__(self, tokens: Tensor) -> Tensor:
-        """Map ``(B, T)`` token numbers to ``(B, n_out)``."""
-        result: Tensor = super().__call__(tokens)
-        return result
-
     def forward(self, tokens: Tensor) -> Tensor:
-        """Map ``(B, T)`` to ``(B, n_out)``."""
+        """Map ``(B, T)`` token numbers to ``(B, n_out)``."""
         lengths = count_tokens(tokens)
         last = lengths.clamp(min=1)  # of an empty text the first place, whose state is not used
         if self.training:

@@ -60,13 +60,8 @@ class WideResNet(nn.Module):
         self.head = nn.Linear(width, n_out)
         self.apply(initialise)
 
-    def __call__(self, images: Tensor) -> Tensor:
-        """Map ``(B, C, H, W)`` with values in [0, 1] to ``(B, n_out)``."""
-        result: Tensor = super().__call__(images)
-        return result
-
     def forward(self, images: Tensor) -> Tensor:
-        """Map ``(B, C, H, W)`` to ``(B, n_out)``."""
+        """Map ``(B, C, H, W)`` with values in [0, 1] to ``(B, n_out)``."""
         features = self.last(self.blocks(self.stem(4 * images - 2)))  # (B, 64 k, H / 4, W / 4)
         result: Tensor = self.head(features.mean((-2, -1)))
         return result

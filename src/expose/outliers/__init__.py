@@ -10,15 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from expose.outliers.gan import OutlierGAN
-    from expose.outliers.images import (
-        IMAGE_MAKERS,
-        channel_ghosts,
-        invert,
-        jigsaw,
-        mean_of_two,
-        pixelate,
-        speckle,
-    )
+    from expose.outliers.images import IMAGE_MAKERS, channel_ghosts, invert, jigsaw, mean_of_two, pixelate, speckle
     from expose.outliers.noise import bernoulli_noise, blobs, gaussian_noise, uniform_noise
     from expose.outliers.overlap import Matches, Overlap, check_overlap, without_overlap
     from expose.outliers.stream import OutlierStream
@@ -27,15 +19,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "gan": ("OutlierGAN",),
-    "images": (
-        "IMAGE_MAKERS",
-        "channel_ghosts",
-        "invert",
-        "jigsaw",
-        "mean_of_two",
-        "pixelate",
-        "speckle",
-    ),
+    "images": ("IMAGE_MAKERS", "channel_ghosts", "invert", "jigsaw", "mean_of_two", "pixelate", "speckle"),
     "noise": ("bernoulli_noise", "blobs", "gaussian_noise", "uniform_noise"),
     "overlap": ("Matches", "Overlap", "check_overlap", "without_overlap"),
     "stream": ("OutlierStream",),

@@ -28,8 +28,7 @@ class Numbers:
 
     def stored(self, values: Floats) -> Floats:
         """Return values as the columns can hold them."""
-        stored: Floats = np.clip(np.where(self.whole, np.round(values), values), self.low, self.high)
-        return stored
+        return np.clip(np.where(self.whole, np.round(values), values), self.low, self.high)
 
     def moving(self) -> Numbers:
         """Return the columns with more than two different values."""

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from expose.encoders.layout import Layout
 from expose.errors import InputError, NonFiniteLossError
 from expose.networks.adversarial import Discriminator, Generator
+from expose.outliers.pixels import checked_shape, unit
 from expose.outliers.rows import Seed, count
 
 
@@ -109,11 +110,11 @@ class OutlierGAN:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             self.generator_ = Generator(self._layout, self.latent, self.width)
-            judge = Discriminator(self._layout, self.width)
+            discriminator = Discriminator(self._layout, self.width)
         draws = torch.Generator().manual_seed(seed + 1)
         if classifier is not None and y is None:
             classifier.eval()
-        players = _Players(self, judge, classifier, draws)
+        players = _Players(self, discriminator, classifier, draws)
         self.history_ = []
         for step in range(self.steps):
             chosen = torch.randint(len(real), (self.batch_size,), generator=draws)
@@ -150,8 +151,6 @@ class OutlierGAN:
             self._center, spread = values.mean(0), values.std(0)
             self._spread = torch.where(spread > 0, spread, 1.0)
         elif rows.ndim in (3, 4):
-            from expose.outliers.pixels import checked_shape, unit
-
             height, width, channels = checked_shape(rows)
             values = torch.from_numpy(unit(rows, np.arange(len(rows))).transpose(0, 3, 1, 2).copy()).flatten(1)
             self._layout = Layout("image", (channels, height, width))
@@ -169,20 +168,20 @@ class _Players:
     """Generator, discriminator and classifier, and a step of each."""
 
     def __init__(
-        self, gan: OutlierGAN, judge: Discriminator, classifier: nn.Module | None, draws: torch.Generator
+        self, gan: OutlierGAN, discriminator: Discriminator, classifier: nn.Module | None, draws: torch.Generator
     ) -> None:
-        self.gan, self.judge, self.classifier, self.draws = gan, judge, classifier, draws
+        self.gan, self.discriminator, self.classifier, self.draws = gan, discriminator, classifier, draws
         rate, betas = gan.learning_rate, (0.5, 0.9)
         self.of_generator = torch.optim.Adam(gan.generator_.parameters(), rate, betas)
-        self.of_judge = torch.optim.Adam(judge.parameters(), rate, betas)
+        self.of_discriminator = torch.optim.Adam(discriminator.parameters(), rate, betas)
         self.of_classifier = None if classifier is None else torch.optim.Adam(classifier.parameters(), rate)
 
     def step(self, real: Tensor, labels: Tensor | None) -> tuple[float, float]:
         """A step of each; the losses of discriminator and generator."""
         noise = torch.randn(len(real), self.gan.latent, generator=self.draws)
         made = self.gan.generator_(noise)  # (B, D)
-        judging = self._judge(real, made.detach())
-        loss = F.softplus(-self.judge(made)).mean()  # -log D(G(z))
+        discriminator_loss = self._discriminate(real, made.detach())
+        loss = F.softplus(-self.discriminator(made)).mean()  # -log D(G(z))
         if self.classifier is not None:
             loss = loss + self._boundary(made)
         descend(loss, self.of_generator)
@@ -191,7 +190,7 @@ class _Players:
         if self.classifier is not None and self.of_classifier is not None and labels is not None:
             error = F.cross_entropy(self.classifier(self.gan.as_given(real)), labels)
             descend(error + self._boundary(made.detach()), self.of_classifier)
-        return judging, float(loss.detach())
+        return discriminator_loss, float(loss.detach())
 
     def _boundary(self, made: Tensor) -> Tensor:
         """Beta KL(U || p), the mean over generated rows."""
@@ -199,14 +198,14 @@ class _Players:
         logits = self.classifier(self.gan.as_given(made))
         return self.gan.boundary_weight * uniformity(logits).mean()
 
-    def _judge(self, real: Tensor, made: Tensor) -> float:
+    def _discriminate(self, real: Tensor, made: Tensor) -> float:
         """A step of the discriminator: -log D(x) - log (1 - D(G(z))), and the penalty."""
         real = real.clone().requires_grad_()
-        judged = self.judge(real)
-        (gradient,) = torch.autograd.grad(judged.sum(), real, create_graph=True)
+        realness = self.discriminator(real)
+        (gradient,) = torch.autograd.grad(realness.sum(), real, create_graph=True)
         steep = gradient.square().sum(-1).mean()
-        loss = F.softplus(-judged).mean() + F.softplus(self.judge(made)).mean() + self.gan.penalty / 2 * steep
-        descend(loss, self.of_judge)
+        loss = F.softplus(-realness).mean() + F.softplus(self.discriminator(made)).mean() + self.gan.penalty / 2 * steep
+        descend(loss, self.of_discriminator)
         return float(loss.detach())
 
 

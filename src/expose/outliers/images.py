@@ -1,13 +1,18 @@
 """Auxiliary outliers from images, changed beyond what they show.
 
 They follow the distributions on which Hendrycks, Mazeika and Dietterich, "Deep Anomaly Detection with Outlier
-Exposure", ICLR 2019, appendix A, chose their parameters. Results have the type, the shape and the range of the images
-they come from, so that none of these tells them apart.
+Exposure", ICLR 2019, appendix A, chose their parameters.
+
+Every maker takes ``images``, an array (n_images, H, W) or (n_images, H, W, C) of bytes or of floating-point numbers in
+[0, 1]; ``n``, how many outliers to make, one for each image if None; and ``random_state``, a seed, a generator or None.
+It returns (n, H, W) or (n, H, W, C) images of the same type, shape and range, so that none of these gives them away,
+and raises InputError where it is given something else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,18 +29,9 @@ def jigsaw(images: Images, n: int | None = None, *, grid: int = 4, random_state:
 
     Parameters
     ----------
-    images : (n_images, H, W) or (n_images, H, W, C) array
-        Bytes, or floating-point numbers in [0, 1].
-    n : int or None
-        Outliers to make; None makes one for each image.
     grid : int, default=4
         Pieces along each side, at least 2. Where it does not divide a side, the last few rows or columns of pixels
         stay as they are.
-    random_state : int, Generator or None
-
-    Returns
-    -------
-    (n, H, W) or (n, H, W, C) array, of the type of the images
 
     Examples
     --------
@@ -68,8 +64,6 @@ def speckle(images: Images, n: int | None = None, *, deviation: float = 0.5, ran
 
     Parameters
     ----------
-    images, n, random_state
-        As in `jigsaw`.
     deviation : float, default=0.5
         Of the factor.
 
@@ -92,12 +86,8 @@ def pixelate(images: Images, n: int | None = None, *, block: int = 4, random_sta
 
     Parameters
     ----------
-    images, n
-        As in `jigsaw`.
     block : int, default=4
         Side of a square, at least 2; squares at the right and lower edge may be smaller.
-    random_state : int, Generator or None
-        Only chooses the images.
 
     Examples
     --------
@@ -123,13 +113,6 @@ def pixelate(images: Images, n: int | None = None, *, block: int = 4, random_sta
 def invert(images: Images, n: int | None = None, *, random_state: Seed = None) -> Images:
     """Images with dark and bright exchanged.
 
-    Parameters
-    ----------
-    images, n
-        As in `jigsaw`.
-    random_state : int, Generator or None
-        Only chooses the images.
-
     Examples
     --------
     >>> invert(np.array([[[0, 200]]], np.uint8))
@@ -144,17 +127,8 @@ def channel_ghosts(images: Images, n: int | None = None, *, shift: float = 0.25,
 
     Parameters
     ----------
-    images : (n_images, H, W, C) array, C at least 2
-        Bytes, or floating-point numbers in [0, 1].
-    n : int or None
-        Outliers to make; None makes one for each image.
     shift : float, default=0.25
         By what share of each side a channel moves at most; the pixels at the edge are repeated.
-    random_state : int, Generator or None
-
-    Returns
-    -------
-    (n, H, W, C) array, of the type of the images
 
     Raises
     ------
@@ -192,21 +166,12 @@ def channel_ghosts(images: Images, n: int | None = None, *, shift: float = 0.25,
 
 
 def mean_of_two(images: Images, n: int | None = None, *, kind: str = "arithmetic", random_state: Seed = None) -> Images:
-    """The mean of two different images, pixel by pixel.
+    """The mean of two different images, pixel by pixel; there must be two at least.
 
     Parameters
     ----------
-    images : (n_images, H, W) or (n_images, H, W, C) array, at least two
-        Bytes, or floating-point numbers in [0, 1].
-    n : int or None
-        Outliers to make; None makes one for each image.
     kind : {"arithmetic", "geometric"}
         A geometric mean is dark wherever one of the two is.
-    random_state : int, Generator or None
-
-    Returns
-    -------
-    (n, H, W) or (n, H, W, C) array, of the type of the images
 
     Examples
     --------
@@ -227,10 +192,6 @@ def mean_of_two(images: Images, n: int | None = None, *, kind: str = "arithmetic
     return made_of(images, n, random_state, change)
 
 
-def _geometric_mean(images: Images, n: int | None = None, *, random_state: Seed = None) -> Images:
-    return mean_of_two(images, n, kind="geometric", random_state=random_state)
-
-
 IMAGE_MAKERS: dict[str, Callable[..., Images]] = {
     "gaussian_noise": gaussian_noise,
     "bernoulli_noise": bernoulli_noise,
@@ -242,5 +203,5 @@ IMAGE_MAKERS: dict[str, Callable[..., Images]] = {
     "invert": invert,
     "channel_ghosts": channel_ghosts,
     "arithmetic_mean": mean_of_two,
-    "geometric_mean": _geometric_mean,
+    "geometric_mean": partial(mean_of_two, kind="geometric"),
 }

@@ -1,7 +1,8 @@
 """Auxiliary outliers that are noise in the form of images.
 
 They are among the anomalies on which Hendrycks, Mazeika and Dietterich, "Deep Anomaly Detection with Outlier Exposure",
-ICLR 2019, tested (appendix A), cut to [0, 1] and, for bytes, rounded, so that neither range nor type tells them apart.
+ICLR 2019, tested (appendix A), cut to [0, 1] and, for bytes, rounded. Parameters and results that all makers share
+stand in `expose.outliers.images`; of the images only type and shape are used.
 """
 
 from __future__ import annotations
@@ -22,17 +23,8 @@ def gaussian_noise(
 
     Parameters
     ----------
-    images : (n_images, H, W) or (n_images, H, W, C) array
-        Bytes, or floating-point numbers in [0, 1]; only their type and shape are used.
-    n : int or None
-        Outliers to make; None makes one for each image.
     mean, deviation : float
         Of the distribution, as shares of the range.
-    random_state : int, Generator or None
-
-    Returns
-    -------
-    (n, H, W) or (n, H, W, C) array, of the type of the images
 
     Examples
     --------
@@ -48,8 +40,6 @@ def bernoulli_noise(images: Images, n: int | None = None, *, p: float = 0.5, ran
 
     Parameters
     ----------
-    images, n, random_state
-        As in `gaussian_noise`.
     p : float, default=0.5
 
     Examples
@@ -63,11 +53,6 @@ def bernoulli_noise(images: Images, n: int | None = None, *, p: float = 0.5, ran
 
 def uniform_noise(images: Images, n: int | None = None, *, random_state: Seed = None) -> Images:
     """Every value drawn evenly from [0, 1].
-
-    Parameters
-    ----------
-    images, n, random_state
-        As in `gaussian_noise`.
 
     Examples
     --------
@@ -85,8 +70,6 @@ def blobs(
 
     Parameters
     ----------
-    images, n, random_state
-        As in `gaussian_noise`.
     size : float, default=0.05
         By what share of the longer side the noise under the spots is blurred (standard deviation).
     cover : float, default=0.4

@@ -101,10 +101,6 @@ def check_overlap(outliers: Any, against: Any, *, near: float | None = None) -> 
                         few words changed is found, but none inside a longer text
         =====  =======  =========================================================================================
 
-    Returns
-    -------
-    Overlap
-
     Raises
     ------
     InputError
@@ -128,10 +124,10 @@ def check_overlap(outliers: Any, against: Any, *, near: float | None = None) -> 
     sets = dict(against) if isinstance(against, Mapping) else {"the other set": against}
     found = kind_of(outliers)
     kind = found.name
-    wrong = {name: kind_of(other).name for name, other in sets.items() if kind_of(other) is not found}
-    if wrong:
-        name, got = next(iter(wrong.items()))
-        raise InputError(f"the outliers are of kind {kind!r}, but {name} is of kind {got!r}; give both in one form.")
+    for name, other in sets.items():
+        if (got := kind_of(other)) is not found:
+            message = f"the outliers are of kind {kind!r}, but {name} is of kind {got.name!r}; give both in one form."
+            raise InputError(message)
     if kind not in _DEFAULTS:
         raise InputError(f"what is equal is known of {', '.join(_DEFAULTS)}; got {found.plural}.")
     limit = _DEFAULTS[kind] if near is None else near
@@ -142,16 +138,9 @@ def check_overlap(outliers: Any, against: Any, *, near: float | None = None) -> 
 
 
 def without_overlap(outliers: Any, against: Any, *, near: float | None = None) -> Any:
-    """Auxiliary outliers without those that are, or nearly are, rows of other sets.
+    """Auxiliary outliers, as they came, without those that are, or nearly are, rows of other sets.
 
-    Parameters
-    ----------
-    outliers, against, near
-        As in `check_overlap`.
-
-    Returns
-    -------
-    As outliers
+    Parameters and errors are those of `check_overlap`.
 
     Examples
     --------

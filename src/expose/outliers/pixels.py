@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
+from expose.kinds.pixels import to_unit
 from expose.outliers.rows import Indices, Seed, count, passes
 
 Images = NDArray[Any]
@@ -38,9 +39,7 @@ def checked_shape(images: Images) -> tuple[int, int, int]:
 
 def unit(images: Images, rows: Indices) -> Floats:
     """Return images by number as (m, H, W, C) numbers in [0, 1]."""
-    chosen = images[rows].astype(np.float32)
-    if images.dtype == np.uint8:
-        chosen /= 255
+    chosen = to_unit(images[rows])
     return chosen if images.ndim == 4 else chosen[..., None]
 
 

@@ -19,14 +19,8 @@ def most_alike(
 
     Exact where the index is at least ``least``, else 0 or a lower index. Two sets that are so similar share one of the
     rarest members of each (prefix filtering: Chaudhuri, Ganti, Kaushik, "A Primitive Operator for Similarity Joins in
-    Data Cleaning", ICDE 2006), so that only those are compared.
-
-    Parameters
-    ----------
-    mine, theirs : sequences of frozenset of str
-    least : float, in (0, 1]
-    leave_out : sequence of int or None
-        For each of ``mine`` one of ``theirs`` it is not compared with.
+    Data Cleaning", ICDE 2006), so that only those are compared. ``leave_out`` names for each of ``mine`` one of
+    ``theirs`` that it is not compared with.
 
     Examples
     --------

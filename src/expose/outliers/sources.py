@@ -126,11 +126,6 @@ def _of_files(source: str | Path) -> Opener:
 # ---------------------------------------------------------------------------------------------------- chunks
 
 
-def n_rows_of_chunk(chunk: Chunk) -> int:
-    """Count the rows of a chunk."""
-    return len(chunk)
-
-
 def part(chunk: Chunk, rows: slice) -> Chunk:
     """Return some rows."""
     return chunk.take(rows) if isinstance(chunk, Table) else chunk[rows]
@@ -138,7 +133,7 @@ def part(chunk: Chunk, rows: slice) -> Chunk:
 
 def shuffled(chunk: Chunk, generator: np.random.Generator) -> Chunk:
     """Return the rows in random order."""
-    order = generator.permutation(n_rows_of_chunk(chunk))
+    order = generator.permutation(len(chunk))
     if isinstance(chunk, list):
         return [chunk[row] for row in order]
     return chunk.take(order) if isinstance(chunk, Table) else chunk[order]

@@ -16,7 +16,6 @@ from expose.outliers.sources import (
     Later,
     are_images,
     joined,
-    n_rows_of_chunk,
     opener,
     part,
     shuffled,
@@ -96,13 +95,13 @@ class OutlierStream:
         if self._blocks is None:
             self._blocks = self._from(self.taken)
             self._rest = []
-        n_waiting = sum(map(n_rows_of_chunk, self._rest))
+        n_waiting = sum(map(len, self._rest))
         while n_waiting < n:
             self._rest.append(next(self._blocks))
-            n_waiting += n_rows_of_chunk(self._rest[-1])
+            n_waiting += len(self._rest[-1])
         waiting = joined(self._rest)
         rows, rest = part(waiting, slice(0, n)), part(waiting, slice(n, None))
-        self._rest = [rest] if n_rows_of_chunk(rest) else []
+        self._rest = [rest] if len(rest) else []
         self.taken += n
         return rows.load(rows.places) if isinstance(rows, Later) else stacked(rows) if are_images(rows) else rows
 
@@ -139,7 +138,7 @@ class OutlierStream:
         for number in count(first):
             n_rows = 0
             for block in self._mixed(number):
-                size = n_rows_of_chunk(block)
+                size = len(block)
                 n_rows += size
                 if skip >= size:
                     skip -= size
@@ -158,7 +157,7 @@ class OutlierStream:
         n_waiting = 0
         for chunk in self._open():
             waiting.append(chunk)
-            n_waiting += n_rows_of_chunk(chunk)
+            n_waiting += len(chunk)
             while n_waiting > self.buffer and not isinstance(chunk, Later):
                 mixed = shuffled(joined(waiting), generator)
                 half = -(-n_waiting // 2)

@@ -1,4 +1,9 @@
-"""Auxiliary outliers from tables: what the rows have in common is broken, or left behind."""
+"""Auxiliary outliers from tables: what the rows have in common is broken, or left behind.
+
+Every maker takes ``X``, an array (n_rows, d), a list of rows or a data frame of numbers, texts, dates and missing
+values; ``n``, how many outliers to make, one for each row if None; and ``random_state``, a seed, a generator or None.
+It returns ``n`` rows in the form of X: whole columns stay whole, and no integer leaves its type.
+"""
 
 from __future__ import annotations
 
@@ -20,24 +25,15 @@ GROWTH, PUSHES = 1.3, 90  # of the step, where one was not enough
 def shuffle_columns(X: Any, n: int | None = None, *, columns: int | None = None, random_state: Seed = None) -> Any:
     """Rows whose values come from different rows: each column keeps its distribution, dependence between them goes.
 
-    Where columns do not depend on each other, such rows are normal: then this maker teaches nothing.
+    Where columns do not depend on each other, such rows are normal: then this maker teaches nothing. Where n is a
+    multiple of n_rows, each column holds exactly the values of X, that many times. A row can equal one of X, where
+    columns repeat values; `check_overlap` tells.
 
     Parameters
     ----------
-    X : (n_rows, d) array, list of rows, or data frame
-        Numbers, texts, dates, missing values: whatever the columns hold.
-    n : int or None
-        Outliers to make; None makes one for each row.
     columns : int or None
         How many columns of each row are exchanged, sampled for each row anew; None exchanges all. The fewer, the nearer
         to the data.
-    random_state : int, Generator or None
-
-    Returns
-    -------
-    As X, n rows
-        Where n is a multiple of n_rows, each column holds exactly the values of X, that many times. A row can equal
-        one of X, where columns repeat values; `check_overlap` tells.
 
     Raises
     ------
@@ -81,19 +77,12 @@ def _exchanged(n_rows: int, d: int, columns: int, generator: np.random.Generator
 def uniform_box(X: Any, n: int | None = None, *, widen: float = 0.1, random_state: Seed = None) -> Any:
     """Rows spread evenly over the box that the columns span: numbers over their range, the rest over its values.
 
+    A value is missing as often as in X.
+
     Parameters
     ----------
-    X : (n_rows, d) array, list of rows, or data frame
-    n : int or None
-        Outliers to make; None makes one for each row.
     widen : float, default=0.1
         By how much of its length each range grows on either side, at least 0.
-    random_state : int, Generator or None
-
-    Returns
-    -------
-    As X, n rows
-        Whole columns stay whole and no integer leaves its type; a value is missing as often as in X.
 
     Raises
     ------
@@ -138,24 +127,15 @@ def extrapolate_rows(
 
     Each begins as a row of X and moves along a line, in columns scaled to unit standard deviation: away from the mean
     of its nearest rows, which leaves the data by the shortest way and fills holes between clusters too, or away from
-    the median of all. It stops when no row of X is nearer than the margin.
+    the median of all. It stops when no row of X is nearer than the margin. Only columns of numbers with more than two
+    different values move; the others keep the values of their row, and what is missing stays missing.
 
     Parameters
     ----------
-    X : (n_rows, d) array, list of rows, or data frame
-        Only columns of numbers with more than two different values move; the others keep the values of their row.
-    n : int or None
-        Outliers to make; None makes one for each row.
     away_from : {"neighbours", "centre"}
     margin : float, default=1.0
         The least distance from all rows of X, as a multiple of the distance that 95 % of the rows of X have to their
         nearest row at most.
-    random_state : int, Generator or None
-
-    Returns
-    -------
-    As X, n rows
-        Whole columns stay whole, and missing values missing.
 
     Raises
     ------

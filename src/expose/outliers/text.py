@@ -1,4 +1,8 @@
-"""Auxiliary outliers from texts: the words stay, what they say goes."""
+"""Auxiliary outliers from texts: the words stay, what they say goes.
+
+Every maker takes ``texts``, an iterable of str, whose words are what white space separates; ``n``, how many outliers to
+make, one for each text if None; and ``random_state``, a seed, a generator or None. It returns a list of ``n`` texts.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +19,6 @@ def shuffle_words(texts: Iterable[str], n: int | None = None, *, random_state: S
     """Texts with their words in random order.
 
     A network that does not read the order of words cannot tell them from the texts they come from.
-
-    Parameters
-    ----------
-    texts : iterable of str
-        Words are what white space separates.
-    n : int or None
-        Outliers to make; None makes one for each text.
-    random_state : int, Generator or None
 
     Returns
     -------
@@ -58,11 +54,6 @@ def _reordered(words: list[str], generator: np.random.Generator) -> str:
 def draw_words(texts: Iterable[str], n: int | None = None, *, random_state: Seed = None) -> list[str]:
     """Texts of words drawn one by one, as frequent as in all texts together, and as long as one of the texts.
 
-    Parameters
-    ----------
-    texts, n, random_state
-        As in `shuffle_words`.
-
     Raises
     ------
     InputError
@@ -85,11 +76,6 @@ def draw_words(texts: Iterable[str], n: int | None = None, *, random_state: Seed
 
 def splice_texts(texts: Iterable[str], n: int | None = None, *, random_state: Seed = None) -> list[str]:
     """The beginning of one text and the end of another, each cut at its own random word.
-
-    Parameters
-    ----------
-    texts, n, random_state
-        As in `shuffle_words`.
 
     Raises
     ------

@@ -16,19 +16,7 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def convert(form: str, raw: Path) -> Arrays:
-    """Return the arrays to be stored, from a raw file as it was downloaded.
-
-    Parameters
-    ----------
-    form : str
-        A key of `FORMS`.
-    raw : Path
-
-    Raises
-    ------
-    InputError
-        If the file is not of that form.
-    """
+    """Return the arrays to be stored, from a raw file as it was downloaded."""
     try:
         return FORMS[form](raw)
     except (MissingExtraError, MemoryError):

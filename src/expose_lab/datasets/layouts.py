@@ -113,13 +113,7 @@ def indicators(categories: NDArray[Any] | None) -> list[NDArray[np.float32]]:
 
 
 def arrays(path: Path, *needed: str) -> Arrays:
-    """Read all arrays of a file, and say what is missing.
-
-    Raises
-    ------
-    InputError
-        If the file is cut short or damaged, or lacks an array.
-    """
+    """Read all arrays of a file, and say what is missing."""
     try:
         stored = _matlab(path) if path.suffix == ".mat" else _numpy(path)
     except (EOFError, zipfile.BadZipFile, OSError) as error:

@@ -81,13 +81,7 @@ class Entry:
         return self.file or self.name
 
     def check(self, X: NDArray[np.float32], y: NDArray[np.int8], where: object) -> None:
-        """Raise unless the table is this set, value by value.
-
-        Raises
-        ------
-        InputError
-            The message says what was expected and what was found.
-        """
+        """Raise unless the table is this set, value by value."""
         expected = f"{self.rows} x {self.columns} with {self.anomalies} anomalies"
         found = f"{' x '.join(map(str, X.shape))} with {int((y == 1).sum())} anomalies"
         advice = "Fetch or copy it anew; if it is a table of your own, give its file another name."
@@ -145,11 +139,6 @@ EMBEDDINGS = GROUPS["embedding"]
 
 def entry(name: str) -> Entry:
     """Return the entry of a set.
-
-    Raises
-    ------
-    InputError
-        If there is none; the message lists near names.
 
     Examples
     --------

@@ -40,10 +40,6 @@ def thyroid() -> DataSet:
     Values lie in [0, 1]. Source, licence (CC BY 4.0), changes and the meaning of the columns are in
     ``expose/cli/data/ATTRIBUTION.md``.
 
-    Returns
-    -------
-    DataSet
-
     Examples
     --------
     >>> table = thyroid()
@@ -58,10 +54,6 @@ def thyroid() -> DataSet:
 
 def thyroid_csv() -> Path:
     """Path of the shipped thyroid table, a compressed CSV file whose last column ``is_anomaly`` is the truth.
-
-    Returns
-    -------
-    Path
 
     Examples
     --------
@@ -80,10 +72,6 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path:
     Parameters
     ----------
     data_dir : path, optional
-
-    Returns
-    -------
-    Path
     """
     given = data_dir or os.environ.get("EXPOSE_DATA")
     if given:
@@ -110,11 +98,6 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> DataSet:
         For example ``"arrhythmia"`` or ``"mvtec_vit/bottle"``.
     data_dir : path, optional
         The folder. Default: the environment variable ``EXPOSE_DATA``, else the user's cache.
-
-    Returns
-    -------
-    DataSet
-        With columns named ``x0``, ``x1``, ...
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Figures of benchmark results as SVG text: the same bytes for the same data and the same Matplotlib.
 
 They are drawn on white, with letters as letters, in colours that the colour-blind can tell apart (Okabe and Ito 2008).
-Matplotlib comes with the extra `bench`.
+Matplotlib comes with the extra `bench`. What cannot be drawn raises `InputError`.
 """
 
 from expose_lab.figures.exposed import reliability_diagram, score_distributions

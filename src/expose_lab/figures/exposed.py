@@ -29,18 +29,6 @@ def reliability_diagram(panels: Mapping[str, Mapping[str, Reliability]], *, colu
     columns : int, default=3
         Panels in a row.
 
-    Returns
-    -------
-    str
-        SVG.
-
-    Raises
-    ------
-    InputError
-        If there is nothing to draw, or a panel has more than nine names.
-    MissingExtraError
-        If Matplotlib is absent.
-
     Examples
     --------
     >>> from expose.decide import reliability
@@ -84,18 +72,6 @@ def score_distributions(panels: Mapping[str, Mapping[str, ArrayLike]], *, label:
     label : str
         Of the axis of scores.
     bins : int, default=60
-
-    Returns
-    -------
-    str
-        SVG.
-
-    Raises
-    ------
-    InputError
-        If there is nothing to draw, the panels have different sources, or a score is not finite.
-    MissingExtraError
-        If Matplotlib is absent.
 
     Examples
     --------

@@ -38,18 +38,6 @@ def curves(
     percent : bool, default=True
         Whether x is a share to be written in percent.
 
-    Returns
-    -------
-    str
-        SVG.
-
-    Raises
-    ------
-    InputError
-        If there is no curve, or a panel has more than nine.
-    MissingExtraError
-        If Matplotlib is absent.
-
     Examples
     --------
     >>> line = Curve([0, 0.1], [0.9, 0.8], [0.01, 0.02])

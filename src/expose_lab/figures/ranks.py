@@ -37,18 +37,6 @@ def rank_diagram(
         Critical difference, drawn as a scale.
     title : str
 
-    Returns
-    -------
-    str
-        SVG.
-
-    Raises
-    ------
-    InputError
-        If there are not as many ranks as names, at least two.
-    MissingExtraError
-        If Matplotlib is absent.
-
     Examples
     --------
     >>> "<text" in rank_diagram(["a", "b", "c"], [1.2, 2.0, 2.8], [(0, 1)], difference=1.0)

@@ -50,18 +50,6 @@ def heat_maps(
         What the colour is a difference to; by default the colour is the value itself.
     row_label, column_label, colour_label : str
 
-    Returns
-    -------
-    str
-        SVG.
-
-    Raises
-    ------
-    InputError
-        If the shapes do not fit.
-    MissingExtraError
-        If Matplotlib is absent.
-
     Examples
     --------
     >>> text = heat_maps({"soft": [[0.9, 0.8]]}, ["10 %"], ["0 %", "10 %"], base=[0.9, 0.7], row_label="assumed",
@@ -124,18 +112,6 @@ def against_published(panels: Mapping[str, Compared], *, unit: str) -> Figure:
     unit : str
         Such as "F1, %"; the axes run from 0 to 100.
 
-    Returns
-    -------
-    str
-        SVG.
-
-    Raises
-    ------
-    InputError
-        If there is no panel or their names differ.
-    MissingExtraError
-        If Matplotlib is absent.
-
     Examples
     --------
     >>> "wine" in against_published({"ntl soft": Compared(["wine"], [92.0], [4.0], [60.0], [5.0])}, unit="F1, %")
@@ -181,10 +157,6 @@ def short(published: ArrayLike, ours: ArrayLike, spread: ArrayLike) -> NDArray[n
     published, ours, spread : (n,) array of float
         In percent.
 
-    Returns
-    -------
-    (n,) array of bool
-
     Examples
     --------
     >>> short([90.0, 90.0, 100.0], [70.0, 85.0, 97.0], [5.0, 5.0, 0.0]).tolist()
@@ -207,18 +179,6 @@ def dots(values: Mapping[str, Mapping[str, float]], *, label: str, log: bool = T
         Of the axis of values.
     log : bool, default=True
         Whether that axis is logarithmic.
-
-    Returns
-    -------
-    str
-        SVG.
-
-    Raises
-    ------
-    InputError
-        If there is nothing to draw or there are too many kinds.
-    MissingExtraError
-        If Matplotlib is absent.
 
     Examples
     --------

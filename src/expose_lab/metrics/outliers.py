@@ -179,11 +179,6 @@ def outlier_detection(
     OutlierResults
         With the metrics fpr_at_tpr, fnr_at_tnr, auroc, average_precision and base_rate.
 
-    Raises
-    ------
-    InputError
-        If there is no source, a score is missing or not finite, or a parameter is out of range.
-
     Examples
     --------
     >>> result = outlier_detection(range(100), {"far": range(200, 260), "near": range(90, 150)})
@@ -244,11 +239,6 @@ def outlier_calibration(
     OutlierResults
         With the metrics rms, mad, soft_f1 and accuracy, mixed by source and their mean, and `normal_only`.
 
-    Raises
-    ------
-    InputError
-        If there is no source, a confidence is outside [0, 1], lengths differ, or a parameter is out of range.
-
     Examples
     --------
     >>> result = outlier_calibration([True] * 100, [1.0] * 100, {"noise": [0.0] * 20, "tricky": [1.0] * 20})
@@ -291,11 +281,6 @@ def over_seeds(results: Sequence[OutlierResults]) -> OutlierResults:
     OutlierResults
         `mean` over the models, `seed_std` the standard deviation over them (of the sample, ``n - 1``), and
         `resample_std` the mean of theirs.
-
-    Raises
-    ------
-    InputError
-        If there are fewer, one is such an average itself, or they differ in anything but what was measured.
 
     Examples
     --------

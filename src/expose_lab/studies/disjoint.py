@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from expose_lab.baselines import BASELINES
+from expose_lab.classical import BASELINES
 from expose_lab.contenders import PLAIN, baselines, ours
 from expose_lab.datasets import EMBEDDINGS
 from expose_lab.pages import Page, count, percent, signed, table
