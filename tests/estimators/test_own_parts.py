@@ -10,6 +10,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from expose import AnomalyDetector, Losses, Objective, OutlierExposureClassifier, load
+from expose.encoders import Encoder
 from expose.errors import InputError, ModelFolderError
 from expose.objectives import NTL, Descend, Neighbours
 
@@ -172,3 +173,28 @@ def test_members_labels_outliers_and_queries_take_samples_of_parts():
     assert roc_auc_score(truth, model.anomaly_score(rows)) > 0.9
     with pytest.raises(InputError, match="one vector per sample; this encoder gives parts"):
         OutlierExposureClassifier(encoder=Windows()).fit(rows, truth)
+
+
+def test_texts_in_vectors_of_ones_own_are_judged_by_what_takes_vectors():
+    texts = [f"a common text {i % 7}" for i in range(60)] + ["!!! ??? ###"]
+    detector = AnomalyDetector(encoder=TfidfVectors(), random_state=0).fit(texts)
+    assert detector.objective_.name == "neighbours"
+    assert detector.ranking_["row"][0] == 60
+
+
+class TfidfVectors:
+    def fit(self, texts):
+        self.words = sorted({word for text in texts for word in text.split()})
+        return self
+
+    def transform(self, texts):
+        return np.array([[text.split().count(word) for word in self.words] for text in texts], dtype=float)
+
+
+def test_an_encoder_that_forgets_its_layout_is_told():
+    class Forgetful(Encoder):
+        def fit(self, samples):
+            pass
+
+    with pytest.raises(InputError, match=r"Forgetful\.fit must set self\.layout"):
+        AnomalyDetector(encoder=Forgetful()).fit(np.zeros((20, 2)))

@@ -19,7 +19,7 @@ from expose.errors import InputError
 from expose.estimators.checks import check_classes, terms_of
 from expose.estimators.conclude import conclude
 from expose.estimators.prepare import Prepared, fingerprint, outliers_of, path_of, seed_of, training_set
-from expose.estimators.samples import encode_training
+from expose.estimators.samples import check_form, encode_training
 from expose.exposure import given_contamination
 from expose.kinds import kind_of
 from expose.model import Fitted
@@ -68,6 +68,7 @@ def prepare_classes(
     terms = terms_of(parameters["terms"])
     any_classes = Classification("auto", (0.5, 0.5), terms)  # which there are is known after the samples are checked
     encoded = encode_training(X, kind, parameters["encoder"], any_classes, before)
+    check_form(any_classes, encoded.encoder, kind)
     if encoded.parts.ndim == 3:
         raise InputError(
             "A classifier takes one vector per sample; this encoder gives parts. Pool them, or choose another."

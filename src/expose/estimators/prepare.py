@@ -18,10 +18,10 @@ from sklearn.utils import check_random_state
 from expose.errors import InputError
 from expose.estimators.checks import check_labels, warn_if_few
 from expose.estimators.contamination import settle_contamination
-from expose.estimators.samples import Encoded, encode_outliers, encode_training
+from expose.estimators.samples import Encoded, check_form, encode_outliers, encode_training
 from expose.exposure import ContaminationEstimate
 from expose.folder import plain
-from expose.kinds import kind_of
+from expose.kinds import Kind, kind_of
 from expose.model import Fitted
 from expose.objectives import MemoryObjective, Objective, make_objective
 from expose.outliers import OutlierStream
@@ -81,10 +81,14 @@ def prepare(
         The fit to go on from.
     """
     kind = kind_of(X) if before is None else before.kind
-    objective = make_objective(kind.objective if parameters["objective"] == "auto" else parameters["objective"])
+    auto = parameters["objective"] == "auto"
+    objective = make_objective(kind.objective if auto else parameters["objective"])
+    encoded = encode_training(X, kind, parameters["encoder"], objective, before)
+    if auto and encoded.encoder.layout.form not in objective.forms:  # an encoder was chosen, and it makes vectors
+        objective = make_objective(Kind.objective)
+    check_form(objective, encoded.encoder, kind)
     if before is not None:
         check_alike(before, objective, parameters["ensemble_size"])
-    encoded = encode_training(X, kind, parameters["encoder"], objective, before)
     known = check_labels(labels, len(encoded.samples))
     if not isinstance(objective, MemoryObjective):
         warn_if_few(len(encoded.samples))

@@ -58,20 +58,26 @@ def encode_training(X: Any, kind: Kind, choice: Any, objective: Objective, befor
     Raises
     ------
     InputError
-        When there are too few samples, or they cannot be encoded or judged.
+        When there are too few samples, or they cannot be encoded.
     """
     samples = samples_of(X, kind)
     if len(samples) < FEWEST:
         raise InputError(f"training needs at least {FEWEST} rows, better hundreds; got {len(samples)} sample(s).")
     columns = kind.columns(samples)
-    if before is None:
-        encoder = make_encoder(choice, kind, objective.encoders.get(kind.name)).fit(samples)
-    else:
-        encoder = before.encoder
-    check_form(objective, encoder, kind)
+    encoder = fitted_encoder(samples, kind, choice, objective) if before is None else before.encoder
     parts = encoder.transform(samples)
     n_features, names = (parts.shape[-1], ()) if columns is None else columns
     return Encoded(kind, samples, encoder, parts, n_features, names)
+
+
+def fitted_encoder(samples: Samples, kind: Kind, choice: Any, objective: Objective) -> Encoder:
+    """The encoder that was chosen, that the objective prefers or that is usual for the kind, fitted."""
+    encoder = make_encoder(choice, kind, objective.encoders.get(kind.name))
+    encoder.fit(samples)
+    if not hasattr(encoder, "layout"):
+        name = type(encoder).__name__
+        raise InputError(f"{name}.fit must set self.layout, a Layout of what transform gives. Did you forget it?")
+    return encoder
 
 
 def check_form(objective: Objective, encoder: Encoder, kind: Kind) -> None:
