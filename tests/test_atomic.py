@@ -193,3 +193,8 @@ def test_remove_follows_no_link(tmp_path):
     remove(tmp_path / "nothing")
     assert listed(tmp_path) == ["precious"]
     assert listed(tmp_path / "precious") == ["thesis"]
+
+
+def test_an_error_of_the_caller_that_the_system_did_not_raise_passes_as_it_is(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"^there is no file 'new.csv'$"), whole_file(tmp_path / "scores.csv"):
+        raise FileNotFoundError("there is no file 'new.csv'")

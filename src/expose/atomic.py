@@ -210,6 +210,8 @@ def _is_named(file: IO[bytes], path: Path) -> bool:
 
 def _is_about(error: OSError, target: Path, whole: Path) -> bool:
     """Whether an error tells of writing `target`, and not of a file that the caller reads meanwhile."""
+    if error.errno is None:  # raised by the caller, and not by the system
+        return False
     if not isinstance(error.filename, str):
         return True
     path = Path(error.filename)

@@ -40,7 +40,7 @@ def test_json_tells_the_same_to_machines(run: Run, data: Path, tmp_path: Path) -
     assert said["interrupted"] is False
     assert detector.metadata_["id"] == ["account"]
     assert detector.metadata_["ignore"] == ["note,is_fraud"], "as given: only the reader knows which names hold a comma"
-    assert detector.metadata_["command"].startswith("expose ")
+    assert detector.metadata_["command"].startswith("expose")
 
 
 def test_quiet_says_nothing(run: Run, data: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from expose.errors import InputError
 from expose.objectives import OBJECTIVES, Descend, Losses, MemoryObjective, Objective, Remember, make_objective
 from expose.objectives.base import allowed_settings
 from expose.training import Plan, TrainingSet, build_members, train
+from expose.training.ensemble import built as built_member
 
 WIDTH = 9  # divisible by three, for objectives that look at each column in three scalings
 SEEDS = (0, 1, 2)
@@ -249,3 +250,34 @@ def test_very_wide_rows_stay_affordable(case, form):
     objective.prepare(few)
     assert sum(p.numel() for p in objective.parameters()) < 3e7
     assert torch.isfinite(objective.losses(few[:3]).normal).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("neighbours", {"near": 0}),
+        ("neighbours", {"near": -1}),
+        ("neighbours", {"wide": ()}),
+        ("neighbours", {"wide": 0.3}),
+        ("neighbours", {"wide": (2, 3)}),
+        ("neighbours", {"linked": float("nan")}),
+        ("ntl", {"hidden": -4}),
+        ("ntl", {"latent": 0}),
+        ("ntl", {"temperature": "warm"}),
+        ("ntl", {"constant": float("nan")}),
+        ("svdd", {"hidden": 2.5}),
+        ("svdd", {"epsilon": -1}),
+        ("icl", {"window": 0}),
+        ("icl", {"temperature": 0}),
+        ("hsc", {"epsilon": -1}),
+        ("bce", {"focal_gamma": "x"}),
+        ("deep_sad", {"eta": -1}),
+        ("autoencoder", {"latent": -1}),
+        ("flow", {"margin": float("nan")}),
+        ("language", {"embedding": 0}),
+        ("pixelcnn", {"width": 0}),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused_by_name_before_a_layer_is_made(name, settings):
+    with pytest.raises(InputError, match=f"{next(iter(settings))} must be"):
+        built_member(make_objective(name, **settings), Layout("vector", (3,)))

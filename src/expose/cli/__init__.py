@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+INTERRUPTED = 130
+
 
 def main() -> None:
     """Run the command line; the entry point named ``expose``."""
+    import os
+    import sys
+
     from expose.cli.app import app
 
-    app(prog_name="expose")
+    try:
+        app(prog_name="expose")
+    except SystemExit as ending:
+        if ending.code == INTERRUPTED:
+            # Threads of Arrow or torch may still run after a Ctrl-C, and abort a process that ends in the usual way.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(INTERRUPTED)
+        raise

@@ -101,7 +101,8 @@ class Delimited:
             null_values=list(_NULLS), strings_can_be_null=False,
             true_values=["true", "True", "TRUE"], false_values=["false", "False", "FALSE"],
         )  # fmt: skip
-        # no threads: with torch in the process, a thread of arrow's may still run, and abort it, when it ends at once
+        # A block is parsed at once, so threads gain nothing. Arrow's pool, with torch loaded, aborts processes that end
+        # right after it was started: a command that refuses a small file ended with 134 instead of 2.
         read = arrow_csv.ReadOptions(column_names=list(self.names), block_size=len(block) + 2, use_threads=False)
         try:
             return arrow_csv.read_csv(io.BytesIO(block), read, parse, convert)

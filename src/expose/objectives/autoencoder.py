@@ -37,6 +37,8 @@ class Autoencoder(Objective):
     forms = ("vector", "image")  # an image is a row of pixels
     unit: Tensor
 
+    lowest = {"hidden": 1, "latent": 1, "epsilon": 1e-9}  # noqa: RUF012 - never changed
+
     def __init__(
         self, hidden: int | None = None, latent: int | None = None, epsilon: float = 0.1, **training: Any
     ) -> None:

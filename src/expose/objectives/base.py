@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from expose.encoders.layout import Layout
-from expose.objectives.recipes import Descend, Recipe, Remember, with_settings
+from expose.objectives.recipes import Descend, Recipe, Remember, check_number, with_settings
 
 OBJECTIVES: dict[str, type[Objective]] = {}
 
@@ -46,6 +46,9 @@ class Objective(nn.Module):
     needs_anomalies : bool
         Outliers, known anomalies or suspects: without any it learns to call all normal.
     recipe : Descend or Remember
+    lowest : dict of str to int or float
+        The lowest value that a hyper-parameter may have. Whole numbers of those whose lowest is one; None where that
+        is the default.
 
     Examples
     --------
@@ -58,11 +61,19 @@ class Objective(nn.Module):
     preferred_exposure: str = "soft"
     needs_anomalies: bool = False
     recipe: Recipe = Descend()
+    lowest: Mapping[str, float] = {}
     layout: Layout | None = None  # what `build` was given
 
     def __init__(self, **training: Any) -> None:
         super().__init__()
         self.recipe = with_settings(type(self).recipe, training, type(self).__name__)
+
+    def check(self) -> None:
+        """Raise InputError for a hyper-parameter that makes no sense; called before `build`."""
+        defaults = inspect.signature(type(self).__init__).parameters
+        for name, lowest in self.lowest.items():
+            optional = name in defaults and defaults[name].default is None
+            check_number(name, getattr(self, name), lowest, whole=isinstance(lowest, int), optional=optional)
 
     def build(self, layout: Layout) -> None:
         """Make the layers for parts of a layout. Called once, under the member's own seed."""

@@ -56,6 +56,7 @@ class BCE(Objective):
 
     forms = ("vector", "image", "tokens")
     needs_anomalies = True
+    lowest = {"focal_gamma": 0.0, "hidden": 1, "layers": 1}  # noqa: RUF012 - never changed
 
     def __init__(self, focal_gamma: float = 0.0, hidden: int | None = None, layers: int = 3, **training: Any) -> None:
         super().__init__(**training)

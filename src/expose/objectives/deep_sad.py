@@ -50,6 +50,8 @@ class DeepSAD(SVDD):
     True
     """
 
+    lowest = {"hidden": 1, "latent": 1, "layers": 1, "epsilon": 1e-9, "eta": 0.0}  # noqa: RUF012 - never changed
+
     def __init__(
         self,
         hidden: int | None = None,

@@ -55,6 +55,8 @@ class Flow(Objective):
     centre: Tensor
     spread: Tensor
 
+    lowest = {"couplings": 2, "hidden": 1, "bound": 1e-3, "margin": 0.0}  # noqa: RUF012 - never changed
+
     def __init__(
         self, couplings: int = 6, hidden: int = 64, bound: float = 1.0, margin: float = 1.0, **training: Any
     ) -> None:
@@ -67,10 +69,6 @@ class Flow(Objective):
     def build(self, layout: Layout) -> None:
         """Draw the masks and make the couplings, near to the identity."""
         n_features = layout.n_values
-        lowest = {"couplings": 2, "hidden": 1, "bound": 1e-3, "margin": 0}
-        for name, value in lowest.items():
-            if getattr(self, name) < value:
-                raise ValueError(f"Flow's {name} must be at least {value}; got {getattr(self, name)}.")
         width = min(self.hidden, max(8, WEIGHTS_BUDGET // (3 * n_features * self.couplings)))
         sizes = [n_features, width, width, 2 * n_features]
         self.networks = nn.ModuleList(Perceptron(sizes) for _ in range(self.couplings))

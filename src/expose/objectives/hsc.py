@@ -61,6 +61,8 @@ class HSC(Objective):
     radius2: Tensor
     spread: Tensor
 
+    lowest = {"hidden": 1, "latent": 1, "layers": 1, "epsilon": 0.0}  # noqa: RUF012 - never changed
+
     def __init__(
         self,
         hidden: int | None = None,

@@ -47,6 +47,8 @@ class ICL(Objective):
         tau, the published value. The losses stay finite there.
     """
 
+    lowest = {"window": 1, "hidden": 1, "latent": 1, "temperature": 1e-6}  # noqa: RUF012 - never changed
+
     def __init__(
         self, window: int | None = None, hidden: int = 50, latent: int = 32, temperature: float = 0.01, **training: Any
     ) -> None:

@@ -48,6 +48,7 @@ class Language(Objective):
     """
 
     forms = ("tokens",)
+    lowest = {"embedding": 1, "hidden": 1, "layers": 1}  # noqa: RUF012 - never changed
 
     def __init__(
         self, embedding: int = 64, hidden: int = 128, layers: int = 1, score_by: str = "bits", **training: Any

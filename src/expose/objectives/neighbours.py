@@ -36,8 +36,10 @@ import torch
 from torch import Tensor
 
 from expose.encoders.layout import Layout
+from expose.errors import InputError
 from expose.objectives.base import Losses, MemoryObjective, register
 from expose.objectives.linking import joining_heights
+from expose.objectives.recipes import is_number
 
 SURVIVAL = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # shares of rows beyond the knots of a tail
 FIRST, LAST = 3, 7  # places of 0.7 and 0.3 among them, between which the slope of the exponential is measured
@@ -69,6 +71,7 @@ class Neighbours(MemoryObjective):
 
     encoders = {"table": "three-scalings"}  # noqa: RUF012 - never changed
     preferred_exposure = "refine"
+    lowest = {"near": 1}  # noqa: RUF012 - never changed
 
     rows: Tensor
     present: Tensor
@@ -88,6 +91,15 @@ class Neighbours(MemoryObjective):
         self.near = near
         self.wide = wide
         self.linked = linked
+
+    def check(self) -> None:
+        """Shares lie in (0, 1], and there is at least one that wide neighbours enclose."""
+        super().check()
+        wide = list(self.wide) if isinstance(self.wide, Sequence) and not isinstance(self.wide, str) else []
+        if not wide or not all(is_number(share) and 0 < share <= 1 for share in wide):
+            raise InputError(f"wide must be shares of the rows in (0, 1], one or more, as a list; got {self.wide!r}.")
+        if not is_number(self.linked) or not 0 < self.linked <= 1:
+            raise InputError(f"linked must be a share of the rows in (0, 1]; got {self.linked!r}.")
 
     def build(self, layout: Layout) -> None:
         """Make room for what is remembered of rows that hold each value in V scalings, side by side."""

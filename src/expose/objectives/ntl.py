@@ -57,6 +57,10 @@ class NTL(Objective):
     """
 
     forms = ("vector", "image")  # an image is a row of pixels
+    lowest = {  # noqa: RUF012 - never changed
+        "transformations": 2, "transform_width": 1, "hidden": 1, "latent": 1, "encoder_layers": 1,
+        "temperature": 1e-6, "constant": 0.0,
+    }  # fmt: skip
 
     def __init__(
         self,
@@ -81,10 +85,6 @@ class NTL(Objective):
     def build(self, layout: Layout) -> None:
         """Make K transformations and the encoder; no layer has a bias, which would let views ignore their row."""
         n_features = layout.n_values
-        lowest = {"transformations": 2, "temperature": 1e-6, "constant": 0}
-        for name, value in lowest.items():
-            if getattr(self, name) < value:
-                raise ValueError(f"NTL's {name} must be at least {value}; got {getattr(self, name)}.")
         self.pad = self.constant * math.sqrt(n_features)
         n_features += self.pad > 0
         affordable = max(8, WEIGHTS_BUDGET // (2 * self.transformations * n_features))

@@ -54,6 +54,7 @@ class PixelCNN(Objective):
     """
 
     forms = ("image",)
+    lowest = {"width": 1, "blocks": 0, "mixtures": 1, "margin": 0.0}  # noqa: RUF012 - never changed
 
     def __init__(
         self, width: int = 32, blocks: int = 3, mixtures: int = 5, margin: float = 1.0, **training: Any

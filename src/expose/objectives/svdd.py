@@ -46,6 +46,8 @@ class SVDD(Objective):
     radius2: Tensor
     spread: Tensor
 
+    lowest = {"hidden": 1, "latent": 1, "layers": 1, "epsilon": 1e-9}  # noqa: RUF012 - never changed
+
     def __init__(
         self,
         hidden: int | None = None,

@@ -124,6 +124,7 @@ def stackable(member: Objective) -> bool:
 def built(objective: Objective, layout: Layout) -> Objective:
     """A copy of an unbuilt objective, built for parts of a layout."""
     member = copy.deepcopy(objective)
+    member.check()
     member.layout = layout
     member.build(layout)
     return member
