@@ -15,7 +15,7 @@ from expose.decide import Combination, Verdict
 from expose.encoders import State, restore_encoder
 from expose.errors import InputError, ModelFolderError
 from expose.exposure import EXPOSURES, ContaminationEstimate
-from expose.kinds import kind_named
+from expose.kinds import KINDS, kind_named
 from expose.model import Fitted
 from expose.objectives import OBJECTIVES, Objective
 from expose.objectives.classification import Classification
@@ -186,6 +186,11 @@ def load_fitted(folder: Path, estimator: str | None = None, own: Own | None = No
 
 def rebuilt(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], own: Own, folder: Path) -> Fitted:
     """The model that a folder describes, before it is moved to where it scores."""
+    if isinstance(meta["kind"], str) and meta["kind"] not in KINDS:
+        raise ModelFolderError(
+            f"{folder} was trained on samples of the kind {meta['kind']!r}, which is not registered. Import the file "
+            "that registers it first."
+        )
     kind = kind_named(meta["kind"])
     arrays = {name.removeprefix(ENCODER): array for name, array in tensors.items() if name.startswith(ENCODER)}
     stored = meta["encoder"]
@@ -215,7 +220,7 @@ def rebuilt(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], own: O
         ensemble=ensemble,
         head=head,
         exposure=one_of(meta["exposure"], EXPOSURES),
-        estimate=ContaminationEstimate(**meta["contamination_estimate"]),
+        estimate=restored_estimate(meta),
         training=tensors["training"],
         latent=tensors.get("latent", np.zeros(n_samples)),
         known=tensors.get("known", np.full(n_samples, -1, dtype=np.int8)),
@@ -228,6 +233,14 @@ def rebuilt(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], own: O
         calibration=tensors.get("calibration"),
         metadata=dict(meta["metadata"]),
     )
+
+
+def restored_estimate(meta: Mapping[str, Any]) -> ContaminationEstimate:
+    """The estimate of the contamination, whose numbers are shares."""
+    stored = field(meta, "contamination_estimate", dict)
+    for name in ("value", "low", "high"):
+        field(stored, name, float, (0, 1))
+    return ContaminationEstimate(**stored)
 
 
 def one_of(value: Any, choices: Collection[str]) -> str:
@@ -275,6 +288,11 @@ def restored_classification(stored: Mapping[str, Any], network: nn.Module | None
 
 def checked_objective(stored: Mapping[str, Any], given: Objective, folder: Path) -> Objective:
     """The objective that the user gave, if the model was trained with such a one."""
+    if not isinstance(given, Objective):
+        raise ModelFolderError(
+            f"{folder} was trained with {stored['class']}; load(folder, objective=...) takes an instance of it, not "
+            f"{given!r}."
+        )
     there, here = (stored["class"], stored["settings"]), (type(given).__name__, described(given)["settings"])
     if there != here:
         raise ModelFolderError(
