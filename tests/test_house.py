@@ -129,8 +129,17 @@ def is_private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__") and name != "_"
 
 
-# what torch, NumPy, NamedTuple, safetensors and typer call so is theirs, not ours
-FOREIGN = {"_replace", "_asdict", "_fields", "_make", "_is_mkldnn_bf16_supported", "_load_from_state_dict", "_jinja"}
+# what Python, torch, NumPy and typer call so is theirs, not ours
+FOREIGN = {
+    "_exit",
+    "_replace",
+    "_asdict",
+    "_fields",
+    "_make",
+    "_is_mkldnn_bf16_supported",
+    "_load_from_state_dict",
+    "_jinja",
+}
 
 
 @pytest.mark.parametrize("path", MODULES.values(), ids=MODULES)

@@ -210,7 +210,7 @@ def rebuilt(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], own: O
         ensemble=ensemble,
         head=head,
         exposure=one_of(meta["exposure"], EXPOSURES),
-        estimate=ContaminationEstimate(**meta["contamination_estimate"]),
+        estimate=restored_estimate(meta),
         training=tensors["training"],
         latent=tensors.get("latent", np.zeros(n_samples)),
         known=tensors.get("known", np.full(n_samples, -1, dtype=np.int8)),
@@ -223,6 +223,14 @@ def rebuilt(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], own: O
         calibration=tensors.get("calibration"),
         metadata=dict(meta["metadata"]),
     )
+
+
+def restored_estimate(meta: Mapping[str, Any]) -> ContaminationEstimate:
+    """The estimate of the contamination, whose numbers are shares."""
+    stored = field(meta, "contamination_estimate", dict)
+    for name in ("value", "low", "high"):
+        field(stored, name, float, (0, 1))
+    return ContaminationEstimate(**stored)
 
 
 def one_of(value: Any, choices: Collection[str]) -> str:
@@ -270,6 +278,11 @@ def restored_classification(stored: Mapping[str, Any], network: nn.Module | None
 
 def checked_objective(stored: Mapping[str, Any], given: Objective, folder: Path) -> Objective:
     """The objective that the user gave, if the model was trained with such a one."""
+    if not isinstance(given, Objective):
+        raise ModelFolderError(
+            f"{folder} was trained with {stored['class']}; load(folder, objective=...) takes an instance of it, not "
+            f"{given!r}."
+        )
     there, here = (stored["class"], stored["settings"]), (type(given).__name__, described(given)["settings"])
     if there != here:
         raise ModelFolderError(

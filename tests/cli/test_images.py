@@ -100,6 +100,7 @@ def test_what_does_not_fit_images_is_refused(run: Run, model: Path, images: Path
         (["fit", images, "--out", tmp_path / "m", "--outliers", data, *QUICK], "Expected images, as in training"),
         (["score", model, data, *out], "Expected images, as in training"),
         (["score", model, images, "--id", "x", *out], "id: images have no columns"),
+        (["classify", images, "--label", "x", *out], "or give labels in Python"),
     ):
         result = run(*arguments)
         assert result.exit_code != 0

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.decomposition import PCA
 
 import expose
 from expose import AnomalyDetector, OutlierExposureClassifier, Scorer
@@ -108,6 +109,24 @@ def test_a_loaded_detector_scores_to_the_bit(name: str, tmp_path: Path) -> None:
     assert np.array_equal(Scorer(tmp_path / "m").scores(ROWS), detector.anomaly_score(ROWS))
     assert again.get_params()["random_state"] == 0
     assert np.array_equal(again.suspects_, detector.suspects_)
+
+
+@pytest.mark.parametrize("share", [-1, 1e9])
+def test_an_estimate_that_is_no_share_is_refused_and_not_obeyed(share: float, tmp_path: Path) -> None:
+    quick("neighbours").fit(ROWS).save(tmp_path / "m")
+    document = json.loads((tmp_path / "m" / "model.json").read_text())
+    document["model"]["contamination_estimate"]["value"] = share  # so many suspects were made room for
+    sign(tmp_path / "m", document)
+    with pytest.raises(ModelFolderError, match="should be of type float from 0 to 1"):
+        expose.load(tmp_path / "m")
+
+
+def test_what_was_given_instead_of_the_users_own_object_is_named(tmp_path: Path) -> None:
+    quick("neighbours").set_params(encoder=PCA(2)).fit(ROWS).save(tmp_path / "m")
+    with pytest.raises(ModelFolderError, match="takes the fitted PCA of the training; got <class"):
+        expose.load(tmp_path / "m", encoder=PCA)
+    with pytest.raises(ModelFolderError, match="takes an instance of it, not 'neighbours'"):
+        expose.load(tmp_path / "m", encoder=PCA(2).fit(ROWS), objective="neighbours")
 
 
 def test_a_model_of_a_kind_that_is_not_registered_says_what_to_import(

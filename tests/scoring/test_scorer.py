@@ -76,3 +76,7 @@ def test_a_scorer_refuses_samples_of_another_kind(detector):
         detector.scorer().decide(["some", "words"])
     with pytest.raises(InputError, match="'c'"):
         detector.scorer(id=["key"])(BATCH.select(["key", "a", "b", "kind"]))
+
+
+def test_one_id_column_needs_no_list(detector):
+    assert detector.scorer(id="key")(BATCH)["key"].to_pylist() == KEYS  # and is not taken for columns k, e and y

@@ -257,6 +257,10 @@ def restore_encoder(family: str, state: State, kind: Kind, own: Any = None) -> E
                 f"The model was trained with an encoder of its own, class {state.meta['class']!r}, and a model folder "
                 f"holds no code. Load it with load(folder, encoder=...), the fitted {state.meta['class']}."
             )
+        if isinstance(own, type) or not hasattr(own, "transform"):
+            raise ModelFolderError(
+                f"load(folder, encoder=...) takes the fitted {state.meta['class']} of the training; got {own!r}."
+            )
         encoder = OwnEncoder(own, kind)
         encoder.settle(int(state.meta["width"]), state.meta["names"])
         return encoder

@@ -58,7 +58,7 @@ class FittedAttributes:
 
     # ----------------------------------------------------------------------------------------------------- score
 
-    def scorer(self, id: Sequence[str] | None = None) -> Scorer:
+    def scorer(self, id: str | Sequence[str] | None = None) -> Scorer:
         """What turns raw samples into scores, here and everywhere: Arrow record batches and files, too.
 
         Parameters

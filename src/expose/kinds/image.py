@@ -230,7 +230,10 @@ def _refuse_columns(reading: Reading) -> None:
     given = {"id": set(reading.id) - {FILE}, "ignore": reading.ignore, "label": reading.label}
     named = [role for role, columns in given.items() if columns]
     if named:
-        raise InputError(f"{' and '.join(named)}: images have no columns; their files name them. Leave it out.")
+        raise InputError(
+            f"{' and '.join(named)}: images have no columns; their files name them. Leave it out"
+            + (", or give labels in Python." if reading.label else ".")
+        )
 
 
 def _named_by_file(images: Images) -> Batch:

@@ -55,7 +55,7 @@ class Scorer:
         model: Fitted | str | Path,
         threshold: Any = None,
         *,
-        id: Sequence[str] | None = None,
+        id: str | Sequence[str] | None = None,
         device: str = "auto",
     ) -> None:
         if isinstance(model, str | Path):
@@ -132,9 +132,10 @@ class Scorer:
             yield self.table(batch)
 
 
-def reading_as_trained(fitted: Fitted, id: Sequence[str] | None = None) -> Reading:
+def reading_as_trained(fitted: Fitted, id: str | Sequence[str] | None = None) -> Reading:
     """How files are read for a model: columns have the roles they had in training, with other ids if some are given."""
     names = fitted.metadata
+    id = [id] if isinstance(id, str) else id
     return Reading(
         id=tuple(names.get("id", ()) if id is None else id),
         ignore=tuple(names.get("ignore", ())),
