@@ -11,7 +11,7 @@ from expose.encoders import Layout
 from expose.errors import InputError
 from expose.objectives import Flow, Language, MarginRanking, PixelCNN, language
 from expose.objectives.pixelcnn import log_bin
-from expose.training import Plan, TrainingSet, train
+from expose.training import Plan, TrainingSet, build_members, train
 
 ROWS = torch.randn(300, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 0.3]) + 0.5
 
@@ -63,7 +63,7 @@ def test_each_pair_of_masks_changes_every_column_once():
 @pytest.mark.parametrize("wrong", [{"couplings": 1}, {"bound": 0.0}, {"margin": -1.0}])
 def test_a_flow_names_what_is_wrong(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        Flow(**wrong).build(Layout("vector", (3,)))
+        build_members(Flow(**wrong), Layout("vector", (3,)), torch.zeros(4, 3), [0])
 
 
 # ----------------------------------------------------------------------------------------------------- margin
