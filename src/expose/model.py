@@ -149,10 +149,19 @@ class Fitted:
     @property
     def contamination(self) -> float:
         """Share of anomalies among all training samples, known ones included."""
+        return self.of_all(self.estimate.value)
+
+    @property
+    def contamination_interval(self) -> tuple[float, float]:
+        """Between which shares it lies, by the estimate."""
+        return self.of_all(self.estimate.low), self.of_all(self.estimate.high)
+
+    def of_all(self, share: float) -> float:
+        """The share of anomalies among all training samples, from that among the unlabelled ones."""
         unlabelled = self.known == -1
         if unlabelled.all():
-            return self.estimate.value  # to the bit: a mean of it would round
-        return float(np.where(unlabelled, self.estimate.value, self.known == 1).mean())
+            return share  # to the bit: a mean of it would round
+        return float(np.where(unlabelled, share, self.known == 1).mean())
 
     # ---------------------------------------------------------------------------------------------------- decide
 

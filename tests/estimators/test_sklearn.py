@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -62,3 +62,17 @@ def test_clone_pickle_pipeline_and_cross_validation():
     pipeline = make_pipeline(StandardScaler(), detector).fit(X)
     assert pipeline.predict(X).shape == (80,)
     assert np.isfinite(cross_val_score(detector, X, rng.integers(0, 2, 80), cv=2, scoring="roc_auc")).all()
+
+
+def test_settings_of_training_are_searched_like_parameters():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), np.arange(60) % 2
+    search = GridSearchCV(AnomalyDetector("autoencoder"), {"objective__epochs": [1, 2]}, scoring="roc_auc", cv=2)
+    assert search.fit(X, y).best_estimator_.objective.recipe.epochs in (1, 2)
+    search = GridSearchCV(OutlierExposureClassifier(), {"recipe__epochs": [1, 2]}, cv=2).fit(X, y)
+    assert search.best_estimator_.recipe.epochs in (1, 2)
+    given = NTL(transformations=3)
+    changed = AnomalyDetector(given).set_params(objective__epochs=7, random_state=1).objective
+    assert (changed.transformations, changed.recipe.epochs, given.recipe.epochs) == (3, 7, None)
+    with pytest.raises(ValueError, match="has no setting 'nonsense'"):
+        AnomalyDetector("ntl").set_params(objective__nonsense=1)

@@ -80,3 +80,11 @@ def test_a_scorer_refuses_samples_of_another_kind(detector):
 
 def test_one_id_column_needs_no_list(detector):
     assert detector.scorer(id="key")(BATCH)["key"].to_pylist() == KEYS  # and is not taken for columns k, e and y
+
+
+def test_what_is_no_model_and_no_record_batch_is_named():
+    detector = AnomalyDetector(random_state=0).fit(np.random.default_rng(0).normal(size=(60, 2)))
+    with pytest.raises(InputError, match=r"got AnomalyDetector\. A fitted estimator makes its own"):
+        Scorer(detector)
+    with pytest.raises(InputError, match="record batch of Arrow; got Table"):
+        detector.scorer()(pa.table({"x0": [0.0], "x1": [0.0]}))

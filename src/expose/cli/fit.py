@@ -211,13 +211,13 @@ def train(
 def summary(detector: AnomalyDetector, batch: Batch) -> dict[str, Any]:
     """What a fitted detector found in its training data, as plain values."""
     estimate, scores = detector.contamination_estimate_, detector.training_scores_
-    calibration = detector.calibration_scores_
+    calibration, (low, high) = detector.calibration_scores_, detector.fitted_.contamination_interval
     return {
         "rows": len(scores),
         "columns": detector.n_features_in_,
         "contamination": detector.contamination_,
-        "contamination_low": estimate.low,
-        "contamination_high": estimate.high,
+        "contamination_low": low,
+        "contamination_high": high,
         "contamination_method": estimate.method,
         "threshold": detector.threshold_score(),
         "threshold_rule": detector.threshold_rule_,

@@ -26,6 +26,7 @@ from expose.model import Decisions, Fitted
 from expose.networks import Unfolded
 from expose.objectives import Descend
 from expose.objectives.classification import Classification
+from expose.objectives.recipes import with_settings
 
 Scores = NDArray[np.float64]
 
@@ -104,6 +105,7 @@ class OutlierExposureClassifier(FittedAttributes, ClassifierMixin, BaseEstimator
     """
 
     saved_as = "OutlierExposureClassifier"
+    holds_settings = "recipe"
 
     def __init__(
         self,
@@ -166,6 +168,10 @@ class OutlierExposureClassifier(FittedAttributes, ClassifierMixin, BaseEstimator
         check_class_parameters(parameters)
         before = self.fitted_ if self.warm_start and self.__sklearn_is_fitted__() else None
         return self.take_over(fit_classes(parameters, X, y, outliers, before))
+
+    def changed(self, holder: Descend | None, settings: dict[str, Any]) -> Descend:
+        """The recipe with some settings changed."""
+        return with_settings(holder or Descend(), settings, "recipe")
 
     def take_over(self, fitted: Fitted) -> Self:
         """Hold another fitted model from now on."""

@@ -15,6 +15,7 @@ from expose.encoders import Encoder
 from expose.estimators.samples import check_input
 from expose.folder import save_fitted
 from expose.model import Fitted
+from expose.objectives import with_changes
 from expose.scoring import Scorer
 from expose.training import Ensemble
 
@@ -26,6 +27,7 @@ class FittedAttributes:
     """A mixin of both estimators; they add what is theirs alone."""
 
     saved_as: str  # the name in a model folder, that of our class also where a user's is made from it
+    holds_settings: str  # the parameter that holds the settings of training, as an object of its own
     fitted_: Fitted
     threshold: Any
     checkpoint: Any
@@ -37,6 +39,20 @@ class FittedAttributes:
         ours = self.encoder is None or isinstance(self.encoder, str | Encoder)
         tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = ours
         return tags
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters as in scikit-learn, and settings of the objective or recipe: ``objective__epochs=20``."""
+        own = f"{self.holds_settings}__"
+        settings = {name.removeprefix(own): params.pop(name) for name in list(params) if name.startswith(own)}
+        super().set_params(**params)  # type: ignore[misc]
+        if settings:
+            changed = self.changed(getattr(self, self.holds_settings), settings)
+            setattr(self, self.holds_settings, changed)
+        return self
+
+    def changed(self, holder: Any, settings: dict[str, Any]) -> Any:
+        """What holds the settings of training, with some of them changed."""
+        return with_changes(holder, settings)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "fitted_")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any, Self
 
@@ -114,6 +115,7 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
     """
 
     saved_as = "AnomalyDetector"
+    holds_settings = "objective"
 
     def __init__(
         self,
@@ -354,5 +356,5 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
         """
         own = Own(objective=objective, encoder=encoder)
         fitted, parameters = load_fitted(Path(folder), cls.saved_as, own, device)
-        given = {"objective": fitted.objective, "encoder": encoder, **parameters}
+        given = {"objective": copy.deepcopy(fitted.objective), "encoder": encoder, **parameters}
         return cls(**given, device=device).take_over(fitted)

@@ -10,6 +10,7 @@ from expose.objectives.base import (
     make_objective,
     nearest_rows,
     register,
+    with_changes,
 )
 from expose.objectives.bce import BCE
 from expose.objectives.deep_sad import DeepSAD
@@ -48,4 +49,5 @@ __all__ = [
     "make_objective",
     "nearest_rows",
     "register",
+    "with_changes",
 ]

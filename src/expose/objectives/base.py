@@ -195,6 +195,19 @@ def make_objective(objective: str | Objective, **settings: Any) -> Objective:
     return OBJECTIVES[objective](**settings)
 
 
+def with_changes(objective: str | Objective, settings: Mapping[str, Any]) -> Objective:
+    """A fresh objective like a named one or an instance, with some settings changed; the one given stays as it is.
+
+    Examples
+    --------
+    >>> with_changes("ntl", {"epochs": 5}).recipe.epochs
+    5
+    """
+    if isinstance(objective, Objective):
+        return type(objective)(**{**objective.settings(), **settings})
+    return make_objective(objective, **settings)
+
+
 def allowed_settings(objective: type[Objective]) -> dict[str, Any]:
     """Names and defaults of all that the constructor of an objective takes, its recipe included."""
     own, open_to_more = declared(objective)

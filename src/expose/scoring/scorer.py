@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from expose.errors import InputError
 from expose.files import with_ids
 from expose.folder import load_fitted
 from expose.kinds.base import Batch, Reading, Samples, samples_of
@@ -61,6 +62,11 @@ class Scorer:
         if isinstance(model, str | Path):
             model, parameters = load_fitted(Path(model), device=device)
             threshold = parameters["threshold"] if threshold is None else threshold
+        if not isinstance(model, Fitted):
+            raise InputError(
+                f"Scorer takes the path of a model folder, or what an estimator fitted; got {type(model).__name__}. "
+                "A fitted estimator makes its own: detector.scorer()."
+            )
         self.fitted = model
         self.threshold = threshold
         self.reading = reading_as_trained(model, id)
@@ -103,6 +109,11 @@ class Scorer:
         """Score a record batch: ids as they came, then what `columns` gives."""
         import pyarrow as pa
 
+        if not isinstance(batch, pa.RecordBatch):
+            raise InputError(
+                f"a scorer is called with a record batch of Arrow; got {type(batch).__name__}. For all else there are "
+                "decide(X), scores(X) and, of files, scan(sources); a table has to_batches()."
+            )
         table = self.table(self.fitted.kind.split(pa.Table.from_batches([batch]), self.reading))
         return table.combine_chunks().to_batches()[0] if len(table) else pa.RecordBatch.from_pylist([], table.schema)
 
