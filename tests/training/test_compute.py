@@ -82,3 +82,22 @@ def test_scoring_from_two_threads_is_scoring_alone(members, two_threads):
     for number, found in enumerate(in_two_threads(lambda number: member_outputs(ready, rows[number]))):
         assert all(np.array_equal(scores, alone[number]) for scores in found)
     assert torch.get_num_threads() == 2
+
+
+def test_a_thread_that_asked_while_another_computed_by_one_leaves_the_number_as_it_was():
+    usual = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            with torch_threads(1):
+                assert pool.submit(torch.get_num_threads).result() == 1  # it keeps this as its own number
+
+            def compute():
+                with torch_threads() as threads:
+                    return threads
+
+            assert pool.submit(compute).result() == 2
+        with ThreadPoolExecutor(1) as fresh:
+            assert fresh.submit(torch.get_num_threads).result() == 2
+    finally:
+        torch.set_num_threads(usual)

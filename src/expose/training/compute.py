@@ -9,26 +9,50 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import RLock
+from threading import RLock, Thread
 
 import torch
 
 SMALL_STEP = 2_000_000  # weights of all members times parts of a batch
 WIDE = 200_000  # weights of one member above which matrix products outweigh the casts to bf16 (docs/notes/precision.md)
 
-_TURN = RLock()
+
+class _Turn:
+    """Whose turn it is, and how often that thread has taken it without giving it back."""
+
+    def __init__(self) -> None:
+        self.lock = RLock()
+        self.depth = 0
+
+
+_TURN = _Turn()
 
 
 @contextmanager
 def torch_threads(count: int | None = None) -> Iterator[int]:
     """Let torch compute by so many threads inside the block, None as many as it had; give the number it had."""
-    with _TURN:
-        before = torch.get_num_threads()
+    with _TURN.lock:
+        before = torch.get_num_threads() if _TURN.depth else threads_of_process()
+        _TURN.depth += 1
         torch.set_num_threads(count or before)
         try:
             yield before
         finally:
             torch.set_num_threads(before)
+            _TURN.depth -= 1
+
+
+def threads_of_process() -> int:
+    """How many threads torch computes by, as a thread finds it that begins now.
+
+    Each thread takes the number over when it first asks, and keeps it: this one may have asked while another thread
+    was computing by one thread.
+    """
+    found: list[int] = []
+    fresh = Thread(target=lambda: found.append(torch.get_num_threads()))
+    fresh.start()
+    fresh.join()
+    return found[0]
 
 
 @contextmanager
@@ -49,7 +73,7 @@ def torch_seed(seed: int, device: torch.device | None = None) -> Iterator[None]:
     Layers draw their first weights, and dropout its masks, from those generators and from no other.
     """
     cuda = [device] if device is not None and device.type == "cuda" else []
-    with _TURN, torch.random.fork_rng(devices=cuda):
+    with _TURN.lock, torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(seed)
         for each in cuda:
             with torch.cuda.device(each):
