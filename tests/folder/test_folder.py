@@ -19,7 +19,7 @@ from expose import AnomalyDetector, OutlierExposureClassifier, Scorer
 from expose.errors import ModelFolderError
 from expose.objectives import OBJECTIVES, Descend, make_objective
 
-JUNK = (None, -1, 10**9, 1e300, "", "nonsense", [], {}, [[]], True)
+JUNK = (None, -1, 0.5, 10**9, 1e300, "", "nonsense", [], {}, [[]], True)
 ROWS = np.random.default_rng(0).normal(size=(60, 3))
 
 

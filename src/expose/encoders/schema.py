@@ -91,6 +91,8 @@ def schema_to_json(column: ColumnSchema) -> dict[str, Any]:
 def schema_from_json(fields: dict[str, Any]) -> ColumnSchema:
     """Return the schema that `schema_to_json` wrote."""
     kind: ColumnKind = fields["kind"]
+    if not all(isinstance(fields[name], bool) for name in ("used", "indicator")):
+        raise TypeError(f"column {fields['name']!r} must be used or not, and have an indicator or not")
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in fields.items() if key != "kind"
     }
