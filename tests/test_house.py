@@ -230,23 +230,6 @@ def test_import_expose_does_not_look_up_its_version() -> None:
     assert last_line_of(code) == expose.__version__
 
 
-def test_the_public_names() -> None:
-    """What users may rely on; a change here is a line in CHANGELOG.md."""
-    assert sorted(expose.__all__) == [
-        "AnomalyDetector",
-        "Losses",
-        "Objective",
-        "OutlierExposureClassifier",
-        "Scorer",
-        "__version__",
-        "fit_together",
-        "load",
-        "register",
-        "select",
-    ]
-    assert all(hasattr(expose, name) for name in expose.__all__)
-
-
 def test_loading_and_scoring_need_no_compiler(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(60, 3))
     expose.AnomalyDetector(random_state=0).fit(rows).save(tmp_path / "model")

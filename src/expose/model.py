@@ -20,6 +20,7 @@ from expose.objectives import Objective
 from expose.training import Ensemble, member_outputs
 
 Floats = NDArray[np.float64]
+PLAIN = (type(None), float, int, str)  # thresholds that always mean the same
 
 
 class Decisions(NamedTuple):
@@ -113,7 +114,7 @@ class Fitted:
     calibration: Floats | None = None
     interrupted: bool = False
     metadata: dict[str, Any] = field(default_factory=dict)
-    lines: dict[str, float] = field(default_factory=dict)  # of named rules: they take a while, and never change
+    lines: dict[Any, float] = field(default_factory=dict)  # by threshold: each is drawn once, not for every batch
 
     # ----------------------------------------------------------------------------------------------------- score
 
@@ -167,7 +168,7 @@ class Fitted:
 
     def threshold_score(self, threshold: Any) -> float:
         """The anomaly score above which samples are flagged."""
-        if not isinstance(threshold, str):
+        if type(threshold) not in PLAIN:  # an object of the user's own may have changed
             return self.draw_line(threshold)
         if threshold not in self.lines:
             self.lines[threshold] = self.draw_line(threshold)
@@ -183,9 +184,8 @@ class Fitted:
 
         A classifier is surer of what it was trained on than of anything else, a detector is not.
         """
-        if isinstance(self.head, Verdict) and self.calibration_scores is not None:
-            return self.calibration_scores
-        return self.training_scores
+        calibration = self.calibration_scores if isinstance(self.head, Verdict) else None
+        return self.training_scores if calibration is None else calibration
 
     def threshold_rule(self, threshold: Any) -> str:
         """The rule in words."""
