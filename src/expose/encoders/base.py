@@ -29,6 +29,22 @@ class State(NamedTuple):
     arrays: dict[str, NDArray[Any]] = {}  # noqa: RUF012 - never changed
 
 
+class ColumnRead(NamedTuple):
+    """How one column was read, for people: its name, what it counts as, and what was made of its values, or why not.
+
+    ``kind`` is "number", "category", "date", "identifier" or "left out".
+
+    Examples
+    --------
+    >>> ColumnRead("day", "date", "dd.mm.yyyy").kind
+    'date'
+    """
+
+    name: str
+    kind: str
+    how: str = ""
+
+
 class Encoder:
     """Base class of the encoders that a model folder can hold.
 
@@ -38,6 +54,8 @@ class Encoder:
         What an encoded part is; there after `fit`.
     notes : list of str
         What a person should know about the training samples.
+    columns_read : list of ColumnRead
+        How each column of the training samples was read; empty where samples have none.
     groups : list of (str, slice)
         The names that people know, of columns say, and the encoded values that belong to each: what a score is
         explained by. By default the whole part is one thing.
@@ -49,6 +67,7 @@ class Encoder:
     encodes: str = ""  # name of the kind of samples; empty: any
     layout: Layout
     notes: Sequence[str] = ()
+    columns_read: Sequence[ColumnRead] = ()
     text_columns: tuple[str, ...] = ()
 
     def fit(self, samples: Any) -> Self:
@@ -58,6 +77,10 @@ class Encoder:
     def transform(self, samples: Any) -> NDArray[np.float32]:
         """Encode samples: finite float32, ``(n, D)``, or ``(n, P, D)`` where a sample has P parts."""
         raise TypeError(f"{type(self).__name__} must define transform(samples).")
+
+    def read(self, samples: Any) -> Any:
+        """Samples as the encoder understands them, for people to look at: texts that are numbers as numbers, say."""
+        return samples
 
     @property
     def groups(self) -> list[tuple[str, slice]]:

@@ -99,6 +99,21 @@ def schema_from_json(fields: dict[str, Any]) -> ColumnSchema:
     return _CLASSES[kind](**values)
 
 
+def described(column: ColumnSchema) -> tuple[str, str]:
+    """What a column counts as, and what was made of it, in words.
+
+    >>> described(NumberColumn("x", used=True, indicator=False))
+    ('number', '')
+    """
+    if isinstance(column, CategoryColumn) and not column.used and not column.complete:
+        return "identifier", "a different text in every row; names it, and is not looked at"
+    if not column.used:
+        return "left out", "the same value in every row, or none"
+    if isinstance(column, CategoryColumn):
+        return "category", f"of {len(column.keys):,}{'' if column.complete else ' and more'}"
+    return ("date" if isinstance(column, TimeColumn) else "number"), ""
+
+
 # ------------------------------------------------------------- bringing a new column to the kind of training
 
 

@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from expose.encoders.base import Encoder, State, register_encoder
+from expose.encoders.base import ColumnRead, Encoder, State, register_encoder
 from expose.encoders.categories import encode_categories, fit_categories
 from expose.encoders.layout import Layout
 from expose.encoders.numbers import Numbers, fit_numbers, sample_rows
@@ -21,6 +21,7 @@ from expose.encoders.schema import (
     ColumnSchema,
     NumberColumn,
     TimeColumn,
+    described,
     schema_from_json,
     schema_to_json,
     to_categories,
@@ -126,6 +127,11 @@ class TableEncoder(Encoder):
         self._places = [slice(start, int(end)) for start, end in zip(starts, ends, strict=True)]  # of one view
         self._numbers = Numbers(columns, starts, self.scalings, scales)
         self._unused = [(i, c) for i, c in enumerate(columns) if isinstance(c, NumberColumn) and not c.used]
+
+    @property
+    def columns_read(self) -> list[ColumnRead]:  # type: ignore[override]
+        """What each column counts as, and what was made of it."""
+        return [ColumnRead(column.name, *described(column)) for column in self.columns]
 
     @property
     def groups(self) -> list[tuple[str, slice]]:
