@@ -45,6 +45,7 @@ def all_settings(objective: str) -> str:
     return listing({"Of the classifier:": own.values(), "Of its training:": recipe.values()})
 
 
+@opt.reads_files
 def classify(
     context: typer.Context,
     data: opt.Data,
@@ -78,13 +79,14 @@ def classify(
             metavar="NAME=VALUE",
             is_eager=True,
             callback=help_by(all_settings),
-            help="Of the classifier and its training, such as epochs=20. '--set help' lists all.",
+            help="Such as epochs=20; '--set help' lists all.",
         ),
     ] = None,
-    encoding: opt.Encoding = "utf-8",
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
     debug: opt.Debug = False,
+    *,
+    written: dict[str, Any],
 ) -> None:
     """Train a classifier that doubts what it does not know, best with --outliers."""
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
@@ -96,7 +98,7 @@ def classify(
         kind = kind_of_files(data)
         classifier = new_classifier(context)
         classifier.set_params(checkpoint=beside(out, "checkpoint"), verbose=session.verbose)
-        reading = reading_of(id_columns, ignore, label, encoding)
+        reading = reading_of(id_columns, ignore, label, written)
         batch = kind.read(data, reading)
         extra = None if outliers is None else read_outliers(kind, outliers, batch.samples, reading)
         found = classes_of(label_of(kind, batch, label), label)

@@ -45,7 +45,7 @@ def demo(
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
         from expose import AnomalyDetector
-        from expose.files import read
+        from expose.files import known_labels, read
         from expose.kinds import kind_of_files
 
         out.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def demo(
         session.say(f"\n$ {steps[2]}")
         write_page(page, detector, batch, None, title="Suspects in the thyroid table", command=steps[2])
         session.say(f"Report          {page}")
-        facts = measured(read(data)[TRUTH].to_numpy(), detector.anomaly_score(batch.samples))
+        facts = measured(known_labels(read(data)[TRUTH], TRUTH), detector.anomaly_score(batch.samples))
         session.result(report=str(page), scores=str(scores), truth=facts)
         session.say("\nHow well was that? Now look at the truth, which nothing above has seen:")
         session.say("\n".join(described(facts)))

@@ -64,6 +64,7 @@ def all_settings(objective: str) -> str:
     return listing(groups)
 
 
+@opt.reads_files
 def fit(
     context: typer.Context,
     data: opt.Data,
@@ -117,13 +118,14 @@ def fit(
             metavar="NAME=VALUE",
             is_eager=True,
             callback=help_by(all_settings),
-            help="Of the objective and its training, such as epochs=20. '--set help' lists all.",
+            help="Such as epochs=20; '--set help' lists all.",
         ),
     ] = None,
-    encoding: opt.Encoding = "utf-8",
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
     debug: opt.Debug = False,
+    *,
+    written: dict[str, Any],
 ) -> None:
     """Train on DATA as they are, anomalies included, and list their suspects."""
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
@@ -134,11 +136,9 @@ def fit(
         kind = kind_of_files(data)
         detector = new_detector(context.params, kind.objective if objective == "auto" else objective)
         detector.set_params(checkpoint=beside(out, "checkpoint"), verbose=session.verbose)
-        reading = reading_of(id_columns, ignore, label, encoding)
+        reading = reading_of(id_columns, ignore, label, written)
         batch = kind.read(data, reading)
-        labels = with_answers(
-            known_of(label_of(kind, batch, label), label), answers or (), len(batch.samples), encoding
-        )
+        labels = with_answers(known_of(label_of(kind, batch, label), label), answers or (), len(batch.samples))
         extra = None if outliers is None else read_outliers(kind, outliers, batch.samples, reading)
         train(session, detector, batch, out, metadata_of(reading, command_line()), labels=labels, outliers=extra)
 

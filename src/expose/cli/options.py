@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -45,7 +47,7 @@ Data = Annotated[
     typer.Argument(
         metavar="DATA",
         show_default=False,
-        help="Files, a quoted glob or a folder: CSV, TSV, Parquet (also packed), images; - is CSV on stdin.",
+        help="Files, a quoted glob or a folder: CSV, Excel, Parquet, JSON Lines, images; - is stdin.",
     ),
 ]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", show_default=False, help="Folder that was written before.")]
@@ -57,10 +59,6 @@ Id = Annotated[
     typer.Option("--id", metavar="COLUMNS", help="Name a row: kept beside its score, not looked at."),
 ]
 Ignore = Annotated[list[str] | None, typer.Option(metavar="COLUMNS", help="To leave out. Repeat, or a comma list.")]
-Encoding = Annotated[str, typer.Option(metavar="NAME", help="Of CSV files, such as latin-1.")]
-NewEncoding = Annotated[
-    str | None, typer.Option("--encoding", metavar="NAME", help="Of CSV files. (default: as in training)")
-]
 Threshold = Annotated[
     str | None,
     typer.Option(
@@ -83,3 +81,40 @@ Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cu
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and every warning.")]
+
+# How files are written: of each option the name that `Dialect` has for it. One stands in --help and names the others.
+WRITTEN: dict[str, Any] = {
+    "delimiter": Annotated[
+        str | None,
+        typer.Option(
+            metavar="CHAR",
+            help="Of text files; found, like --no-header, --skip-lines, --comment, --encoding, --null.",
+        ),
+    ],
+    "header": Annotated[bool | None, typer.Option("--header/--no-header", hidden=True, help="Is there one?")],
+    "skip_lines": Annotated[int | None, typer.Option(metavar="N", min=0, hidden=True, help="Lines at the top.")],
+    "comment": Annotated[str | None, typer.Option(metavar="MARK", hidden=True, help="What such lines begin with.")],
+    "encoding": Annotated[str | None, typer.Option(metavar="NAME", hidden=True, help="Such as latin-1.")],
+    "null": Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", hidden=True, help="A spelling of a missing value; repeatable.")
+    ],
+}
+
+
+def reads_files(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of `WRITTEN`. It gets those that were used as its last parameter, ``written``."""
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        said = {name: given.pop(name) for name in WRITTEN}
+        command(**given, written={name: value for name, value in said.items() if value not in (None, [])})
+
+    signature = inspect.signature(command, eval_str=True)
+    own = [one for one in signature.parameters.values() if one.name != "written"]
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for name, annotation in WRITTEN.items()
+    ]
+    run.__signature__ = signature.replace(parameters=[*own, *added])  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in (*own, *added)}
+    return run

@@ -9,7 +9,7 @@ import typer
 
 from expose.cli import options as opt
 from expose.cli.session import Session
-from expose.cli.sources import LABEL, ROW, check_output, named
+from expose.cli.sources import LABEL, ROW, check_output, named, read_as
 from expose.cli.text import count
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ Fill in the column 'label' (1 anomaly, 0 normal), then train again, and perhaps 
 """
 
 
+@opt.reads_files
 def query(
     model: opt.Model,
     data: opt.Data,
@@ -38,11 +39,12 @@ def query(
     ],
     k: Annotated[int, typer.Option("-k", min=1, max=4096, help="How many rows.")] = 20,
     id_columns: opt.Id = None,
-    encoding: opt.NewEncoding = None,
     device: opt.Device = "auto",
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
     debug: opt.Debug = False,
+    *,
+    written: dict[str, Any],
 ) -> None:
     """Choose the rows of DATA whose labels MODEL needs most.
 
@@ -56,7 +58,7 @@ def query(
         detector = AnomalyDetector.load(model, device=device)
         scorer = detector.scorer(id=id_columns)
         kind, reading = scorer.fitted.kind, scorer.reading
-        batch = kind.read(data, shown_by(replace(reading, encoding=encoding or reading.encoding)))
+        batch = kind.read(data, shown_by(read_as(reading, written)))
         rows = detector.query(batch.samples, k)
         with writer(out) as sink:
             sink.write(to_fill_in(detector, kind, batch, rows))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 from expose.cli import options as opt
 from expose.cli.score import choose_rule
 from expose.cli.session import Session
-from expose.cli.sources import check_output, command_line, known_of
+from expose.cli.sources import check_output, command_line, known_of, read_as
 from expose.cli.text import count
 from expose.errors import InputError
 
@@ -25,6 +24,7 @@ Examples:
 """
 
 
+@opt.reads_files
 def report(
     model: opt.Model,
     data: opt.Data,
@@ -36,11 +36,12 @@ def report(
     threshold: opt.Threshold = None,
     fdr: opt.Fdr = None,
     id_columns: opt.Id = None,
-    encoding: opt.NewEncoding = None,
     device: opt.Device = "auto",
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
     debug: opt.Debug = False,
+    *,
+    written: dict[str, Any],
 ) -> None:
     """Write an HTML page about MODEL and DATA.
 
@@ -56,7 +57,7 @@ def report(
         fitted = load(model, device=device)
         choose_rule(fitted, threshold, fdr)
         scorer = fitted.scorer(id=id_columns)
-        reading = replace(scorer.reading, encoding=encoding or scorer.reading.encoding)
+        reading = read_as(scorer.reading, written)
         batch = scorer.fitted.kind.read(data, reading)
         heading = title or f"Suspects in {Path(data[0]).name}"
         write_page(out, fitted, batch, reading.label, title=heading, command=command_line(), top=top, fdr=fdr)

@@ -7,7 +7,6 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from itertools import chain
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +15,7 @@ import typer
 
 from expose.cli import options as opt
 from expose.cli.session import Session
-from expose.cli.sources import ROW, check_output, named
+from expose.cli.sources import ROW, check_output, named, read_as
 from expose.cli.text import aligned, count, percent
 from expose.errors import DataWarning, InputError
 
@@ -45,6 +44,7 @@ TRAINED_ON = (
 )
 
 
+@opt.reads_files
 def score(
     model: opt.Model,
     data: opt.Data,
@@ -55,11 +55,12 @@ def score(
     threshold: opt.Threshold = None,
     fdr: opt.Fdr = None,
     id_columns: opt.Id = None,
-    encoding: opt.NewEncoding = None,
     device: opt.Device = "auto",
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
     debug: opt.Debug = False,
+    *,
+    written: dict[str, Any],
 ) -> None:
     """Score the rows of DATA with MODEL.
 
@@ -72,7 +73,7 @@ def score(
         fitted = load(model, device=device)
         choose_rule(fitted, threshold, fdr)
         scorer = fitted.scorer(id=id_columns)
-        scorer.reading = replace(scorer.reading, encoding=encoding or scorer.reading.encoding)
+        scorer.reading = read_as(scorer.reading, written)
         score_files(session, scorer, data, out, fdr)
 
 

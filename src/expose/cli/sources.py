@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import glob
+import os
 import shlex
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,26 +27,32 @@ ROW, LABEL = "row", "label"  # columns of a table of `expose query`
 
 
 def reading_of(
-    id: Sequence[str] | None, ignore: Sequence[str] | None, label: str | None = None, encoding: str = "utf-8"
+    id: Sequence[str] | None,
+    ignore: Sequence[str] | None,
+    label: str | None = None,
+    written: Mapping[str, Any] | None = None,
 ) -> Reading:
-    """How a training file is read."""
+    """How a training file is read; ``written`` is what was said of how it is written."""
     from expose.kinds import Reading
 
-    return Reading(id=tuple(id or ()), ignore=tuple(ignore or ()), label=label, encoding=encoding)
+    return read_as(Reading(id=tuple(id or ()), ignore=tuple(ignore or ()), label=label), written or {})
+
+
+def read_as(reading: Reading, written: Mapping[str, Any]) -> Reading:
+    """The same for files of which this is said."""
+    return replace(reading, dialect=replace(reading.dialect, **written))
 
 
 def metadata_of(reading: Reading, command: str) -> dict[str, Any]:
     """What a model folder keeps of how it came about; a `Scorer` reads new files by it."""
     roles = {"id": list(reading.id), "ignore": list(reading.ignore), "label": reading.label}
-    return {**roles, "encoding": reading.encoding, "command": command}
+    return {**roles, "dialect": reading.dialect.given(), "command": command}
 
 
 def read_outliers(kind: Kind, source: str, samples: Any, reading: Reading) -> Any:
     """Auxiliary outliers for training samples; columns that play no part may be absent."""
-    # what was text in training is text here too, though a file of outliers may hold digits alone
-    text = [field.name for field in getattr(samples, "schema", ()) if str(field.type) in ("string", "large_string")]
     ignore = (*reading.id, *reading.ignore)
-    return kind.read([source], replace(reading, id=(), ignore=ignore, text=tuple(text), later=True)).samples
+    return kind.read([source], replace(reading, id=(), ignore=ignore, later=True)).samples
 
 
 def label_of(kind: Kind, batch: Batch, label: str | None) -> pa.ChunkedArray | None:
@@ -69,7 +77,7 @@ def known_of(column: pa.ChunkedArray | None, label: str | None) -> Labels | None
         ) from error
 
 
-def with_answers(labels: Labels | None, files: Sequence[str], n_rows: int, encoding: str) -> Labels | None:
+def with_answers(labels: Labels | None, files: Sequence[str], n_rows: int) -> Labels | None:
     """Add what was filled in to files of ``expose query``; a later file has the last word.
 
     Raises
@@ -85,15 +93,28 @@ def with_answers(labels: Labels | None, files: Sequence[str], n_rows: int, encod
         return labels
     known = np.full(n_rows, -1, dtype=np.int64) if labels is None else np.array(labels)
     for file in files:
-        table = read(file, encoding=encoding)
+        table = read(file)  # written by us, whatever the training data look like
         lacking = {ROW, LABEL} - set(table.column_names)
         if lacking:
             raise InputError(f"{file} has no column {min(lacking)!r}; --answers takes files of 'expose query'.")
-        answers, rows = known_labels(table[LABEL], LABEL), np.asarray(table[ROW].to_pylist())
-        if rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= n_rows:
-            raise InputError(f"{file}: column {ROW!r} must hold row numbers from 0 to {n_rows - 1}, as queried.")
+        answers, rows = known_labels(table[LABEL], LABEL), row_numbers(table[ROW].to_pylist(), n_rows, file)
         known[rows[answers >= 0]] = answers[answers >= 0]
     return known
+
+
+def row_numbers(values: Sequence[Any], n_rows: int, file: str) -> NDArray[Any]:
+    """Numbers of training rows ``(n,)`` of what a file says they are."""
+    import numpy as np
+
+    rows = np.full(len(values), -1, dtype=np.int64)
+    for place, value in enumerate(values):
+        with suppress(TypeError, ValueError, OverflowError):
+            rows[place] = int(value) if float(value).is_integer() else -1
+        if not 0 <= rows[place] < n_rows:
+            raise InputError(
+                f"{file}: column {ROW!r} must hold row numbers from 0 to {n_rows - 1}, as queried; got {value!r}."
+            )
+    return rows
 
 
 def named(ids: pa.Table | None, first: Mapping[str, Any], last: Mapping[str, Any], *, quiet: bool = False) -> pa.Table:
@@ -140,10 +161,10 @@ def check_output(out: str | Path, data: Sequence[str]) -> None:
         return
     if Path(out).is_dir():
         raise InputError(f"--out {out} is a folder; name a file in it.")
-    target = Path(out).resolve()
+    target = Path(os.path.realpath(out))
     for source in data:
-        place = Path(source).resolve()
-        if place == target or target in {Path(name).resolve() for name in glob.glob(source, recursive=True)}:
+        place = Path(os.path.realpath(source))  # which bears links that go in a circle
+        if place == target or target in {Path(os.path.realpath(one)) for one in glob.glob(source, recursive=True)}:
             raise InputError(f"--out {out} is an input; give the result another name.")
         if source != "-" and place.is_dir() and target.is_relative_to(place):
             raise InputError(f"--out {out} lies in the input folder {source}; the next run would read it as data.")

@@ -1,15 +1,18 @@
-"""Files in and out: CSV, TSV and Parquet as Arrow tables, and the roles that their columns play."""
+"""Files in and out: text, spreadsheets and Parquet as Arrow tables, and the roles that their columns play."""
 
+from expose.files.dialect import Dialect
 from expose.files.names import check_names, column_names, existing, listing, with_ids
-from expose.files.reading import read, scan
+from expose.files.reading import Tables, opened, read, scan
 from expose.files.roles import ColumnsByRole, Roles, columns_by_role, encoded, is_known_label, known_labels, split
 from expose.files.values import is_empty, is_missing, key_of
 from expose.files.writing import Sink, writer
 
 __all__ = [
     "ColumnsByRole",
+    "Dialect",
     "Roles",
     "Sink",
+    "Tables",
     "check_names",
     "column_names",
     "columns_by_role",
@@ -21,6 +24,7 @@ __all__ = [
     "key_of",
     "known_labels",
     "listing",
+    "opened",
     "read",
     "scan",
     "split",

@@ -1,260 +1,323 @@
-"""CSV and TSV, block by block: types settled over the whole file, memory bounded, errors that name the line.
+"""Delimited text, strictly: every row is read or named in an error, each cell as it stands.
 
-A file is cut into blocks at line ends, each parsed by pyarrow. A first pass over a file of more than one
-block widens the types it finds (whole numbers to fractions, dates to times, anything else to text), so that
-the second pass never meets a value its type cannot hold.
+Python's own reader does the parsing. It is slower than pyarrow's and loses nothing: pyarrow takes all rows after a
+quote that never closes for one value (`docs/notes/borrowed.md`).
 """
 
 from __future__ import annotations
 
-import bz2
 import codecs
 import csv
-import gzip
 import io
-import lzma
-import shutil
-import tempfile
-import zlib
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import IO, Any, Final
 
 import pyarrow as pa
-import pyarrow.csv as arrow_csv
+import pyarrow.compute as pc
 
 from expose.errors import InputError
-from expose.files.names import listing
+from expose.files.dialect import Dialect
+from expose.files.layout import Layout, blanked, find_layout
+from expose.files.origins import Origin
 
-BLOCK_BYTES: Final = 8 * 2**20
-LONGEST_ROW: Final = 64 * 2**20
-_DELIMITERS: Final = (",", ";", "\t", "|")
-_NULLS: Final = (
-    "", "NA", "N/A", "n/a", "#N/A", "<NA>", "NULL", "null", "NaN", "nan", "-nan", "NAN", "None", "none",
-    "NaT", "?",
+LONGEST: Final = 64 * 2**20  # characters of a line or a value; a lone quote would make one value of gigabytes
+BLOCK: Final = 8 * 2**20  # characters of text made one table
+_HEADS: Final = (2**16, 2**20, 2**24)  # bytes looked at first: more where rows are long
+_ENOUGH_LINES: Final = 20
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
-
-
-@dataclass
-class Delimited:
-    """One CSV file: where it is, how it is written, which columns it has."""
-
-    path: Path
-    label: str  # its name in messages
-    encoding: str
-    delimiter: str
-    names: tuple[str, ...]
-    text: frozenset[str]  # columns never to be taken for numbers
-    keep: bool = False  # whether `schema` may keep the rows of a small file for `tables`
-    kept: Any = None
-
-    def schema(self) -> Any:
-        """Return the Arrow schema that holds every row of the file."""
-        found: dict[str, Any] = {}
-        for i, table in enumerate(self._parsed(None)):
-            self.kept = table if self.keep and i == 0 else None
-            for name, new in zip(table.column_names, table.schema.types, strict=True):
-                found[name] = widest(found.get(name), new)
-        return pa.schema(found)
-
-    def tables(self, schema: Any, batch_rows: int) -> Iterator[Any]:
-        """Yield the rows as Arrow tables of this schema, which holds them all; a block at a time."""
-        del batch_rows  # a block is small already
-        if self.kept is None:
-            yield from self._parsed(schema)
-        else:
-            yield self.kept.select(schema.names)
-
-    def _parsed(self, schema: Any | None) -> Iterator[Any]:
-        line, header = 1, True
-        with _opened(self.path, self.encoding, self.label) as stream:
-            for block in _blocks(stream, BLOCK_BYTES):
-                _check_utf8(block, line, self.label)
-                start = _first_row_end(block) if header else 0
-                yield self._parse(block[start:], schema, line + block.count(b"\n", 0, start))
-                line, header = line + block.count(b"\n"), False
-
-    def _parse(self, block: bytes, schema: Any | None, line: int) -> Any:
-        guessed = pa.schema(dict.fromkeys((name for name in self.names if name in self.text), pa.string()))
-        types = guessed if schema is None else schema
-        wanted = self.names if schema is None else schema.names
-        if not block.strip(b"\r\n") and (len(self.names) > 1 or not block):
-            nothing = {name: pa.null() for name in self.names} | {field.name: field.type for field in types}
-            return pa.schema({name: nothing[name] for name in wanted}).empty_table()
-        ragged: list[Any] = []
-
-        def keep_first(row: Any) -> str:
-            ragged.append(row)
-            return "error"
-
-        parse = arrow_csv.ParseOptions(
-            delimiter=self.delimiter,
-            newlines_in_values=True,
-            ignore_empty_lines=len(self.names) > 1,  # in a single column an empty line is a missing value
-            invalid_row_handler=keep_first,
-        )
-        convert = arrow_csv.ConvertOptions(
-            column_types=types, include_columns=list(wanted),
-            null_values=list(_NULLS), strings_can_be_null=False,
-            true_values=["true", "True", "TRUE"], false_values=["false", "False", "FALSE"],
-        )  # fmt: skip
-        # A block is parsed at once, so threads gain nothing. Arrow's pool, with torch loaded, aborts processes that end
-        # right after it was started: a command that refuses a small file ended with 134 instead of 2.
-        read = arrow_csv.ReadOptions(column_names=list(self.names), block_size=len(block) + 2, use_threads=False)
-        try:
-            return arrow_csv.read_csv(io.BytesIO(block), read, parse, convert)
-        except pa.ArrowInvalid as error:
-            reason = self._ragged(ragged[0], block, line) if ragged else f"{self.label}: not readable as CSV: {error}"
-            raise InputError(reason) from error
-
-    def _ragged(self, row: Any, block: bytes, line: int) -> str:
-        lines = b"\n" + block.replace(b"\r", b"") + b"\n"
-        start = lines.find(b"\n" + row.text.encode() + b"\n")
-        where = line + lines.count(b"\n", 1, max(start, 0) + 1)
-        return (
-            f"{self.label}, line {where}: expected {row.expected_columns} values as in the header, got "
-            f"{row.actual_columns}: {row.text[:80]!r}. Quote values that hold a {self.delimiter!r}."
-        )
-
-
-def widest(first: Any | None, second: Any) -> Any:
-    """Return the narrowest Arrow type that holds the values of both.
-
-    >>> widest(pa.int64(), pa.float64()), widest(pa.null(), pa.bool_()), widest(pa.int64(), pa.bool_())
-    (DataType(double), DataType(bool), DataType(string))
-    """
-    if first is None or first == second or pa.types.is_null(first):
-        return second
-    if pa.types.is_null(second):
-        return first
-    pair = {first, second}
-    if pair == {pa.int64(), pa.float64()}:
-        return pa.float64()
-    moments = {pa.date32(): (None, "s")} | {t: (t.tz, t.unit) for t in pair if pa.types.is_timestamp(t)}
-    zones = {moments[arrow_type][0] for arrow_type in pair if arrow_type in moments}
-    if all(arrow_type in moments for arrow_type in pair) and len(zones) == 1:
-        return pa.timestamp("ns" if any(moments[t][1] == "ns" for t in pair) else "s", tz=zones.pop())
-    return pa.string()
-
-
-def open_delimited(
-    path: Path, label: str, *, suffix: str, encoding: str, text: Collection[str], keep: bool
-) -> Delimited:
-    """Look at the header of a file.
-
-    Raises
-    ------
-    InputError
-        When it is empty, is not in the encoding, or names a column twice.
-    """
-    with _opened(path, encoding, label) as stream:
-        block = next(_blocks(stream, 2**16), b"")
-    head = block.lstrip(b"\r\n")
-    if not head.strip():
-        raise InputError(f"{label}: the file is empty. Expected a header line and one line per row.")
-    _check_utf8(block, 1, label)
-    line = head.decode().splitlines()[0]
-    if "\0" in line:
-        raise InputError(f"{label}: holds zero bytes, so it is no text in {encoding}; {_ENCODING_ADVICE}.")
-    delimiter = "\t" if suffix == ".tsv" else max(_DELIMITERS, key=line.count)
-    names = _header(head.decode(), delimiter, label)
-    return Delimited(path, label, encoding, delimiter, names, frozenset(text), keep)
-
-
-def _header(text: str, delimiter: str, label: str) -> tuple[str, ...]:
-    names = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
-        raise InputError(f"{label}: column names must differ; the header repeats {listing(repeated)}. Rename them.")
-    return tuple(names)
-
-
-# ------------------------------------------------------------------------------------------- bytes and blocks
-
-_ENCODING_ADVICE: Final = (
+_ADVICE: Final = (
     "name the right encoding, for example encoding='cp1252' (Windows, Excel), 'latin-1' or 'utf-16' "
     "(on the command line --encoding)"
 )
 
 
-def _check_utf8(block: bytes, line: int, label: str) -> None:
+class Delimited:
+    """One file of delimited text.
+
+    Attributes
+    ----------
+    label : str
+    names : tuple of str
+    notes : tuple of str
+        How it is written, where that is not as in most files.
+    """
+
+    def __init__(self, origin: Origin, dialect: Dialect, *, tabs: bool = False) -> None:
+        self.origin, self.label = origin, origin.label
+        self.encoding, text, truncated = sample(origin, dialect.encoding)
+        self.layout = find_layout(text, dialect, self.label, truncated=truncated, tabs=tabs)
+        self.names = self.layout.header.names
+        self.notes = (*_of_encoding(self.encoding, dialect), *self.layout.notes)
+
+    def schema(self) -> Any:
+        """Every column is text."""
+        return pa.schema([(name, pa.string()) for name in self.names])
+
+    def tables(self, names: Sequence[str], batch_rows: int) -> Iterator[Any]:
+        """Yield the rows as Arrow tables of these columns, a block at a time."""
+        csv.field_size_limit(max(LONGEST, csv.field_size_limit()))  # of the process; it cannot be set for one reader
+        with opened_text(self.origin, self.encoding) as text:
+            rows = Rows(text, self.layout, self.label)
+            while block := rows.take(batch_rows):
+                yield as_table(block, self.names, self.layout.unset).select(names)
+
+
+def _of_encoding(found: str, dialect: Dialect) -> list[str]:
+    usual = dialect.encoding is not None or found in ("utf-8", "utf-8-sig")
+    return [] if usual else [f"encoding {found}, by the byte order mark"]
+
+
+def as_table(rows: Sequence[Sequence[str | None]], names: Sequence[str], unset: str = "") -> Any:
+    """Rows as an Arrow table of text; cells further right than the names are left out, empty ones are null."""
+    columns = [pa.array(column, pa.string()) for column in list(zip(*rows, strict=True))[: len(names)]]
+    nothing = pa.array(["", unset] if unset else [""])
+    return pa.table([pc.if_else(pc.is_in(one, nothing), None, one) for one in columns], names=list(names))
+
+
+# ----------------------------------------------------------------------------------------------- bytes to text
+
+
+def sample(origin: Origin, encoding: str | None) -> tuple[str, str, bool]:
+    """The encoding of a file, the text that it begins with, and whether more follows."""
+    for size in _HEADS:
+        head = origin.head(size)
+        name = encoding or next((name for mark, name in _MARKS if head.startswith(mark)), "utf-8")
+        truncated = len(head) == size
+        text = _decoded(head, name, origin.label, truncated)
+        if not truncated or len(re.findall(r"\r\n?|\n", text)) > _ENOUGH_LINES:
+            break
+    if "\0" in text:
+        raise InputError(f"{origin.label}: holds zero bytes, so it is no text in {name}; {_ADVICE}.")
+    return name, text, truncated
+
+
+def _decoded(head: bytes, encoding: str, label: str, truncated: bool) -> str:
     try:
-        block.decode()
-    except UnicodeDecodeError as error:
-        where = line + block.count(b"\n", 0, error.start)
-        raise InputError(
-            f"{label}, line {where}: byte 0x{block[error.start]:02x} is not valid UTF-8; {_ENCODING_ADVICE}."
-        ) from None
+        return codecs.getincrementaldecoder(encoding)().decode(head, final=not truncated)
+    except UnicodeError as error:
+        raise undecodable(error, 1, encoding, label) from None
+
+
+def undecodable(error: UnicodeError, line: int, encoding: str, label: str) -> InputError:
+    """An error that names the line: `line` is that where the bytes begin that could not be decoded."""
+    if not isinstance(error, UnicodeDecodeError):
+        return InputError(f"{label}: is not in encoding {encoding!r} ({error}); {_ADVICE}.")
+    before = error.object[: error.start].decode(encoding, errors="replace")
+    where = line + len(re.findall(r"\r\n?|\n", before))
+    shown = "UTF-8" if encoding in ("utf-8", "utf-8-sig") else f"text in {encoding}"
+    what = f"byte 0x{error.object[error.start]:02x} is not valid {shown}"
+    return InputError(f"{label}, line {where}: {what}; {_ADVICE}.")
 
 
 @contextmanager
-def _opened(path: Path, encoding: str, label: str) -> Iterator[Any]:
-    """Open a file for reading as UTF-8, unpacked if its name says that it is packed."""
-    try:
-        as_it_is = codecs.lookup(encoding).name in {"utf-8", "ascii", "utf-8-sig"}
-    except LookupError:
-        raise InputError(f"unknown encoding {encoding!r}; expected for example 'utf-8', 'cp1252', 'utf-16'") from None
-    openers: dict[str, Callable[[Any], Any]] = {
-        ".gz": gzip.open,
-        ".bz2": bz2.open,
-        ".xz": lzma.open,
-        ".zst": lambda packed: pa.input_stream(str(packed), "zstd"),
-    }
-    opener = openers.get(path.suffix.lower(), lambda plain: plain.open("rb"))
-    with opener(path) as stream:
-        try:
-            yield stream if as_it_is else pa.transcoding_input_stream(pa.PythonFile(stream, "r"), encoding, "utf8")
-        except UnicodeError as error:
-            raise InputError(f"{label}: is not in encoding {encoding!r} ({error}); {_ENCODING_ADVICE}.") from None
-        except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
-            if getattr(error, "errno", None) is not None:  # the system's, not of unpacking
-                raise
-            raise InputError(f"{path}: the packed file is damaged or cut short: {error}. Fetch it again.") from error
+def opened_text(origin: Origin, encoding: str) -> Iterator[IO[str]]:
+    """A file as text, with its line ends as they are."""
+    with origin.opened() as stream:
+        yield io.TextIOWrapper(stream, encoding=encoding, newline="")
 
 
-def _blocks(stream: Any, size: int) -> Iterator[bytes]:
-    """Yield blocks of about `size` bytes that end at the end of a row, outside quotes."""
-    rest = stream.read(3)
-    rest = b"" if rest == codecs.BOM_UTF8 else rest
-    while piece := stream.read(size):
-        block = rest + piece
-        cut = _last_row_end(block)
-        if not cut and len(block) > LONGEST_ROW:  # a lone quote mark would make the rest of the file one value
-            cut = block.rfind(b"\n") + 1
-        if cut:
-            yield block[:cut]
-        rest = block[cut:]
-    if rest:
-        yield rest
+# -------------------------------------------------------------------------------------------- lines to records
 
 
-def _first_row_end(block: bytes) -> int:
-    """Return the number of bytes of the header, empty lines before it included."""
-    start = len(block) - len(block.lstrip(b"\r\n"))
-    end = block.find(b"\n", start) + 1
-    while end and block.count(b'"', start, end) % 2:
-        end = block.find(b"\n", end) + 1
-    return end or len(block)
+class Rows:
+    """The rows of a text, checked: each has as many values as the header says, or an error names its line."""
+
+    def __init__(self, text: IO[str], layout: Layout, label: str) -> None:
+        self.layout, self.label = layout, label
+        self.single = layout.header.width == 1
+        self._read_line, self._encoding = partial(text.readline, LONGEST), getattr(text, "encoding", "utf-8")
+        self._number = 0  # lines read so far
+        self._start = 0  # the line where the record began
+        self._held: list[str] = []  # the lines of the record
+        self._above = layout.header.above  # records left before the first row
+        self._reader = layout.reader(self._lines())
+        self._likeness: Likeness | None = None
+
+    def take(self, most: int) -> list[list[str]]:
+        """The next rows, about `BLOCK` characters of them at most; empty at the end."""
+        rows: list[list[str]] = []
+        size = 0
+        while size < BLOCK and len(rows) < most and (record := self._next()) is not None:
+            rows.append(record)
+            size += len(self._held[0])
+        return rows
+
+    def _next(self) -> list[str] | None:
+        while True:
+            self._held.clear()
+            try:
+                record: list[str] = next(self._reader)
+            except StopIteration:
+                return None
+            except csv.Error as error:
+                raise InputError(self._of_parsing(str(error))) from error
+            except UnicodeError as error:
+                raise undecodable(error, self._number + 1, self._encoding, self.label) from None
+            if self._above:
+                self._above -= 1
+                continue
+            if len(record) != self.layout.header.width:
+                if not (self.single and not record):
+                    raise InputError(self._of_width(record))
+                record = [""]
+            if len(self._held) > 1:
+                self._check_lines(record)
+            if len(record) > len(self.layout.header.names):
+                self._check_nameless(record)
+            return record
+
+    def _lines(self) -> Iterator[str]:
+        """Lines that belong to records; Python's reader asks for one after the other."""
+        skip, comment, blanks = self.layout.skip, self.layout.comment, self.layout.delimiter == " "
+        for line in iter(self._read_line, ""):
+            self._number += 1
+            if self._number <= skip:
+                continue
+            if "\0" in line or len(line) >= LONGEST:
+                raise InputError(self._of_line(line))
+            if not self._held:  # not inside of a quoted value
+                if comment and line.startswith(comment):
+                    self._check_comment(line)
+                    continue
+                if line[0] in " \r\n" and not line.strip(" \r\n") and not (self.single and not self._above):
+                    continue
+                self._start = self._number
+            self._held.append(line)
+            yield blanked(line) if blanks and len(self._held) == 1 else line
+
+    # ---------------------------------------------------------------------------------------- what is wrong
+
+    def _place(self) -> str:
+        if len(self._held) > 1:
+            return f"{self.label}, lines {self._start} to {self._number}"
+        return f"{self.label}, line {self._start}"
+
+    def _quoted_from(self) -> int:
+        """The line where the last quote opened of the record that is being read."""
+        opened, quotes = self._start, 0
+        for place, line in enumerate(self._held):
+            if quotes % 2 == 0 and line.count('"') % 2:
+                opened = self._start + place
+            quotes += line.count('"')
+        return opened
+
+    def _of_parsing(self, reason: str) -> str:
+        shown = _shown((self._held or [""])[-1])
+        if "unexpected end" in reason or "field limit" in reason:
+            line = self._quoted_from()
+            begins = _shown(self._held[line - self._start] if self._held else "")
+            how = "never closes" if "end" in reason else f"is not closed within {LONGEST:,} characters"
+            return (
+                f"{self.label}, line {line}: a quote opens there that {how}: {begins}. Close it, or write a quote "
+                'that belongs to a value twice, and quote that value: "5"" pipe".'
+            )
+        if "expected after" in reason:
+            return (
+                f"{self._place()}: a quoted value ends before its cell does: {shown}. Write a quote that belongs to "
+                'a value twice ("a ""b"" c"), and look for a quote above that is not closed.'
+            )
+        return f"{self._place()}: cannot be read: {reason}: {shown}."
+
+    def _of_width(self, record: Sequence[str]) -> str:
+        width, delimiter = self.layout.header.width, self.layout.delimiter
+        values = "1 value" if width == 1 else f"{width} values"
+        message = f"{self._place()}: expected {values} as in the header, got {len(record)}: {_shown(self._held[0])}."
+        if len(self._held) > 1:
+            return f"{message} Is a quote not closed that opens in line {self._quoted_from()}?"
+        if len(record) < width:
+            return (
+                f"{message} Complete the row, or delete it if it is none, such as a total; lines that are no rows may "
+                "begin with a mark of their own (--comment), those at the top can be skipped (--skip-lines)."
+            )
+        return f"{message} Quote values that hold a {delimiter!r}, or name another delimiter (--delimiter)."
+
+    def _of_line(self, line: str) -> str:
+        if "\0" in line:
+            return f"{self.label}, line {self._number}: holds a zero byte, so it is no text. Fetch the file again."
+        return f"{self.label}, line {self._number}: is longer than {LONGEST:,} characters. Is it a table of text?"
+
+    def _check_comment(self, line: str) -> None:
+        """Refuse to leave out what may be a row, unless somebody said that these are comments."""
+        header = self.layout.header
+        if self.layout.sure or self._above or header.width < 2:
+            return
+        cells: list[str] = next(self.layout.reader([line.replace('"', "")]), [])
+        if len(cells) == header.width:
+            raise InputError(
+                f"{self.label}, line {self._number}: begins with {self.layout.comment!r} as the comments at the top "
+                f"do, but has as many values as a row: {_shown(line)}. Say --comment '#' to leave such lines out, or "
+                "--comment '' with --skip-lines to keep them."
+            )
+
+    def _check_lines(self, record: Sequence[str]) -> None:
+        """Refuse a quoted value that holds what look like rows: its quote opened by mistake."""
+        self._likeness = self._likeness or Likeness(self.layout)
+        if self._likeness.are_rows(self._held):
+            line = self._quoted_from() if self._held[-1].count('"') % 2 == 0 else self._start
+            raise InputError(
+                f"{self._place()}: the quote that opens in line {line} makes one value of lines that look like rows of "
+                f"their own: {_shown(self._held[0])}. Close that quote; a quote that belongs to a value is written "
+                'twice, and the value quoted: "5"" pipe".'
+            )
+
+    def _check_nameless(self, record: Sequence[str]) -> None:
+        names = self.layout.header.names
+        filled = [place for place in range(len(names), len(record)) if record[place].strip()]
+        if filled:
+            raise InputError(
+                f"{self._place()}: column {filled[0] + 1} has no name and was empty in the first rows, but holds "
+                f"{record[filled[0]][:80]!r}. Name it in the header."
+            )
 
 
-def _last_row_end(block: bytes) -> int:
-    """Return the number of bytes up to the last line end outside quotes, 0 if there is none."""
-    cut = block.rfind(b"\n") + 1
-    quotes = block.count(b'"', 0, cut)
-    while cut and quotes % 2:
-        earlier = block.rfind(b"\n", 0, cut - 1) + 1
-        quotes -= block.count(b'"', earlier, cut)
-        cut = earlier
-    return cut
+def _shown(line: str) -> str:
+    """A line for a message."""
+    return repr(line.rstrip("\r\n")[:80])
 
 
-@contextmanager
-def spooled(stream: IO[bytes]) -> Iterator[Path]:
-    """Keep a stream that can be read only once in a temporary file."""
-    with tempfile.NamedTemporaryFile(suffix=".csv") as file:
-        shutil.copyfileobj(stream, file)
-        file.flush()
-        yield Path(file.name)
+class Likeness:
+    """What rows of a file look like: by column, the makes of its cells."""
+
+    FEW = 32  # where there are more makes, a column is free text
+
+    def __init__(self, layout: Layout) -> None:
+        width = layout.header.width
+        plain = [cells for cells in layout.samples if len(cells) == width and not any("\n" in cell for cell in cells)]
+        self.delimiter, self.width = layout.delimiter, width
+        self.known = [{make_of(cell) for cell in column} for column in zip(*plain, strict=True)]
+
+    def are_rows(self, lines: Sequence[str]) -> bool:
+        """Whether more than half of the lines of one record look like rows."""
+        if self.width < 2:
+            return False
+        fitting = sum(self.is_row(line) for line in lines)
+        return fitting > len(lines) / 2 if self.known else self.width > 2 and len(lines) > 2 and fitting == len(lines)
+
+    def is_row(self, line: str) -> bool:
+        """Whether a line, without its quotes, has the values of a row."""
+        cells = line.strip("\r\n").replace('"', "").split(self.delimiter)
+        if len(cells) != self.width:
+            return False
+        return all(
+            self._fits(cell, makes) for cell, makes in zip(cells, self.known or [None] * self.width, strict=True)
+        )
+
+    def _fits(self, cell: str, makes: set[str] | None) -> bool:
+        if makes is None or not cell or make_of(cell) in makes:
+            return True
+        return len(makes) > self.FEW and not cell.startswith(" ")
+
+
+def make_of(cell: str) -> str:
+    """How a cell is made: runs of digits and of letters by one sign each.
+
+    >>> make_of("12.50"), make_of("New York"), make_of("ab12-x")
+    ('0.0', 'a a', 'a0-a')
+    """
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "0", cell))

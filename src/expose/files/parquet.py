@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +11,7 @@ import pyarrow.parquet as pq
 
 from expose.errors import InputError
 from expose.files.names import check_names
+from expose.files.origins import Origin
 
 _READ_AHEAD = 2**20  # bytes; without it a whole column of a row group is in memory at once
 
@@ -19,20 +19,21 @@ _READ_AHEAD = 2**20  # bytes; without it a whole column of a row group is in mem
 class Parquet:
     """One Parquet file."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.label = path, str(path)
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, origin: Origin) -> None:
+        self.path, self.label = origin.path, origin.label
+        self._origin = origin  # holds the file if it is a temporary one
         with self._opened() as file:
             schema = file.schema_arrow.remove_metadata()
         check_names(schema.names)
         # a column that begins like this is an unnamed index of pandas
-        kept = [field for field in schema if not field.name.startswith("__index_level_")]
-        self._schema = pa.schema(kept)
-        self.names = tuple(self._schema.names)
+        self._outer = [name for name in schema.names if not name.startswith("__index_level_")]
+        self._schema = flattened(schema.empty_table().select(self._outer)).schema
+        self.names = check_names(self._schema.names)
 
     @contextmanager
     def _opened(self) -> Iterator[Any]:
-        if self.path.stat().st_size == 0:
-            raise InputError(f"{self.label}: the file is empty.")
         try:
             with pq.ParquetFile(self.path, buffer_size=_READ_AHEAD, pre_buffer=False) as file:
                 yield file
@@ -46,9 +47,21 @@ class Parquet:
         """Return the Arrow schema of the file."""
         return self._schema
 
-    def tables(self, schema: Any, batch_rows: int) -> Iterator[Any]:
-        """Yield the rows as Arrow tables of this schema."""
+    def tables(self, names: Sequence[str], batch_rows: int) -> Iterator[Any]:
+        """Yield the rows as Arrow tables of these columns."""
+        outer = [one for one in self._outer if any(name == one or name.startswith(f"{one}.") for name in names)]
         with self._opened() as file:
-            for batch in file.iter_batches(batch_rows, columns=schema.names, use_threads=True):
-                table = pa.Table.from_batches([batch]).select(schema.names).replace_schema_metadata(None)
-                yield table if table.schema == schema else table.cast(schema)
+            for batch in file.iter_batches(batch_rows, columns=outer, use_threads=True):
+                table = pa.Table.from_batches([batch]).select(outer).replace_schema_metadata(None)
+                yield flattened(table).select(names)
+
+
+def flattened(table: Any) -> Any:
+    """The fields of nested columns as columns of their own, "a.b".
+
+    >>> flattened(pa.table({"a": [{"b": 1, "c": {"d": 2}}]})).column_names
+    ['a.b', 'a.c.d']
+    """
+    while any(pa.types.is_struct(kind) for kind in table.schema.types):
+        table = table.flatten()
+    return table

@@ -1,89 +1,102 @@
-"""Files to tables: CSV, TSV and Parquet, single or many, whole or in batches."""
+"""Files to tables: delimited text, JSON Lines, spreadsheets and Parquet, single or many, whole or in batches."""
 
 from __future__ import annotations
 
-import glob
-import sys
-import warnings
+import re
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import pyarrow as pa
 
-from expose.errors import DataWarning, InputError
-from expose.files.delimited import Delimited, open_delimited, spooled, widest
+from expose.errors import InputError
+from expose.files.delimited import Delimited
+from expose.files.dialect import Dialect
+from expose.files.excel import Excel
+from expose.files.jsonlines import JsonLines
+from expose.files.looks import refuse_by_look
 from expose.files.names import existing, listing
+from expose.files.origins import Origin, of_members, of_path, of_stdin, spooled
 from expose.files.parquet import Parquet
+from expose.files.paths import EXCEL_SUFFIXES, PARQUET_SUFFIXES, Source, is_data, paths_of, sheet_of
 
-Source = str | Path | Sequence[str | Path]
-File = Delimited | Parquet
-
-_TEXT_SUFFIXES: Final = (".csv", ".tsv", ".txt")
-_PARQUET_SUFFIXES: Final = (".parquet", ".pq")
-_PACKED_SUFFIXES: Final = (".gz", ".bz2", ".xz", ".zst")
+_AT_ONCE: Final = 65_536
 _WHOLE: Final = 2**20  # rows at a time when the whole table is wanted anyway
+_LOOKED_AT: Final = 1_024
+_JSON: Final = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\{\s*["}]|\[\s*[{\]])')
+_ZIP, _OLD_EXCEL, _PARQUET = b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"PAR1"
+
+
+class File(Protocol):
+    """One file of a format: what its columns are, and its rows, a few at a time."""
+
+    label: str
+    names: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    def schema(self) -> Any:
+        """Names and types."""
+        ...
+
+    def tables(self, names: Sequence[str], batch_rows: int) -> Iterator[Any]:
+        """The rows of these columns in order."""
+        ...
 
 
 # ------------------------------------------------------------------------------------------------ read, scan
 
 
-def read(
-    source: Source,
-    *,
-    columns: Collection[str] | None = None,
-    encoding: str = "utf-8",
-    text: Collection[str] = (),
-) -> Any:
+def read(source: Source, *, columns: Collection[str] | None = None, dialect: Dialect | None = None) -> Any:
     r"""Read one or more files as one pyarrow Table.
+
+    Of text files, JSON and spreadsheets all columns are text, cells as they stand in the file, an empty one null: what
+    they mean is found where they are encoded. Parquet keeps its types.
 
     Parameters
     ----------
     source : path, glob pattern, folder, list of paths, or "-"
-        .csv, .tsv, .txt (also .gz, .bz2, .xz, .zst) or .parquet; "-" is CSV from standard
-        input. The delimiter of a CSV file is found in its header.
+        Delimited text, JSON Lines, Excel (``book.xlsx#Sheet2`` names a sheet) or Parquet, perhaps packed as .zip, .gz,
+        .bz2, .xz or .zst; "-" is standard input. What a file holds is found from its content.
     columns : collection of str, optional
         Read only these.
-    encoding : str
-        Of CSV files.
-    text : collection of str
-        Columns of CSV files that are never taken for numbers or dates (see `TableEncoder.text_columns`).
+    dialect : Dialect, optional
+        How text files are written, as far as that is not to be found.
 
     Raises
     ------
     FileNotFoundError
         When nothing is found.
     InputError
-        When a file is empty, damaged, in another encoding or format, has no rows, or files do not agree.
+        When a file is empty, damaged, in another encoding or format, has no rows, a row cannot be read, or files do not
+        agree. There is one row of the table for each row of the file, or an error that names its line.
 
     Examples
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "small.csv"
-    >>> _ = path.write_text("amount,kind\n1,a\n2.5,b\n")
+    >>> _ = path.write_text("amount;kind\n1,0;a\n2,5;\n")
     >>> read(path).to_pydict()
-    {'amount': [1.0, 2.5], 'kind': ['a', 'b']}
+    {'amount': ['1,0', '2,5'], 'kind': ['a', None]}
     """
-    return pa.Table.from_batches(list(scan(source, batch_rows=_WHOLE, columns=columns, encoding=encoding, text=text)))
+    return opened(source, columns=columns, dialect=dialect).table()
 
 
 def scan(
     source: Source,
     *,
-    batch_rows: int = 65_536,
+    batch_rows: int = _AT_ONCE,
     columns: Collection[str] | None = None,
-    encoding: str = "utf-8",
-    text: Collection[str] = (),
+    dialect: Dialect | None = None,
 ) -> Iterator[Any]:
     r"""Read files as pyarrow RecordBatches of one schema, in order, in bounded memory.
 
-    A CSV file of more than a few megabytes is read twice: first to settle the types of its columns.
+    A stream is read once, as it comes. Spreadsheets and lists of JSON objects are read whole.
 
     Parameters
     ----------
-    source, columns, encoding, text
-        And errors, as in `read`. Standard input is kept in a temporary file.
+    source, columns, dialect
+        And errors, as in `read`. What can be said of a file before its first row is said at once.
     batch_rows : int
         The most rows in a batch.
 
@@ -95,88 +108,84 @@ def scan(
     >>> [batch.num_rows for batch in scan(path, batch_rows=2)]
     [2, 1]
     """
-    with _opened(source, encoding, text) as files:
-        schema = _common_schema(files, columns)
+    return opened(source, columns=columns, dialect=dialect).batches(batch_rows)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Files that were looked at, and are read as one table.
+
+    Attributes
+    ----------
+    files : list of File
+    schema : pyarrow.Schema
+        Of all of them.
+    """
+
+    files: list[File]
+    schema: Any
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How they are written, where that is not as in most files; each sentence once."""
+        return tuple(dict.fromkeys(note for file in self.files for note in file.notes))
+
+    def table(self) -> Any:
+        """All rows."""
+        return pa.Table.from_batches(list(self.batches(_WHOLE)))
+
+    def batches(self, batch_rows: int = _AT_ONCE) -> Iterator[Any]:
+        """All rows as record batches; there is at least one."""
         n_rows = 0
-        for file in files:
-            for table in file.tables(schema, batch_rows):
-                for batch in table.combine_chunks().to_batches(max_chunksize=batch_rows):
+        for file in self.files:
+            for table in file.tables(self.schema.names, batch_rows):
+                fitting = table if table.schema == self.schema else _fitted(table, self.schema, file.label)
+                for batch in fitting.combine_chunks().to_batches(max_chunksize=batch_rows):
                     n_rows += batch.num_rows
                     if batch.num_rows:
                         yield batch
         if not n_rows:
-            raise InputError(f"{listing(f.label for f in files)}: there are column names, but no row below them.")
+            raise InputError(f"{listing(f.label for f in self.files)}: there are column names, but no row below them.")
 
 
-@contextmanager
-def _opened(source: Source, encoding: str, text: Collection[str]) -> Iterator[list[File]]:
-    """Find the files, and look at the column names of each."""
+def opened(source: Source, *, columns: Collection[str] | None = None, dialect: Dialect | None = None) -> Tables:
+    """Look at files before their rows are read; parameters and errors as in `read`."""
+    chosen = dialect or Dialect()
     if source in ("-", Path("-")):
-        with spooled(sys.stdin.buffer) as path:
-            yield [open_delimited(path, "standard input", suffix=".csv", encoding=encoding, text=text, keep=True)]
-        return
-    paths = _paths(source)
-    yield [_open(path, encoding, text, keep=len(paths) == 1) for path in paths]
-
-
-def _open(path: Path, encoding: str, text: Collection[str], *, keep: bool) -> File:
-    suffix = _suffix(path)
-    if suffix in _PARQUET_SUFFIXES:
-        return Parquet(path)
-    return open_delimited(path, str(path), suffix=suffix, encoding=encoding, text=text, keep=keep)
-
-
-def _suffix(path: Path) -> str:
-    """Return the suffix that names the format."""
-    suffix = path.suffix.lower()
-    if suffix in _PACKED_SUFFIXES:
-        suffix = Path(path.stem).suffix.lower()
-        known: tuple[str, ...] = _TEXT_SUFFIXES
+        files = _files(of_stdin(), "", chosen)
     else:
-        known = (*_TEXT_SUFFIXES, *_PARQUET_SUFFIXES)
-    if suffix in known:
-        return suffix
-    raise InputError(
-        f"{path}: cannot tell the format from the name. Expected {', '.join(_TEXT_SUFFIXES)} (also with "
-        f"{', '.join(_PACKED_SUFFIXES)}) or {', '.join(_PARQUET_SUFFIXES)}."
-    )
+        files = [file for path in paths_of(source) for file in _files_at(path, chosen)]
+    return Tables(files, _common_schema(files, columns))
 
 
-def _paths(source: Source) -> list[Path]:
-    """Return the files a source stands for, in the order of their names."""
-    if not isinstance(source, str | Path):
-        return [path for one in source for path in _paths(one)] or _nothing("an empty list of files")
-    path = Path(source)
-    if path.is_dir():
-        return _files_in(path)
-    if path.exists():
-        return [path]
-    found = [Path(name) for name in sorted(glob.glob(str(source), recursive=True))]
-    return [p for p in found if p.is_file()] or _nothing(f"no file {str(source)!r}")
+# ---------------------------------------------------------------------------------------------------- formats
 
 
-def _nothing(what: str) -> list[Path]:
-    advice = "give the path of a CSV or Parquet file, a folder, or a pattern such as 'data/*.csv'"
-    raise FileNotFoundError(f"there is {what}; {advice}")
+def _files_at(path: Path, dialect: Dialect) -> list[File]:
+    place, sheet = sheet_of(path)
+    return _files(of_path(place), place.name, dialect, sheet)
 
 
-def _files_in(folder: Path) -> list[Path]:
-    """Return the data files of a folder and its folders; names that begin with . or _ are not data."""
-    found = []
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        stem = path.with_suffix("") if path.suffix.lower() in _PACKED_SUFFIXES else path
-        data = stem.suffix.lower() in (*_TEXT_SUFFIXES, *_PARQUET_SUFFIXES)
-        if path.is_file() and data and not any(part.startswith((".", "_")) for part in parts):
-            found.append(path)
-            if any("=" in part for part in parts[:-1]):
-                message = f"{folder}: folder names such as {parts[0]!r} are not read as columns"
-                warnings.warn(message, DataWarning, stacklevel=2)
-    return found or _nothing(f"no CSV or Parquet file in the folder {str(folder)!r}")
+def _files(origin: Origin, name: str, dialect: Dialect, sheet: str | None = None) -> list[File]:
+    """The files that lie under a name: one, or all of an archive. What they hold is told by their first bytes."""
+    head, suffix = origin.head(_LOOKED_AT), Path(name.lower()).suffix
+    if not head:
+        raise InputError(f"{origin.label}: the file is empty.")
+    if head.startswith(_PARQUET) or suffix in PARQUET_SUFFIXES:
+        return [Parquet(spooled(origin))]
+    if head.startswith(_OLD_EXCEL) or (head.startswith(_ZIP) and (suffix in EXCEL_SUFFIXES or sheet)):
+        return [Excel(spooled(origin), dialect, sheet)]
+    if head.startswith(_ZIP):
+        members = of_members(spooled(origin), is_data)
+        return [file for one in members for file in _files(one, one.label, dialect)]
+    refuse_by_look(head, origin.label)
+    if _JSON.match(head) and dialect.delimiter is None:
+        return [JsonLines(origin, dialect)]
+    return [Delimited(origin, dialect, tabs=".tsv" in name.lower() or suffix == ".tab")]
 
 
 def _common_schema(files: Sequence[File], columns: Collection[str] | None) -> Any:
-    """Return the schema that holds the rows of all files: columns of the first, types as wide as needed."""
+    """The schema that holds the rows of all files: columns of the first, types as wide as needed."""
     names = files[0].names if columns is None else tuple(existing(columns, files[0].names, "columns"))
     types: dict[str, Any] = {}
     for file in files:
@@ -185,20 +194,27 @@ def _common_schema(files: Sequence[File], columns: Collection[str] | None) -> An
         if missing or extra:
             what = f"lacks {listing(missing)}" if missing else f"has {listing(extra)} besides"
             raise InputError(f"files must have the same columns; compared with {files[0].label}, {file.label} {what}.")
+        mixed = {isinstance(one, Parquet) for one in files} == {True, False}
         for field in file.schema():
             if field.name in names:
-                types[field.name] = _wider(types.get(field.name), field, file)
+                known = types.get(field.name)
+                types[field.name] = pa.string() if mixed else _wider(known, field, file.label)
     return pa.schema([(name, types[name]) for name in names])
 
 
-def _wider(known: Any | None, field: Any, file: File) -> Any:
+def _wider(known: Any | None, field: Any, label: str) -> Any:
     if known is None or known == field.type:
         return field.type
-    if isinstance(file, Delimited):
-        return widest(known, field.type)
     pair = [pa.schema([(field.name, arrow_type)]) for arrow_type in (known, field.type)]
     try:
         return pa.unify_schemas(pair, promote_options="permissive").field(0).type
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         types = f"{field.type}, in the files before it {known}"
-        raise InputError(f"{file.label}: column {field.name!r} is {types}. Make them agree.") from error
+        raise InputError(f"{label}: column {field.name!r} is {types}. Make them agree.") from error
+
+
+def _fitted(table: Any, schema: Any, label: str) -> Any:
+    try:
+        return table.cast(schema)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise InputError(f"{label}: does not fit the files before it: {error}. Make their types agree.") from error

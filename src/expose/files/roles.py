@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -37,6 +38,7 @@ _LABELS: Final = {
     "0": 0, "false": 0, "normal": 0,
     "-1": -1, "unlabelled": -1,
 }  # fmt: skip
+_UNKNOWN: Final = ("", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "nat", "null", "none", "?")
 
 
 def split(table: Any, *, id: Collection[str] = (), ignore: Collection[str] = (), label: str | None = None) -> Roles:
@@ -141,7 +143,10 @@ def is_known_label(value: object) -> bool:
 
 
 def _label(value: object) -> int | None:
-    """Return what a label means, None if nothing."""
-    if is_empty(value):
+    """Return what a label means, None if nothing: also of a number as it is written in a text file, such as " 1.0"."""
+    name = "" if is_empty(value) else key_of(value).strip().lower()
+    if name in _UNKNOWN:
         return -1
-    return _LABELS.get(key_of(value).strip().lower())
+    with suppress(ValueError):
+        name = key_of(float(name))
+    return _LABELS.get(name)

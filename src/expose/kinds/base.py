@@ -7,13 +7,14 @@ puts the scores of parts back where the parts came from.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
+from expose.files.dialect import Dialect
 
 KINDS: dict[str, Kind] = {}
 
@@ -32,7 +33,7 @@ class Samples(Protocol):
 
 @dataclass(frozen=True)
 class Reading:
-    """How files are read: which columns play which role, and how texts are encoded.
+    """How files are read: which columns play which role, and how texts are written.
 
     Attributes
     ----------
@@ -40,10 +41,8 @@ class Reading:
         Columns that name a sample, and columns to leave out.
     label : str or None
         Column of what is known of each sample.
-    encoding : str
-        Of text files.
-    text : tuple of str
-        Columns in which numbers must not be guessed, see `Encoder.text_columns`.
+    dialect : Dialect
+        How text files are written, as far as somebody said so.
     later : bool
         Whether these are samples for a model that exists: columns that play no part in scoring may be absent.
     """
@@ -51,17 +50,20 @@ class Reading:
     id: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     label: str | None = None
-    encoding: str = "utf-8"
-    text: tuple[str, ...] = ()
+    dialect: Dialect = field(default_factory=Dialect)
     later: bool = False
 
 
 class Batch(NamedTuple):
-    """Samples as they were read: what names them (an Arrow table) and what their label column holds, if anything."""
+    """Samples as they were read: what names them (an Arrow table) and what their label column holds, if anything.
+
+    ``notes`` are sentences on how their files are written, where that is not as in most.
+    """
 
     samples: Any
     ids: Any | None = None
     label: Any | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Kind:

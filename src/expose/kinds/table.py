@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from expose.errors import DataWarning
 from expose.files.names import column_names
-from expose.files.reading import read, scan
+from expose.files.reading import opened
 from expose.files.roles import ColumnsByRole, columns_by_role
 from expose.files.values import is_missing
 from expose.kinds.base import Batch, Kind, Reading, register_kind
@@ -22,7 +22,7 @@ from expose.kinds.rows import Table
 
 @register_kind
 class TableKind(Kind):
-    """Tables: arrays, lists of rows, frames of any package, CSV and Parquet files."""
+    """Tables: arrays, lists of rows, frames of any package, files of text, spreadsheets, Parquet."""
 
     name = "table"
     plural = "tables"
@@ -59,19 +59,20 @@ class TableKind(Kind):
 
     def read(self, sources: Sequence[str], reading: Reading) -> Batch:
         """Read files whole; samples are an Arrow table of the features. Errors are those of `expose.files.read`."""
-        return self.split(read(_source(sources), encoding=reading.encoding, text=reading.text), reading)
+        tables = opened(_source(sources), dialect=reading.dialect)
+        return self.split(tables.table(), reading)._replace(notes=tables.notes)
 
     def split(self, table: Any, reading: Reading) -> Batch:
         """Rows of an Arrow table whose columns play these roles."""
         return _by_role(table, _roles(table.column_names, reading))
 
     def scan(self, sources: Sequence[str], reading: Reading) -> Iterator[Batch]:
-        """Read files some ten thousand rows at a time; as `read` in all else."""
-        roles = None
-        for rows in scan(_source(sources), encoding=reading.encoding, text=reading.text):
-            table = pa.Table.from_batches([rows])
-            roles = roles or _roles(table.column_names, reading)  # all batches have the same columns
-            yield _by_role(table, roles)
+        """Read files some ten thousand rows at a time; as `read` in all else. Files are looked at before it returns."""
+        tables = opened(_source(sources), dialect=reading.dialect)
+        roles = _roles(tables.schema.names, reading)  # all batches have the same columns
+        return (
+            _by_role(pa.Table.from_batches([rows]), roles)._replace(notes=tables.notes) for rows in tables.batches()
+        )
 
     def show(self, samples: Any, row: int) -> dict[str, Any]:
         """Each column and its value, None where it is missing."""

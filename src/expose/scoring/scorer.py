@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
-from expose.files import with_ids
+from expose.files import Dialect, with_ids
 from expose.folder import load_fitted
 from expose.kinds.base import Batch, Reading, Samples, samples_of
 from expose.model import Decisions, Fitted
@@ -137,21 +137,24 @@ class Scorer:
     # ----------------------------------------------------------------------------------------------------- files
 
     def scan(self, sources: Sequence[str]) -> Iterator[pa.Table]:
-        """Score files, folders or patterns in order, in bounded memory: one Arrow table after the other."""
+        """Score files, folders or patterns in order, in bounded memory: one Arrow table after the other.
+
+        What is wrong with a file as a whole, that it is missing say, is an error at once, not with the first table.
+        """
         batches: Iterable[Batch] = self.fitted.kind.scan(sources, self.reading)
-        for batch in batches:
-            yield self.table(batch)
+        return (self.table(batch) for batch in batches)
 
 
 def reading_as_trained(fitted: Fitted, id: str | Sequence[str] | None = None) -> Reading:
-    """How files are read for a model: columns have the roles they had in training, with other ids if some are given."""
+    """How files are read for a model: as in training, by what was said then; with other ids if some are given."""
     names = fitted.metadata
+    encoding = names.get("encoding", "utf-8")  # of older folders
+    usual = {} if encoding.lower() in ("utf-8", "utf8") else {"encoding": encoding}
     id = [id] if isinstance(id, str) else id
     return Reading(
         id=tuple(names.get("id", ()) if id is None else id),
         ignore=tuple(names.get("ignore", ())),
         label=names.get("label"),
-        encoding=names.get("encoding", "utf-8"),
-        text=fitted.encoder.text_columns,
+        dialect=Dialect(**names.get("dialect", usual)),
         later=True,
     )

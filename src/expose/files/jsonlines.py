@@ -1,0 +1,152 @@
+"""JSON: one object per line, or a list of objects. Numbers keep their spelling, and all cells are text."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any, Final
+
+import pyarrow as pa
+
+from expose.errors import InputError
+from expose.files.delimited import BLOCK, LONGEST, as_table, opened_text, sample, undecodable
+from expose.files.dialect import Dialect
+from expose.files.origins import Origin
+
+_LOOKED_AT: Final = 1_000  # objects of a stream whose keys are the columns
+
+
+class _Number(str):
+    """A number as it was written."""
+
+    __slots__ = ()
+
+
+class JsonLines:
+    """One file of JSON objects. Nested ones are columns "a.b", lists are their JSON.
+
+    The columns are the keys of all objects, so a file is walked twice. A stream cannot be: there the first objects must
+    hold every key, and a later one is an error that names it.
+    """
+
+    def __init__(self, origin: Origin, dialect: Dialect) -> None:
+        self.origin, self.label = origin, origin.label
+        self.encoding, text, truncated = sample(origin, dialect.encoding)
+        self.is_list = text.lstrip("\ufeff \t\r\n").startswith("[")
+        self.notes: tuple[str, ...] = ("JSON, a list of objects",) if self.is_list else ()
+        self._read = 0  # lines
+        found = self._of_first(text, truncated) if origin.once else self._objects()
+        self.names = tuple(dict.fromkeys(name for _, cells in found for name in cells))
+        if not self.names:
+            raise InputError(f"{self.label}: its JSON objects hold no keys. Expected one object per row.")
+
+    def schema(self) -> Any:
+        """Every column is text."""
+        return pa.schema([(name, pa.string()) for name in self.names])
+
+    def tables(self, names: Sequence[str], batch_rows: int) -> Iterator[Any]:
+        """Yield the rows as Arrow tables of these columns."""
+        known, rows, size = frozenset(self.names), list[list[str | None]](), 0
+        for place, cells in self._objects():
+            if not cells.keys() <= known:
+                raise InputError(
+                    f"{self.label}, {place}: the key {min(cells.keys() - known)!r} is in none of the first "
+                    f"{_LOOKED_AT:,} objects, and a stream is read only once. Save it as a file, or begin it with an "
+                    "object that holds every key (null where there is nothing)."
+                )
+            rows.append([cells.get(name) for name in names])
+            size += sum(len(cell or "") for cell in rows[-1])
+            if len(rows) == batch_rows or size > BLOCK:
+                yield as_table(rows, names)
+                rows, size = [], 0
+        if rows:
+            yield as_table(rows, names)
+
+    def _of_first(self, text: str, truncated: bool) -> Iterator[tuple[str, dict[str, str]]]:
+        if self.is_list:
+            raise InputError(f"{self.label}: a list of JSON objects is not read from a stream. Save it as a file.")
+        lines = list(io.StringIO(text, newline=""))
+        yield from self._of_lines(iter(lines[:-1] if truncated else lines), _LOOKED_AT)
+
+    def _objects(self) -> Iterator[tuple[str, dict[str, str]]]:
+        """Place and cells of each object."""
+        with opened_text(self.origin, self.encoding) as text:
+            try:
+                if self.is_list:
+                    yield from self._of_list(text.read())
+                else:
+                    yield from self._of_lines(iter(partial(text.readline, LONGEST), ""))
+            except UnicodeError as error:
+                raise undecodable(error, self._read + 1, self.encoding, self.label) from None
+
+    def _of_lines(self, lines: Iterator[str], most: int | None = None) -> Iterator[tuple[str, dict[str, str]]]:
+        for number, line in enumerate(islice(lines, most), 1):
+            self._read = number
+            if line.strip("\ufeff \t\r\n"):
+                place = f"line {number}"
+                yield place, self._cells(self._parsed(line, place), place)
+
+    def _of_list(self, text: str) -> Iterator[tuple[str, dict[str, str]]]:
+        for number, one in enumerate(self._parsed(text, "the list")):
+            place = f"object {number} (counting from 0)"
+            yield place, self._cells(one, place)
+
+    def _parsed(self, text: str, place: str) -> Any:
+        try:
+            return _DECODER.decode(text.strip("\ufeff \t\r\n"))
+        except (ValueError, RecursionError) as error:
+            advice = "Expected one JSON object per line, complete in it"
+            raise InputError(f"{self.label}, {place}: {error}: {text[:80]!r}. {advice}.") from None
+
+    def _cells(self, one: Any, place: str) -> dict[str, str]:
+        if not isinstance(one, dict):
+            raise InputError(f"{self.label}, {place}: expected a JSON object per row, got {_written(one)[:80]!r}.")
+        cells: dict[str, str] = {}
+        for name, value in _flat(one, ""):
+            if name in cells:
+                raise InputError(f"{self.label}, {place}: two values for {name!r}. Rename one of the keys.")
+            cells[name] = value
+        try:
+            "".join((*cells, *cells.values())).encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{self.label}, {place}: half of a character ({error.reason}). Write it anew.") from None
+        return cells
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"two values for {next(name for name in names if names.count(name) > 1)!r}")
+    return found
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_int=_Number, parse_float=_Number, parse_constant=_Number
+)
+
+
+def _flat(one: dict[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    for name, value in one.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value if isinstance(value, str) else _written(value)
+
+
+def _written(value: Any) -> str:
+    """A value as a cell: nothing for null, JSON for a list."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else _as_json(value)
+
+
+def _as_json(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_as_json, value))}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{json.dumps(name)}: {_as_json(one)}' for name, one in value.items())}}}"
+    return str(value) if isinstance(value, _Number) else json.dumps(value, ensure_ascii=False)
