@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from expose.errors import DataWarning, InputError
-from expose.files import delimited, read, scan, split, writer
+from expose.files import Dialect, delimited, read, scan, split, writer
 
 SMALL = b"a,b\n1,x\n2.5,y\n"
 
@@ -60,77 +60,42 @@ def test_a_process_that_ends_right_after_reading_ends_in_order(tmp_path):
     ],
 )
 def test_every_kind_of_csv_reads_the_same(tmp_path, name, content):
-    assert read(written(tmp_path / name, content)).to_pydict() == {"a": [1.0, 2.5], "b": ["x", "y"]}
+    assert read(written(tmp_path / name, content)).to_pydict() == {"a": ["1", "2.5"], "b": ["x", "y"]}
 
 
-def test_types_are_recognised(tmp_path):
-    lines = ["i,f,b,d,t,z,s,n", "1,1.5,true,2024-01-01,2024-01-01 10:00:00,2024-01-01T10:00:00+02:00,x,",
-             "-7,nan,False,2024-01-02,2024-01-02 10:00:00,2024-01-01T10:00:00Z,,"]  # fmt: skip
+def test_cells_are_text_as_they_stand_and_empty_ones_are_null(tmp_path):
+    cells = ["000123", "1.50", " x ", "NA", "true", "12e5", "2024-01-31"]
+    lines = [",".join(f"c{place}" for place in range(8)), ",".join([*cells, ""])]
     table = read(written(tmp_path / "t.csv", "\n".join(lines)))
-    assert [str(t) for t in table.schema.types] == [
-        "int64", "double", "bool", "date32[day]", "timestamp[s]", "timestamp[s, tz=UTC]", "string", "null",
-    ]  # fmt: skip
-    assert table["f"].to_pylist() == [1.5, None]
+    assert {str(kind) for kind in table.schema.types} == {"string"}
+    assert list(table.to_pylist()[0].values()) == [*cells, None]
 
 
 def test_names_and_values_may_hold_line_ends_quotes_and_delimiters(tmp_path):
     path = written(tmp_path / "q.csv", '"a\nx","b,c"\n"1","x\ny"\n"2","z""q"\n')
-    assert read(path).to_pydict() == {"a\nx": [1, 2], "b,c": ["x\ny", 'z"q']}
+    assert read(path).to_pydict() == {"a\nx": ["1", "2"], "b,c": ["x\ny", 'z"q']}
 
 
 def test_an_empty_line_in_a_single_column_is_a_missing_value(tmp_path):
-    assert read(written(tmp_path / "one.csv", "a\n1\n\n3\n")).to_pydict() == {"a": [1, None, 3]}
+    assert read(written(tmp_path / "one.csv", "a\n1\n\n3\n")).to_pydict() == {"a": ["1", None, "3"]}
 
 
-def test_text_columns_are_not_taken_for_numbers(tmp_path):
+def test_columns_are_chosen(tmp_path):
     path = written(tmp_path / "zip.csv", "zip,n\n01234,1\n,2\n")
-    assert read(path, text=["zip", "not there"]).to_pydict() == {"zip": ["01234", ""], "n": [1, 2]}
-    assert read(path, columns=["n"]).to_pydict() == {"n": [1, 2]}
+    assert read(path, columns=["n"]).to_pydict() == {"n": ["1", "2"]}
     with pytest.raises(InputError, match=r"no column 'zipp'.*mean 'zip'"):
         read(path, columns=["zipp"])
 
 
-@pytest.mark.parametrize("block", [1, 5, 40, 10_000])
-def test_later_rows_may_contradict_the_first_ones(tmp_path, monkeypatch, block):
-    monkeypatch.setattr(delimited, "BLOCK_BYTES", block)
-    head = "i,f,b,t,s,n,z\n"
-    first = "1,1,true,2024-01-01,0,,2024-01-01\n" * 9
-    last = '2,1.5,maybe,2024-01-01 10:00:00,"x\ny",3,2024-01-01T00:00:00Z\n'
-    path = written(tmp_path / "w.csv", head + first + last)
-    batches = list(scan(path, batch_rows=4))
-    assert len({batch.schema for batch in batches}) == 1
-    table = pa.Table.from_batches(batches)
-    assert [str(t) for t in table.schema.types] == [
-        "int64",
-        "double",
-        "string",
-        "timestamp[s]",
-        "string",
-        "int64",
-        "string",
-    ]
-    assert table.slice(9).to_pylist()[0] | {"t": 0} == {
-        "i": 2, "f": 1.5, "b": "maybe", "t": 0, "s": "x\ny", "n": 3, "z": "2024-01-01T00:00:00Z",
-    }  # fmt: skip
-    assert table["b"][0].as_py() == "true"
-    assert read(path).equals(table)
-
-
-@pytest.mark.parametrize("block", [7, 64, 2**20])
-def test_blocks_lose_and_change_nothing(tmp_path, monkeypatch, block):
-    monkeypatch.setattr(delimited, "BLOCK_BYTES", block)
-    frame = pd.DataFrame({"a": np.random.default_rng(0).normal(size=300), "b": ['x"\n,', "", "y"] * 100})
+@pytest.mark.parametrize("part", [1, 64, 2**20])
+def test_parts_lose_and_change_nothing(tmp_path, monkeypatch, part):
+    monkeypatch.setattr(delimited, "PART", part)
+    frame = pd.DataFrame({"a": np.random.default_rng(0).normal(size=300), "b": ['x"\n,', "z", "y"] * 100})
     frame.to_csv(tmp_path / "d.csv", index=False)
     table = read(tmp_path / "d.csv")
-    np.testing.assert_array_equal(table["a"].to_numpy(), frame["a"])
+    np.testing.assert_array_equal(table["a"].to_numpy().astype(float), frame["a"])
     assert table["b"].to_pylist() == frame["b"].tolist()
-
-
-def test_a_lone_quote_mark_does_not_swallow_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(delimited, "BLOCK_BYTES", 100)
-    monkeypatch.setattr(delimited, "LONGEST_ROW", 500)
-    path = written(tmp_path / "inch.csv", "a,b\n" + '1,5" pipe\n' + "2,x\n" * 1_000)
-    assert read(path).num_rows == 1_001
+    assert [batch.num_rows for batch in scan(tmp_path / "d.csv", batch_rows=100)] == [100, 100, 100]
 
 
 def test_globs_folders_and_lists(tmp_path):
@@ -143,10 +108,10 @@ def test_globs_folders_and_lists(tmp_path):
         written(tmp_path / name, content)
     (tmp_path / "sub").mkdir()
     pq.write_table(pa.table({"a": [5], "b": [6]}), tmp_path / "sub" / "3.parquet")
-    expected = {"a": [1.0, 3.5], "b": [2, 4]}
+    expected = {"a": ["1", "3.5"], "b": ["2", "4"]}
     assert read(str(tmp_path / "?.csv")).to_pydict() == expected
     assert read([tmp_path / "1.csv", tmp_path / "2.csv"]).to_pydict() == expected
-    assert read(tmp_path).to_pydict() == {"a": [1.0, 3.5, 5.0], "b": [2, 4, 6]}
+    assert read(tmp_path).to_pydict() == {"a": ["1", "3.5", "5"], "b": ["2", "4", "6"]}
 
 
 def test_partition_folders_are_read_with_a_warning(tmp_path):
@@ -172,7 +137,7 @@ def test_files_that_do_not_fit_together_are_refused(tmp_path):
 
 def test_standard_input(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(SMALL)))
-    assert read("-").to_pydict() == {"a": [1.0, 2.5], "b": ["x", "y"]}
+    assert read("-").to_pydict() == {"a": ["1", "2.5"], "b": ["x", "y"]}
 
 
 def test_pandas_unnamed_index_is_no_column(tmp_path):
@@ -196,16 +161,12 @@ def test_pandas_unnamed_index_is_no_column(tmp_path):
         ("r.csv", b"a,b\n1,2\n\n1,2,3\n", r"r.csv, line 4: expected 2 values .* got 3: '1,2,3'"),
         ("r.csv", b"a,b\r\n1,2\r\n1\r\n", r"r.csv, line 3: expected 2 values .* got 1: '1'"),
         ("l.csv", "a,n\n1,x\n1,José\n".encode("latin-1"), r"line 3: byte 0xe9 is not .*encoding='cp1252'"),
-        ("u.csv", "a,n\n1,José\n".encode("utf-16"), "not valid UTF-8"),
         ("u.csv", "a,n\n1,x\n".encode("utf-16-le"), "zero bytes"),
         ("cut.csv.gz", gzip.compress(os.urandom(500).hex().encode())[:-20], "damaged or cut short"),
-        ("no.csv.gz", b"a,b\n1,2\n", "damaged or cut short"),
-        ("no.csv.xz", b"a,b\n1,2\n", "damaged or cut short"),
-        ("no.csv.bz2", b"a,b\n1,2\n", "damaged"),
         ("cut.csv.zst", pa.compress(SMALL * 99, codec="zstd", asbytes=True)[:-9], "damaged"),
         ("text.parquet", SMALL, "not a complete Parquet file"),
-        ("d.json", b"{}", r"cannot tell the format from the name. Expected .csv"),
-        ("d.parquet.gz", b"", "cannot tell the format"),
+        ("d.json", b"{}", r"objects hold no keys"),
+        ("d.parquet.gz", b"", "file is empty"),
     ],
 )  # fmt: skip
 def test_bad_files_are_refused_with_the_reason(tmp_path, name, content, message):
@@ -231,13 +192,13 @@ def test_truncated_and_damaged_parquet(tmp_path):
 def test_the_right_encoding_helps(tmp_path):
     for encoding in ("latin-1", "cp1252", "utf-16"):
         path = written(tmp_path / "l.csv", "a,n\n1,José\n".encode(encoding))
-        assert read(path, encoding=encoding)["n"].to_pylist() == ["José"]
+        assert read(path, dialect=Dialect(encoding=encoding))["n"].to_pylist() == ["José"]
     with pytest.raises(InputError, match="unknown encoding 'klingon'"):
-        read(path, encoding="klingon")
-    with pytest.raises(InputError, match=r"not valid UTF-8"):
-        read(written(path, "a,n\n1,José\n".encode("latin-1")), encoding="ascii")
-    with pytest.raises(InputError, match="is not in encoding 'utf-16'"):
-        read(written(path, b"a,n\n1,x\n\n"[:7]), encoding="utf-16")
+        Dialect(encoding="klingon")
+    with pytest.raises(InputError, match=r"line 2: byte 0xe9 is not valid text in ascii"):
+        read(written(path, "a,n\n1,José\n".encode("latin-1")), dialect=Dialect(encoding="ascii"))
+    with pytest.raises(InputError, match="is not valid text in utf-16"):
+        read(written(path, b"a,n\n1,x\n\n"[:7]), dialect=Dialect(encoding="utf-16"))
 
 
 @pytest.mark.parametrize("source", ["absent.csv", "absent*.parquet", []])
@@ -263,7 +224,9 @@ def test_what_is_written_reads_back(tmp_path, name):
             sink.write(batch)
         assert not (tmp_path / name).exists()
     assert sink.n_rows == 6
-    assert read(tmp_path / name).to_pydict() == pa.concat_tables([ROWS] * 3).to_pydict()
+    back = read(tmp_path / name)
+    numbers = pa.table({"a": back["a"].cast(pa.int64()), "s": back["s"], "f": back["f"].cast(pa.float64())})
+    assert numbers.to_pydict() == pa.concat_tables([ROWS] * 3).to_pydict()
     assert os.listdir(tmp_path) == [name]
 
 
@@ -271,7 +234,7 @@ def test_dictionaries_and_narrow_types_fit(tmp_path):
     with writer(tmp_path / "o.csv") as sink:
         sink.write(pa.table({"a": pa.array(["u", "v"]).dictionary_encode(), "n": [1.5, 2.5]}))
         sink.write(pa.table({"a": ["w"], "n": [3]}))
-    assert read(tmp_path / "o.csv").to_pydict() == {"a": ["u", "v", "w"], "n": [1.5, 2.5, 3.0]}
+    assert read(tmp_path / "o.csv").to_pydict() == {"a": ["u", "v", "w"], "n": ["1.5", "2.5", "3"]}
 
 
 def test_standard_output_is_csv(capfdbinary):
@@ -391,7 +354,8 @@ def test_split_by_role():
     "values",
     [
         [1, 0, -1, None], [1.0, 0.0, -1.0, float("nan")], [True, False, None, None], ["1", "0", "-1", ""],
-        ["anomaly", "Normal ", "unlabelled", None],
+        ["anomaly", "Normal ", "unlabelled", None], ["1.0", "0.0", "-1.0", " "], [" 1", "0 ", "-1", "NA"],
+        ["True", "False", "nan", "?"], ["+1", "0e0", "-1.", "null"],
         pa.array(["true", "false", None, None]).dictionary_encode(),
     ],
 )  # fmt: skip
@@ -414,13 +378,3 @@ def test_labels_in_every_spelling(values):
 def test_roles_that_cannot_be(roles, message):
     with pytest.raises(InputError, match=message):
         split(pa.table({"y": [1, 0, 2], "x": [0, 0, 0]}), **roles)
-
-
-def test_a_csv_file_is_parsed_without_threads_of_arrow(tmp_path, monkeypatch):
-    # With torch loaded, a process that ended right after Arrow had started its pool was aborted in 1 of 3 runs.
-    options = []
-    parse = delimited.arrow_csv.read_csv
-    monkeypatch.setattr(delimited.arrow_csv, "read_csv", lambda *given: options.append(given[1]) or parse(*given))
-    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
-    read(tmp_path / "t.csv")
-    assert [each.use_threads for each in options] == [False]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from expose.errors import DataWarning, InputError
-from expose.files import known_labels
+from expose.files import Dialect, known_labels
 from expose.kinds import KINDS, Batch, Reading, kind_of_files
 
 TABLE, IMAGE = KINDS["table"], KINDS["image"]
@@ -25,26 +25,36 @@ def csv(tmp_path):
 
 
 def test_columns_are_split_by_role(csv):
-    samples, ids, label = TABLE.read([csv], ROLES)
-    assert samples.to_pydict() == {"x": [1.5, 2.5], "zip": [1, 2]}
-    assert ids.to_pydict() == {"key": [7, 8]}
+    samples, ids, label, notes = TABLE.read([csv], ROLES)
+    assert notes == ()
+    assert samples.to_pydict() == {"x": ["1.5", "2.5"], "zip": ["01", "02"]}
+    assert ids.to_pydict() == {"key": ["7", "8"]}
     assert known_labels(label, "odd").tolist() == [1, -1]
-    assert TABLE.read([csv], Reading())[1:] == (None, None)
+    assert TABLE.read([csv], Reading())[1:] == (None, None, ())
 
 
 def test_columns_may_be_named_with_commas(csv):
-    samples, ids, _ = TABLE.read([csv], Reading(id=("key, skip",), ignore=("odd,zip",)))
+    samples, ids, *_ = TABLE.read([csv], Reading(id=("key, skip",), ignore=("odd,zip",)))
     assert (samples.column_names, ids.column_names) == (["x"], ["key", "skip"])
 
 
-def test_text_columns_are_not_taken_for_numbers(csv):
-    assert TABLE.read([csv], Reading(text=("zip",))).samples["zip"].to_pylist() == ["01", "02"]
+def test_how_files_are_written_is_noted(tmp_path):
+    path = tmp_path / "export.csv"
+    path.write_text("My export\n\na;b\n1;2,5\n3;4,5\n")
+    batch = TABLE.read([str(path)], Reading())
+    assert batch.notes == ("delimiter ';'", "1 line above the header left out: 'My export'")
+    assert [one.notes for one in TABLE.scan([str(path)], Reading())] == [batch.notes]
+
+
+def test_a_file_that_is_missing_is_an_error_before_the_first_batch():
+    with pytest.raises(FileNotFoundError, match=r"no file 'absent.csv'"):
+        TABLE.scan(["absent.csv"], Reading())
 
 
 def test_encodings(tmp_path):
     path = tmp_path / "l.csv"
     path.write_bytes("a,n\n1,José\n".encode("latin-1"))
-    assert TABLE.read([str(path)], Reading(encoding="latin-1")).samples["n"].to_pylist() == ["José"]
+    assert TABLE.read([str(path)], Reading(dialect=Dialect(encoding="latin-1"))).samples["n"].to_pylist() == ["José"]
 
 
 @pytest.mark.parametrize("role", [{"id": ("kez",)}, {"ignore": ("kez",)}, {"label": "kez"}])
@@ -58,13 +68,13 @@ def test_later_data_may_lack_what_plays_no_part(tmp_path):
     path.write_text("x,zip\n1.5,01\n")
     reading = replace(ROLES, later=True)
     with pytest.warns(DataWarning, match="id column 'key' is not in the new data"):
-        samples, ids, label = TABLE.read([str(path)], reading)
+        samples, ids, label, _ = TABLE.read([str(path)], reading)
     assert samples.column_names == ["x", "zip"]
     assert ids is label is None
 
 
 def test_later_a_column_may_change_its_role_to_id(csv):
-    samples, ids, label = TABLE.read(
+    samples, ids, label, _ = TABLE.read(
         [csv], Reading(id=("skip", "odd"), ignore=("skip", "key"), label="odd", later=True)
     )
     assert (samples.column_names, ids.column_names, label) == (["x", "zip"], ["skip", "odd"], None)
@@ -89,7 +99,7 @@ def test_batches_are_the_whole_and_say_a_warning_once(tmp_path):
 def test_several_files_and_patterns(tmp_path):
     for name in "ab":
         (tmp_path / f"{name}.csv").write_text(f"x\n{ord(name)}\n")
-    both = [97, 98]
+    both = ["97", "98"]
     for sources in ([str(tmp_path / "*.csv")], [str(tmp_path / "a.csv"), str(tmp_path / "b.csv")], [str(tmp_path)]):
         assert TABLE.read(sources, Reading()).samples["x"].to_pylist() == both
 
@@ -114,7 +124,7 @@ def folder(tmp_path):
 
 def test_images_are_named_by_their_files(folder):
     assert kind_of_files([str(folder)]) is IMAGE
-    images, ids, label = IMAGE.read([str(folder)], Reading())
+    images, ids, label, _ = IMAGE.read([str(folder)], Reading())
     assert ids.to_pydict() == {"file": ["0.png", "1.png", "2.png"]}
     assert [one.max() for one in IMAGE.plain(images)] == [0, 1, 2]
     assert label is None

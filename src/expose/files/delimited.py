@@ -25,6 +25,7 @@ from expose.files.origins import Origin
 
 LONGEST: Final = 64 * 2**20  # characters of a line or a value; a lone quote would make one value of gigabytes
 BLOCK: Final = 8 * 2**20  # characters of text made one table
+PART: Final = 2**19  # and of what is Python objects at a time
 _HEADS: Final = (2**16, 2**20, 2**24)  # bytes looked at first: more where rows are long
 _ENOUGH_LINES: Final = 20
 _MARKS: Final = (
@@ -64,8 +65,17 @@ class Delimited:
         csv.field_size_limit(max(LONGEST, csv.field_size_limit()))  # of the process; it cannot be set for one reader
         with opened_text(self.origin, self.encoding) as text:
             rows = Rows(text, self.layout, self.label)
-            while block := rows.take(batch_rows):
-                yield as_table(block, self.names, self.layout.unset).select(names)
+            while table := self._table(rows, names, batch_rows):
+                yield table
+
+    def _table(self, rows: Rows, names: Sequence[str], batch_rows: int) -> Any:
+        """The next rows as a table, of parts that fit into a processor's cache as Python objects; None at the end."""
+        parts: list[Any] = []
+        n_rows, first = 0, rows.size
+        while n_rows < batch_rows and rows.size < first + BLOCK and (part := rows.take(batch_rows - n_rows)):
+            parts.append(as_table(part, self.names, self.layout.unset).select(names))
+            n_rows += len(part)
+        return pa.concat_tables(parts) if parts else None
 
 
 def _of_encoding(found: str, dialect: Dialect) -> list[str]:
@@ -132,6 +142,7 @@ class Rows:
         self.layout, self.label = layout, label
         self.single = layout.header.width == 1
         self._read_line, self._encoding = partial(text.readline, LONGEST), getattr(text, "encoding", "utf-8")
+        self.size = 0  # characters, of the first line of each row
         self._number = 0  # lines read so far
         self._start = 0  # the line where the record began
         self._held: list[str] = []  # the lines of the record
@@ -140,12 +151,12 @@ class Rows:
         self._likeness: Likeness | None = None
 
     def take(self, most: int) -> list[list[str]]:
-        """The next rows, about `BLOCK` characters of them at most; empty at the end."""
+        """The next rows, about `PART` characters of them; empty at the end."""
         rows: list[list[str]] = []
-        size = 0
-        while size < BLOCK and len(rows) < most and (record := self._next()) is not None:
+        end = self.size + PART
+        while self.size < end and len(rows) < most and (record := self._next()) is not None:
             rows.append(record)
-            size += len(self._held[0])
+            self.size += len(self._held[0])
         return rows
 
     def _next(self) -> list[str] | None:
@@ -302,16 +313,12 @@ class Likeness:
     def is_row(self, line: str) -> bool:
         """Whether a line, without its quotes, has the values of a row."""
         cells = line.strip("\r\n").replace('"', "").split(self.delimiter)
-        if len(cells) != self.width:
+        if len(cells) != self.width or not any(cells):
             return False
-        return all(
-            self._fits(cell, makes) for cell, makes in zip(cells, self.known or [None] * self.width, strict=True)
-        )
+        return not self.known or all(map(self._fits, cells, self.known))
 
-    def _fits(self, cell: str, makes: set[str] | None) -> bool:
-        if makes is None or not cell or make_of(cell) in makes:
-            return True
-        return len(makes) > self.FEW and not cell.startswith(" ")
+    def _fits(self, cell: str, makes: set[str]) -> bool:
+        return not cell or make_of(cell) in makes or (len(makes) > self.FEW and not cell.startswith(" "))
 
 
 def make_of(cell: str) -> str:

@@ -19,6 +19,11 @@ from expose.files.origins import Origin
 _SAMPLED: Final = 1_000
 
 
+def is_workbook(names: Sequence[str]) -> bool:
+    """Tell by the names of its files whether a zip archive is a workbook of Excel or LibreOffice."""
+    return not {"xl/workbook.xml", "xl/workbook.bin", "content.xml"}.isdisjoint(names)
+
+
 class Excel:
     """One sheet: the one that was named, or the only one that holds anything."""
 
@@ -65,7 +70,12 @@ def _sheet(origin: Origin, name: str | None) -> Iterator[list[Any]]:
 
 def _filled(rows: Iterator[list[Any]]) -> list[Record]:
     """Rows as text, with their numbers, without those that are empty and without columns that are."""
-    found = [Record(number, [_written(cell) for cell in row]) for number, row in enumerate(rows, 1)]
+    raw = list(rows)
+    timed = {place for row in raw for place, cell in enumerate(row) if isinstance(cell, datetime.datetime)}
+    found = [
+        Record(number, [_written(cell, place in timed) for place, cell in enumerate(row)])
+        for number, row in enumerate(raw, 1)
+    ]
     found = [record for record in found if any(record.cells)]
     kept = [place for place, column in enumerate(zip(*(one.cells for one in found), strict=True)) if any(column)]
     return [Record(one.line, [one.cells[place] for place in kept]) for one in found]
@@ -79,13 +89,14 @@ def _shortened(records: list[Record]) -> list[Record]:
     return short + records[above:]
 
 
-def _written(cell: Any) -> str:
-    """A cell as text: whole numbers without a fraction, dates by ISO 8601."""
+def _written(cell: Any, timed: bool) -> str:
+    """A cell as text: whole numbers without a fraction, dates by ISO 8601, with a time if others in the column have."""
     if isinstance(cell, bool):
         return "true" if cell else "false"
     if isinstance(cell, float):
         return str(int(cell)) if cell.is_integer() and abs(cell) < 2**53 else repr(cell)
     if isinstance(cell, datetime.datetime):
-        midnight = cell.time() == datetime.time()
-        return cell.date().isoformat() if midnight else cell.isoformat(sep=" ")
+        return cell.isoformat(sep=" ")
+    if isinstance(cell, datetime.date) and timed:
+        return f"{cell.isoformat()} 00:00:00"
     return cell.isoformat() if isinstance(cell, datetime.date | datetime.time) else str(cell)

@@ -88,7 +88,9 @@ def find_header(records: Sequence[Record], header: bool | None, titles: bool, la
     if header is None:
         _refuse_a_row(cells, body, f"{label}, line {records[above].line}")
     notes = [_of_titles([record.cells for record in records[:above]])] if above else []
-    names, more = _names(cells, body, width, label)  # and makes of `cells` what a row must have
+    names, more = _names(
+        cells, body, usual_width(body) if body else len(cells), label
+    )  # and makes of `cells` what a row must have
     return Header(names, len(cells), above + 1, (*notes, *more))
 
 
@@ -150,7 +152,8 @@ def _refuse_a_row(cells: Sequence[str], body: Sequence[Sequence[str]], where: st
 def _is_row(cells: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
     """Tell whether the first record is of the same make as those below."""
     below = [[row[i] for row in body if len(row) > i] for i in range(len(cells))]
-    others = [[row[i] for row in body if len(row) > i and row != cells] for i in range(len(cells))]  # no second header
+    rows = [row for row in body if row != cells]  # a second header says nothing
+    others = [[row[i] for row in rows if len(row) > i] for i in range(len(cells))]
     values = [i for i, cell in enumerate(cells) if is_value(cell)]
     words = [i for i, cell in enumerate(cells) if cell.strip() and i not in values]
     alike = [i for i in values if _mostly_values([cell for cell in below[i] if cell.strip()] or ["a"])]

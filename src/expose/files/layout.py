@@ -230,12 +230,19 @@ class _Fit(NamedTuple):
 
 def _delimiter(lines: Sequence[str]) -> str:
     """The delimiter by which records have the most even number of values."""
+    if not lines:
+        return ","
     rows = {one: [record.cells for record in _records([*enumerate(lines)], one)] for one in (*STRONG, *WEAK)}
     widths = {one: usual_width(found) for one, found in rows.items()}
     shares = {one: _share(found, widths[one]) for one, found in rows.items()}
     best = max((shares[one] for one in STRONG), default=0.0)
     fits = [_fit(rows[one], one, widths[one]) for one in STRONG if shares[one] >= max(0.8 * best, 0.5)]
-    fits += [_fit(rows[one], one, widths[one]) for one in WEAK if _is_weakly_delimited(rows[one], one, widths[one])]
+    quoted = [one for one in WEAK if lines[0].count(f'"{one}"') == widths[one] - 1 > 0]  # "a":"b" is no accident
+    fits += [
+        _fit(rows[one], one, widths[one])
+        for one in WEAK
+        if one in quoted or _is_weakly_delimited(rows[one], one, widths[one])
+    ]
     if fits:
         return max(fits).delimiter
     first = max(STRONG, key=lambda one: len(rows[one][0]) if rows[one] else 0)  # ragged: by the header alone

@@ -37,7 +37,7 @@ class Origin:
     label : str
         Its name in messages.
     path : Path or None
-        Where it lies, if it lies there unpacked.
+        Where it lies, unless it is read from a stream or an archive.
     once : bool
         Whether it can be read only once: then `head` keeps what it saw for the one `opened` that follows.
     """
@@ -58,13 +58,19 @@ class Origin:
         with self._unpacked(keep=False) as stream:
             yield io.BufferedReader(stream) if not isinstance(stream, io.BufferedIOBase) else stream
 
-    def _packed_head(self) -> bytes:
+    @property
+    def is_packed(self) -> bool:
+        """Whether reading unpacks it."""
+        return self._unpacker() is not None
+
+    def _unpacker(self) -> Callable[[IO[bytes]], Any] | None:
         with self._packed(keep=True) as stream:
-            return _exactly(stream, _HEAD)
+            head = _exactly(stream, _HEAD)
+        return next((open_ for magic, open_ in _UNPACKERS.items() if head.startswith(magic)), None)
 
     @contextmanager
     def _unpacked(self, keep: bool) -> Iterator[Any]:
-        unpacker = _unpacker(self._packed_head())
+        unpacker = self._unpacker()
         with self._packed(keep) as packed:
             if unpacker is None:
                 yield packed
@@ -126,10 +132,6 @@ class _Kept(io.RawIOBase):
         return len(piece)
 
 
-def _unpacker(head: bytes) -> Callable[[IO[bytes]], Any] | None:
-    return next((open_ for magic, open_ in _UNPACKERS.items() if head.startswith(magic)), None)
-
-
 def _exactly(stream: Any, size: int) -> bytes:
     """Read so many bytes, fewer only at the end: a pipe gives them in pieces."""
     found = b""
@@ -153,7 +155,7 @@ def of_stdin() -> Origin:
 
 def spooled(origin: Origin) -> Origin:
     """The same bytes as a file of its own, unpacked, for formats that are not read from one end to the other."""
-    if origin.path is not None:
+    if origin.path is not None and not origin.is_packed:
         return origin
     file = tempfile.NamedTemporaryFile()  # noqa: SIM115  # it goes when the origin does, which holds it
     with origin.opened() as stream:
@@ -162,10 +164,15 @@ def spooled(origin: Origin) -> Origin:
     return Origin(origin.label, lambda: open(file.name, "rb"), Path(file.name))
 
 
+def names_in(archive: Origin) -> list[str]:
+    """Names of the files in a zip archive."""
+    with _unzipped(archive) as packed:
+        return [one.filename for one in packed.infolist() if not one.is_dir()]
+
+
 def of_members(archive: Origin, wanted: Callable[[str], bool]) -> list[Origin]:
     """The data files in a zip archive; where no name says that it is one, all files that are not hidden."""
-    with _unzipped(archive) as packed:
-        names = [one.filename for one in packed.infolist() if not one.is_dir() and not _is_hidden(one.filename)]
+    names = [name for name in names_in(archive) if not _is_hidden(name)]
     chosen = [name for name in names if wanted(name)] or names
     if not chosen:
         raise InputError(f"{archive.label}: the archive holds no file. Expected one data file in it, or several alike.")

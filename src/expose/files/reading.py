@@ -13,11 +13,11 @@ import pyarrow as pa
 from expose.errors import InputError
 from expose.files.delimited import Delimited
 from expose.files.dialect import Dialect
-from expose.files.excel import Excel
+from expose.files.excel import Excel, is_workbook
 from expose.files.jsonlines import JsonLines
 from expose.files.looks import refuse_by_look
 from expose.files.names import existing, listing
-from expose.files.origins import Origin, of_members, of_path, of_stdin, spooled
+from expose.files.origins import Origin, names_in, of_members, of_path, of_stdin, spooled
 from expose.files.parquet import Parquet
 from expose.files.paths import EXCEL_SUFFIXES, PARQUET_SUFFIXES, Source, is_data, paths_of, sheet_of
 
@@ -25,7 +25,7 @@ _AT_ONCE: Final = 65_536
 _WHOLE: Final = 2**20  # rows at a time when the whole table is wanted anyway
 _LOOKED_AT: Final = 1_024
 _JSON: Final = re.compile(rb'(?:\xef\xbb\xbf)?\s*(?:\{\s*["}]|\[\s*[{\]])')
-_ZIP, _OLD_EXCEL, _PARQUET = b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"PAR1"
+_ZIP, _OLD_EXCEL, _PARQUET = (b"PK\x03\x04", b"PK\x05\x06"), b"\xd0\xcf\x11\xe0", b"PAR1"
 
 
 class File(Protocol):
@@ -173,11 +173,13 @@ def _files(origin: Origin, name: str, dialect: Dialect, sheet: str | None = None
         raise InputError(f"{origin.label}: the file is empty.")
     if head.startswith(_PARQUET) or suffix in PARQUET_SUFFIXES:
         return [Parquet(spooled(origin))]
-    if head.startswith(_OLD_EXCEL) or (head.startswith(_ZIP) and (suffix in EXCEL_SUFFIXES or sheet)):
+    if head.startswith(_OLD_EXCEL):
         return [Excel(spooled(origin), dialect, sheet)]
     if head.startswith(_ZIP):
-        members = of_members(spooled(origin), is_data)
-        return [file for one in members for file in _files(one, one.label, dialect)]
+        archive = spooled(origin)
+        if sheet or suffix in EXCEL_SUFFIXES or is_workbook(names_in(archive)):
+            return [Excel(archive, dialect, sheet)]
+        return [file for one in of_members(archive, is_data) for file in _files(one, one.label, dialect)]
     refuse_by_look(head, origin.label)
     if _JSON.match(head) and dialect.delimiter is None:
         return [JsonLines(origin, dialect)]
@@ -187,19 +189,19 @@ def _files(origin: Origin, name: str, dialect: Dialect, sheet: str | None = None
 def _common_schema(files: Sequence[File], columns: Collection[str] | None) -> Any:
     """The schema that holds the rows of all files: columns of the first, types as wide as needed."""
     names = files[0].names if columns is None else tuple(existing(columns, files[0].names, "columns"))
-    types: dict[str, Any] = {}
+    types: dict[str, Any] = dict.fromkeys(names)
+    known = frozenset(files[0].names)
+    mixed = {isinstance(file, Parquet) for file in files} == {True, False}
     for file in files:
-        missing = [name for name in names if name not in file.names]
-        extra = [name for name in file.names if name not in files[0].names]
+        own = frozenset(file.names)
+        missing, extra = [name for name in names if name not in own], [name for name in file.names if name not in known]
         if missing or extra:
             what = f"lacks {listing(missing)}" if missing else f"has {listing(extra)} besides"
             raise InputError(f"files must have the same columns; compared with {files[0].label}, {file.label} {what}.")
-        mixed = {isinstance(one, Parquet) for one in files} == {True, False}
         for field in file.schema():
-            if field.name in names:
-                known = types.get(field.name)
-                types[field.name] = pa.string() if mixed else _wider(known, field, file.label)
-    return pa.schema([(name, types[name]) for name in names])
+            if field.name in types:
+                types[field.name] = pa.string() if mixed else _wider(types[field.name], field, file.label)
+    return pa.schema(list(types.items()))
 
 
 def _wider(known: Any | None, field: Any, label: str) -> Any:
