@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 from commands import QUICK, Run, facts, run_apart, run_in_process, transactions
 
-import expose.kinds.table
 from expose import AnomalyDetector, select
 
 FEATURES = ["amount", "hour", "shop"]
@@ -45,8 +44,7 @@ def test_a_calibrated_model_writes_p_values(run: Run, calibrated: Path, new: Pat
 def test_selection_is_over_the_whole_file(
     run: Run, calibrated: Path, new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scan = expose.kinds.table.scan
-    monkeypatch.setattr(expose.kinds.table, "scan", lambda source, **options: scan(source, batch_rows=70, **options))
+    monkeypatch.setattr("expose.kinds.table.AT_ONCE", 70)
     said = facts(run("score", calibrated, new, "--out", tmp_path / "s.csv", "--fdr", "0.1", "--json"))
     scores = pd.read_csv(tmp_path / "s.csv")
     assert list(scores.columns) == ["account", "anomaly_score", "is_anomaly", "p_value"]

@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 import pytest
 from commands import Run, command, facts, run_apart, transactions
 
-import expose.kinds.table
 from expose.cli.score import Tally
 from expose.estimators import AnomalyDetector
 from expose.persistence import SCHEMA
@@ -55,8 +54,7 @@ def test_many_batches_are_as_one(
     run: Run, model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run("score", model, data, "--out", tmp_path / "whole.csv", "-q")
-    scan = expose.kinds.table.scan
-    monkeypatch.setattr(expose.kinds.table, "scan", lambda source, **options: scan(source, batch_rows=7, **options))
+    monkeypatch.setattr("expose.kinds.table.AT_ONCE", 7)
     said = facts(run("score", model, data, "--out", tmp_path / "parts.csv", "--json"))
     whole, parts = (pd.read_csv(tmp_path / name) for name in ("whole.csv", "parts.csv"))
     assert whole["account"].equals(parts["account"])
@@ -137,8 +135,7 @@ def test_trouble_late_in_the_file_leaves_nothing(
     table = transactions(100)
     table.loc[97, "amount"] = np.inf
     table.to_csv(tmp_path / "new.csv", index=False)
-    scan = expose.kinds.table.scan
-    monkeypatch.setattr(expose.kinds.table, "scan", lambda source, **options: scan(source, batch_rows=10, **options))
+    monkeypatch.setattr("expose.kinds.table.AT_ONCE", 10)
     result = run("score", model, tmp_path / "new.csv", "--out", tmp_path / "scores.csv")
     assert result.exit_code == 2
     assert "amount" in result.stderr
@@ -149,8 +146,7 @@ def test_warnings_of_many_batches_are_said_once(
     run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     transactions(60).assign(shop="pub").to_csv(tmp_path / "new.csv", index=False)
-    scan = expose.kinds.table.scan
-    monkeypatch.setattr(expose.kinds.table, "scan", lambda source, **options: scan(source, batch_rows=25, **options))
+    monkeypatch.setattr("expose.kinds.table.AT_ONCE", 25)
     result = run("score", model, tmp_path / "new.csv", "--out", tmp_path / "scores.csv")
     assert result.exit_code == 0
     assert result.stderr.count("warning:") == 1

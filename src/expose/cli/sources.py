@@ -109,7 +109,7 @@ def row_numbers(values: Sequence[Any], n_rows: int, file: str) -> NDArray[Any]:
     rows = np.full(len(values), -1, dtype=np.int64)
     for place, value in enumerate(values):
         with suppress(TypeError, ValueError, OverflowError):
-            rows[place] = int(value) if float(value).is_integer() else -1
+            rows[place] = int(float(value)) if float(value).is_integer() else -1
         if not 0 <= rows[place] < n_rows:
             raise InputError(
                 f"{file}: column {ROW!r} must hold row numbers from 0 to {n_rows - 1}, as queried; got {value!r}."

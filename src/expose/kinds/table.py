@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +18,8 @@ from expose.files.values import is_missing
 from expose.kinds.base import Batch, Kind, Reading, register_kind
 from expose.kinds.frames import as_table
 from expose.kinds.rows import Table
+
+AT_ONCE: Final = 65_536  # the most rows of a batch
 
 
 @register_kind
@@ -71,7 +73,8 @@ class TableKind(Kind):
         tables = opened(_source(sources), dialect=reading.dialect)
         roles = _roles(tables.schema.names, reading)  # all batches have the same columns
         return (
-            _by_role(pa.Table.from_batches([rows]), roles)._replace(notes=tables.notes) for rows in tables.batches()
+            _by_role(pa.Table.from_batches([rows]), roles)._replace(notes=tables.notes)
+            for rows in tables.batches(AT_ONCE)
         )
 
     def show(self, samples: Any, row: int) -> dict[str, Any]:
