@@ -208,6 +208,11 @@ def test_names_that_lack(file, text, names, note):
     assert note is None or any(note in one for one in found.notes)
 
 
+def test_decimal_commas_are_not_taken_for_names_of_rows(file):
+    with pytest.raises(InputError, match=r"line 2: expected 2 values as in the header, got 3: '1,5,x'"):
+        read(file("a,b\n1,5,x\n2,5,y\n1,7,z\n"))
+
+
 def test_a_value_that_comes_late_in_a_column_without_a_name_is_not_lost(file):
     text = "a,b,\n" + "1,2,\n" * 30_000 + "1,2,x\n"
     with pytest.raises(InputError, match=r"line 30002: column 3 has no name .* holds 'x'"):
@@ -276,7 +281,9 @@ def test_places_are_those_of_the_file(file, end, many):
 
 def test_byte_order_marks_say_the_encoding(file):
     for encoding in ("utf-8-sig", "utf-16", "utf-32"):
-        assert read(file("a;n\n1;José\n".encode(encoding)))["n"].to_pylist() == ["José"]
+        path = file("a;n\n1;José\n".encode(encoding))
+        for said in (None, encoding, "utf-8"):
+            assert read(path, dialect=Dialect(encoding=said)).to_pydict() == {"a": ["1"], "n": ["José"]}
 
 
 def test_headers_longer_than_what_is_looked_at_first(file):

@@ -97,7 +97,9 @@ def sample(origin: Origin, encoding: str | None) -> tuple[str, str, bool]:
     """The encoding of a file, the text that it begins with, and whether more follows."""
     for size in _HEADS:
         head = origin.head(size)
-        name = encoding or next((name for mark, name in _MARKS if head.startswith(mark)), "utf-8")
+        marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
+        said = encoding if encoding is None or not encoding.lower().startswith("utf") else None
+        name = said or marked or encoding or "utf-8"  # a mark says more than "utf-16" does
         truncated = len(head) == size
         text = _decoded(head, name, origin.label, truncated)
         if not truncated or len(re.findall(r"\r\n?|\n", text)) > _ENOUGH_LINES:

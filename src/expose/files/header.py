@@ -186,11 +186,11 @@ def _names(
         del cells[-1]  # a delimiter at the end of the header alone
     full = [row for row in body if len(row) == width]
     if len(cells) == width - 1 > 1 and len(full) > 0.9 * len(body):
-        if any(row[-1] for row in full):
+        if not any(row[-1] for row in full):
+            cells.append("")
+        elif len({row[0] for row in full}) == len(full):  # else decimal commas, perhaps: a row is refused
             cells.insert(0, _free("index", cells))
             notes.append(f"the header names one column less than there are: the first is called {cells[0]!r}")
-        else:
-            cells.append("")
     kept = len(cells)
     while kept > 1 and not cells[kept - 1].strip() and not any(row[kept - 1].strip() for row in full):
         kept -= 1

@@ -1,4 +1,4 @@
-"""Readers of delimited text, weighed: megabytes installed, megabytes a second, and what becomes of 24 odd files.
+"""Readers of delimited text, weighed: megabytes installed, megabytes a second, and what becomes of odd files.
 
 Each reader is asked as its manual says for files of unknown make, every cell as text. *Right* is the table that the
 owner of the file means, or an error where there is none; *refused* is an error where there is one; all else is *wrong*,
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -70,23 +71,19 @@ def by_pyarrow(path: Path) -> Any:
 
 def by_pandas(path: Path) -> Any:
     """As pandas does where it finds the delimiter."""
-    import pandas as pd
-
-    return pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False, na_values=[""])
+    return import_module("pandas").read_csv(
+        path, sep=None, engine="python", dtype=str, keep_default_na=False, na_values=[""]
+    )
 
 
 def by_polars(path: Path) -> Any:
     """As Polars does; it finds no delimiter."""
-    import polars as pl
-
-    return pl.read_csv(path, infer_schema=False)
+    return import_module("polars").read_csv(path, infer_schema=False)
 
 
 def by_duckdb(path: Path) -> Any:
     """As DuckDB's sniffer does."""
-    import duckdb  # type: ignore[import-not-found,unused-ignore]
-
-    with duckdb.connect(config={"threads": 1}) as connection:
+    with import_module("duckdb").connect(config={"threads": 1}) as connection:
         return connection.sql("SELECT * FROM read_csv(?, all_varchar = true)", params=[str(path)]).to_arrow_table()
 
 
