@@ -31,8 +31,8 @@ REFUSE = None  # there is no table in it, or not the one that a reader makes of 
 
 CASES: dict[str, tuple[str, Cells | None]] = {
     "plain": ("a,b,c\n1,2,3\n4,5,6\n", ABC),
-    "separated by `|`": ("a|b|c\n1|2|3\n4|5|6\n", ABC),
-    "separated by `~`": ("a~b~c\n1~2~3\n4~5~6\n", ABC),
+    "separated by bars": ("a|b|c\n1|2|3\n4|5|6\n", ABC),
+    "separated by tildes": ("a~b~c\n1~2~3\n4~5~6\n", ABC),
     "separated by blanks": ("  a   b  c\n  1   2  3\n  4   5  6\n", ABC),
     "decimal commas, `;`": ("a;b\n1,5;2,5\n4,5;5\n", {"a": ["1,5", "4,5"], "b": ["2,5", "5"]}),
     "`sep=;` on top": ("sep=;\na;b;c\n1;2;3\n4;5;6\n", ABC),
