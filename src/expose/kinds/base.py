@@ -46,6 +46,8 @@ class Reading:
         Columns in which numbers must not be guessed, see `Encoder.text_columns`.
     later : bool
         Whether these are samples for a model that exists: columns that play no part in scoring may be absent.
+    skip_bad : bool
+        Whether files that cannot be read, of kinds of one file per sample, are left out, with a `SkippedWarning`.
     """
 
     id: tuple[str, ...] = ()
@@ -54,6 +56,7 @@ class Reading:
     encoding: str = "utf-8"
     text: tuple[str, ...] = ()
     later: bool = False
+    skip_bad: bool = False
 
 
 class Batch(NamedTuple):

@@ -1,0 +1,67 @@
+"""Standard input, output and error of a process: closed, full, without a reader, or unable to show a letter."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from typing import Any, TextIO
+
+REPAIR, NO_READER = 2, 141
+
+
+def prepare() -> None:
+    """Make the three streams safe to use: before anything is opened, and before anything is printed."""
+    _open_closed()
+    # Text that a terminal has no letters for is written out (\xe9) rather than ending the command
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def ended(error: SystemExit | OSError) -> Any:
+    """The exit code of a command that left so; whether all that was printed is out is known only now."""
+    code: Any = REPAIR
+    if isinstance(error, SystemExit):
+        # typer ends with 1 where nobody reads its help any more
+        code = NO_READER if isinstance(error.__context__, BrokenPipeError) else error.code
+    elif isinstance(error, BrokenPipeError):
+        code = NO_READER
+    else:
+        _say(error)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError as unsaid:
+            if not code:
+                code = NO_READER if isinstance(unsaid, BrokenPipeError) else REPAIR
+                _say(unsaid)
+            close(stream)
+    return code
+
+
+def close(stream: TextIO) -> None:
+    """Point a stream at nothing, so that the interpreter does not stumble over it once more when it ends."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError):  # not a real file, as under a test runner
+        if stream is sys.stdout:
+            sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+
+
+def _open_closed() -> None:
+    """Open what was closed on the null device: else the next file opened takes its number, and is printed into."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(number, True)
+    os.close(number)
+    sys.stdin = sys.stdin or open(0, closefd=False)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)
+
+
+def _say(error: OSError) -> None:
+    """Print an error of the system in one line, if there is anybody to read it."""
+    try:
+        print(f"error: {error.strerror or error}", file=sys.stderr, flush=True)
+    except OSError:
+        close(sys.stderr)
