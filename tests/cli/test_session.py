@@ -190,9 +190,12 @@ def test_rows_that_are_looked_at_twice_count_once_where_there_are_no_batches() -
 
 
 def test_counts_are_said_when_the_command_fails_too(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit), Session(as_json=True):
+    def work() -> None:
         odd(3, "a")
         raise InputError("no rows")
+
+    with pytest.raises(typer.Exit), Session(as_json=True):
+        work()
     said = capsys.readouterr()
     assert said.err == "warning: 3 row(s) are odd ('a')\nerror: no rows\n"
     assert json.loads(said.out)["warnings"] == ["3 row(s) are odd ('a')"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -121,6 +122,7 @@ def fit(
         ),
     ] = None,
     encoding: opt.Encoding = "utf-8",
+    skip_bad: opt.SkipBadUnlisted = False,
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
     debug: opt.Debug = False,
@@ -134,7 +136,7 @@ def fit(
         kind = kind_of_files(data)
         detector = new_detector(context.params, kind.objective if objective == "auto" else objective)
         detector.set_params(checkpoint=beside(out, "checkpoint"), verbose=session.verbose)
-        reading = reading_of(id_columns, ignore, label, encoding)
+        reading = replace(reading_of(id_columns, ignore, label, encoding), skip_bad=skip_bad)
         batch = kind.read(data, reading)
         labels = with_answers(
             known_of(label_of(kind, batch, label), label), answers or (), len(batch.samples), encoding

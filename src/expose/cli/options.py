@@ -80,6 +80,15 @@ Fdr = Annotated[
 ]
 Seed = Annotated[int, typer.Option(metavar="NUMBER", help="Same seed, same data, same model.")]
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:1.")]
+SKIP_BAD = "Leave out image files that cannot be read, and say which."
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help=SKIP_BAD)]
+SkipBadUnlisted = Annotated[bool, typer.Option("--skip-bad", help=SKIP_BAD, hidden=True)]  # where help is full
+SpreadsheetSafe = Annotated[
+    bool,
+    typer.Option(
+        "--spreadsheet-safe", help="Put ' before texts that a spreadsheet would run: those with = + - @ first."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and every warning.")]

@@ -39,6 +39,8 @@ def query(
     k: Annotated[int, typer.Option("-k", min=1, max=4096, help="How many rows.")] = 20,
     id_columns: opt.Id = None,
     encoding: opt.NewEncoding = None,
+    skip_bad: opt.SkipBad = False,
+    spreadsheet_safe: opt.SpreadsheetSafe = False,
     device: opt.Device = "auto",
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
@@ -56,9 +58,9 @@ def query(
         detector = AnomalyDetector.load(model, device=device)
         scorer = detector.scorer(id=id_columns)
         kind, reading = scorer.fitted.kind, scorer.reading
-        batch = kind.read(data, shown_by(replace(reading, encoding=encoding or reading.encoding)))
+        batch = kind.read(data, shown_by(replace(reading, encoding=encoding or reading.encoding, skip_bad=skip_bad)))
         rows = detector.query(batch.samples, k)
-        with writer(out) as sink:
+        with writer(out, spreadsheet_safe=spreadsheet_safe) as sink:
             sink.write(to_fill_in(detector, kind, batch, rows))
         session.result(rows=rows.tolist(), out=out)
         session.say(f"To look at      {count(len(rows), 'row')} of {len(batch.samples):,}, the most telling first")

@@ -37,6 +37,7 @@ def report(
     fdr: opt.Fdr = None,
     id_columns: opt.Id = None,
     encoding: opt.NewEncoding = None,
+    skip_bad: opt.SkipBad = False,
     device: opt.Device = "auto",
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
@@ -56,7 +57,7 @@ def report(
         fitted = load(model, device=device)
         choose_rule(fitted, threshold, fdr)
         scorer = fitted.scorer(id=id_columns)
-        reading = replace(scorer.reading, encoding=encoding or scorer.reading.encoding)
+        reading = replace(scorer.reading, encoding=encoding or scorer.reading.encoding, skip_bad=skip_bad)
         batch = scorer.fitted.kind.read(data, reading)
         heading = title or f"Suspects in {Path(data[0]).name}"
         write_page(out, fitted, batch, reading.label, title=heading, command=command_line(), top=top, fdr=fdr)

@@ -56,6 +56,8 @@ def score(
     fdr: opt.Fdr = None,
     id_columns: opt.Id = None,
     encoding: opt.NewEncoding = None,
+    skip_bad: opt.SkipBad = False,
+    spreadsheet_safe: opt.SpreadsheetSafe = False,
     device: opt.Device = "auto",
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
@@ -65,15 +67,15 @@ def score(
 
     However many rows there are, it needs no more memory.
     """
-    with Session(as_json=as_json, quiet=quiet, debug=debug, stdout_is_data=out == "-") as session:
+    with Session(as_json=as_json, quiet=quiet, debug=debug, stdout_is_data=out == "-", in_batches=True) as session:
         from expose import load
 
         check_output(out, data)
         fitted = load(model, device=device)
         choose_rule(fitted, threshold, fdr)
         scorer = fitted.scorer(id=id_columns)
-        scorer.reading = replace(scorer.reading, encoding=encoding or scorer.reading.encoding)
-        score_files(session, scorer, data, out, fdr)
+        scorer.reading = replace(scorer.reading, encoding=encoding or scorer.reading.encoding, skip_bad=skip_bad)
+        score_files(session, scorer, data, out, fdr, spreadsheet_safe=spreadsheet_safe)
 
 
 def choose_rule(model: Any, threshold: str | None, fdr: float | None) -> None:
@@ -91,13 +93,21 @@ def choose_rule(model: Any, threshold: str | None, fdr: float | None) -> None:
     model.threshold_score()
 
 
-def score_files(session: Session, scorer: Scorer, data: list[str], out: str, fdr: float | None = None) -> None:
+def score_files(
+    session: Session,
+    scorer: Scorer,
+    data: list[str],
+    out: str,
+    fdr: float | None = None,
+    *,
+    spreadsheet_safe: bool = False,
+) -> None:
     """Score, write and report."""
     from expose.files import writer
 
     start, tally = time.perf_counter(), Tally(SHOWN)
     scored = scorer.scan(data)
-    with writer(out) as sink, ExitStack() as stack:
+    with writer(out, spreadsheet_safe=spreadsheet_safe) as sink, ExitStack() as stack:
         if fdr is None:
             facts, rule = by_threshold(scorer)
         else:

@@ -153,7 +153,9 @@ class ImageEncoder(Encoder):
         channels, height, width = self.shape
         others = (shapes[:, :2] != [height, width]).any(axis=1)
         if others.any() and not self.any_size:
-            _warn(f"{{count}} image(s) are not {height} x {width} pixels as in training; they are resized.", others.sum())
+            _warn(
+                f"{{count}} image(s) are not {height} x {width} pixels as in training; they are resized.", others.sum()
+            )
         grey = shapes[:, 2] < 3
         if channels == 1 and not grey.all():
             message = "{count} image(s) are in colour, and all were grey in training; they are turned to grey."

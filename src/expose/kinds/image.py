@@ -78,34 +78,21 @@ class Images:
             raise InputError(f"{one}: {error}") from error
 
     def readable(self) -> Images:
-        """Return the images without the files that cannot be read; all files are read for that.
-
-        Warns
-        -----
-        SkippedWarning
-            When there are such files.
-
-        Raises
-        ------
-        InputError
-            When no file can be read.
-        """
-        errors = {row: error for row in range(len(self)) if (error := self._error_at(row))}
-        if not errors:
+        """Return the images without those that cannot be read, and name these in a `SkippedWarning`."""
+        bad = [row for row in range(len(self)) if not self._is_readable(row)]
+        if not bad:
             return self
-        if len(errors) == len(self):
-            raise InputError(f"none of the {len(self)} image file(s) can be read. The first: {errors[0]}")
-        names = [name_of(Path(str(self.pixels[row]))) for row in errors]
+        names = [str(self.pixels[row]) if self.names is None else self.names[row] for row in bad]
         message = "{count} file(s) cannot be read as images and are left out: {examples}"
-        warnings.warn(SkippedWarning(message, len(names), names), stacklevel=2)
-        return self.take(np.array([row for row in range(len(self)) if row not in errors]))
+        warnings.warn(SkippedWarning(message, len(bad), names), stacklevel=2)
+        return self.take(np.setdiff1d(np.arange(len(self)), bad))
 
-    def _error_at(self, row: int) -> InputError | None:
+    def _is_readable(self, row: int) -> bool:
         try:
             self.at(row, needed=(1, 1))
-        except InputError as error:
-            return error
-        return None
+        except InputError:
+            return False
+        return True
 
 
 def as_images(X: Any) -> Images:
@@ -207,19 +194,24 @@ class ImageKind(Kind):
         InputError
             When there are tables too, no images, or columns were named.
         """
-        images = self._listed(sources, reading)
-        return _named_by_file(images.readable() if reading.skip_bad else images)
+        [batch] = self._batches(sources, reading)
+        return batch
 
     def scan(self, sources: Sequence[str], reading: Reading) -> Iterator[Batch]:
         """Give the images in order, some at a time."""
-        images = self._listed(sources, reading)
-        for start in range(0, len(images), AT_ONCE):
-            some = images.take(slice(start, start + AT_ONCE))
-            yield _named_by_file(some.readable() if reading.skip_bad else some)
+        return self._batches(sources, reading, AT_ONCE)
 
-    def _listed(self, sources: Sequence[str], reading: Reading) -> Images:
+    def _batches(self, sources: Sequence[str], reading: Reading, most: int | None = None) -> Iterator[Batch]:
         _refuse_columns(reading)
-        return _found(sources, reading)
+        images, found = _found(sources, reading), 0
+        for start in range(0, len(images), most or len(images)):
+            some = images.take(slice(start, start + most if most else None))
+            some = some.readable() if reading.skip_bad else some
+            found += len(some)
+            if len(some):
+                yield Batch(some, pa.table({FILE: pa.array(some.names, pa.string())}))
+        if not found:
+            raise InputError(f"none of the {len(images)} image file(s) can be read. The first: {images.pixels[0]}.")
 
     def split(self, table: Any, reading: Reading) -> Batch:
         """Images of the files that the column "file" names; other columns than ids play no part."""
@@ -274,7 +266,3 @@ def _refuse_columns(reading: Reading) -> None:
             f"{' and '.join(named)}: images have no columns; their files name them. Leave it out"
             + (", or give labels in Python." if reading.label else ".")
         )
-
-
-def _named_by_file(images: Images) -> Batch:
-    return Batch(images, pa.table({FILE: pa.array(images.names, pa.string())}))

@@ -137,10 +137,11 @@ def _reduced(image: Any, factor: int) -> NDArray[np.float32]:
     """Return means of squares of pixels, floats in [0, 1]; never is the whole image held as such."""
     image.load()
     high = factor * max(1, _STRIP // (factor * image.width))
-    strips = [
-        image.crop((0, top, image.width, min(top + high, image.height))) for top in range(0, image.height, high)
-    ]
-    return np.concatenate([block_means(to_unit(_values(strip)[None])[0], factor) for strip in strips])
+    means = []
+    for top in range(0, image.height, high):
+        strip = image.crop((0, top, image.width, min(top + high, image.height)))
+        means.append(block_means(to_unit(_values(strip)[None])[0], factor))
+    return np.concatenate(means)
 
 
 @contextmanager
