@@ -35,6 +35,7 @@ from expose.errors import (
         (MemoryError(), 2),
         (ModelFolderError("damaged"), 3),
         (KeyboardInterrupt(), 130),
+        (RuntimeError("Symlink loop from 'a'"), 2),
         (RuntimeError("oops"), 1),
     ],
 )

@@ -189,16 +189,16 @@ class Session:
 def _verdict(error: BaseException) -> tuple[int, str]:
     """Exit code and message for people."""
     message = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, "interrupted"
-    if isinstance(error, ModelFolderError):
-        return REFUSED, message
+    if isinstance(error, KeyboardInterrupt | ModelFolderError):
+        return (REFUSED, message) if isinstance(error, ModelFolderError) else (INTERRUPTED, "interrupted")
     if isinstance(error, InputError | MissingExtraError | NonFiniteLossError | OSError):
         return REPAIR, message
     if isinstance(error, ValueError):  # most often a parameter that the estimator or scikit-learn refused
         return REPAIR, f"{message} (--debug shows where)"
     if isinstance(error, MemoryError):
         return REPAIR, "not enough memory; try --set batch_size=64, or fewer rows or columns."
+    if isinstance(error, RuntimeError) and message.startswith("Symlink loop"):  # so Python does, up to 3.12
+        return REPAIR, f"{message}: a symbolic link that leads to itself."
     return BUG, f"{type(error).__name__}: {message} (this looks like a bug in expose; --debug shows where)"
 
 

@@ -50,7 +50,7 @@ class Images:
         if animated := [str(self.pixels[row]) for row, head in heads.items() if head.animated]:
             message = "{count} image file(s) hold several frames, of which the first is looked at: {examples}"
             warnings.warn(CountedWarning(message, len(animated), animated), stacklevel=2)
-        shapes = [heads[row].shape if row in heads else one.shape for row, one in enumerate(self.pixels)]
+        shapes = [heads[row].shape if isinstance(one, Path) else one.shape for row, one in enumerate(self.pixels)]
         return np.array(shapes, dtype=np.int64).reshape(-1, 3)
 
     def take(self, rows: NDArray[Any] | slice) -> Images:

@@ -80,7 +80,7 @@ def with_channels(values: NDArray[np.float32], channels: int) -> NDArray[np.floa
     return np.repeat(values, 3, axis=3) if channels == 3 else (values @ _GREY)[..., None]
 
 
-def block_means(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+def block_means(values: NDArray[Any], side: int) -> NDArray[Any]:
     """Return means of squares of ``side`` pixels of an image ``(H, W, C)``; at the far edges of what is left there.
 
     Examples
@@ -90,8 +90,8 @@ def block_means(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     """
     for axis in (0, 1):
         starts = np.arange(0, values.shape[axis], side)
-        counts = np.diff(starts, append=values.shape[axis]).astype(np.float32)
-        values = np.add.reduceat(values, starts, axis) / counts.reshape((-1, 1, 1) if axis == 0 else (-1, 1))
+        counts = np.diff(starts, append=values.shape[axis]).reshape((-1, 1, 1) if axis == 0 else (-1, 1))
+        values = np.add.reduceat(values, starts, axis) / counts.astype(np.float32)
     return values
 
 
