@@ -75,7 +75,7 @@ class Session:
         if as_json and stdout_is_data:
             raise typer.BadParameter("--json and --out - both want stdout; give --out a file.")
         if (as_json or stdout_is_data) and sys.__stdout__ is None:
-            raise typer.BadParameter("standard output is closed, and the result would go there; give it a place.")
+            raise typer.BadParameter("standard output is closed; --json and --out - need it.")
         self.as_json, self.quiet, self.debug = as_json, quiet, debug
         self.stdout_is_data = stdout_is_data
         self.when_interrupted, self.in_batches = when_interrupted, in_batches
