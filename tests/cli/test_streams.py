@@ -42,6 +42,15 @@ def ends(done: subprocess.CompletedProcess[bytes], code: int) -> None:
     assert "Exception ignored" not in said
 
 
+BUG = """
+import sys
+import expose.cli, expose.persistence
+def broken(*arguments):
+    raise RuntimeError("oops")
+expose.persistence.check_target = broken
+sys.argv = ["expose", "fit", "d.csv", "--out", "m"]
+expose.cli.main()
+"""
 LIGHT = [["--help"], ["--version"], ["fit", "--help"], ["fit", "d.csv", "--out", "m", "--set", "help"]]
 
 
@@ -58,6 +67,15 @@ def test_help_ends_as_documented_wherever_it_goes(arguments: list[str]) -> None:
 def test_errors_that_nobody_hears_keep_their_code(redirection: str) -> None:
     ends(shell(["fit", "nothing.csv", "--out", "m"], redirection), 2)
     ends(shell(["fit", "--wings"], redirection), 2)
+
+
+def test_only_a_bug_ends_with_1() -> None:
+    ends(shell(["--install-completion"], SHELL="/bin/nope"), 2)
+    ends(shell([], _EXPOSE_COMPLETE="nope"), 2)
+    words = [sys.executable, "-c", BUG]
+    done = subprocess.run(words, capture_output=True, timeout=120, check=False)
+    ends(done, 1)
+    assert b"looks like a bug" in done.stderr
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "utf-16"])

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any, TextIO
 
-REPAIR, NO_READER = 2, 141
+BUG, REPAIR, NO_READER = 1, 2, 141
 
 
 def prepare() -> None:
@@ -21,13 +21,8 @@ def prepare() -> None:
 
 def ended(error: SystemExit | OSError) -> Any:
     """The exit code of a command that left so; whether all that was printed is out is known only now."""
-    code: Any = REPAIR
-    if isinstance(error, SystemExit):
-        # typer ends with 1 where nobody reads its help any more
-        code = NO_READER if isinstance(error.__context__, BrokenPipeError) else error.code
-    elif isinstance(error, BrokenPipeError):
-        code = NO_READER
-    else:
+    code = _code(error)
+    if isinstance(error, OSError) and code == REPAIR:
         _say(error)
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -38,6 +33,17 @@ def ended(error: SystemExit | OSError) -> Any:
                 _say(unsaid)
             close(stream)
     return code
+
+
+def _code(error: SystemExit | OSError) -> Any:
+    # typer ends with 1 where nobody reads its help any more, and for a shell that it does not know
+    behind = error.__context__ if isinstance(error, SystemExit) else error
+    if isinstance(behind, BrokenPipeError):
+        return NO_READER
+    if isinstance(error, OSError):
+        return REPAIR
+    is_bug = behind is not None and behind.__context__ is not None  # that which a `Session` turned into an exit code
+    return REPAIR if error.code == BUG and not is_bug else error.code
 
 
 def close(stream: TextIO) -> None:
