@@ -18,7 +18,7 @@ from expose.exposure import EXPOSURES, ContaminationEstimate
 from expose.kinds import kind_named
 from expose.model import Fitted
 from expose.objectives import OBJECTIVES, Objective
-from expose.objectives.classification import Classification
+from expose.objectives.classification import Classification, usual_score
 from expose.persistence import field, load_folder, refusing_nonsense, save_folder
 from expose.training import loaded_members, ready_to_score, torch_device
 
@@ -115,7 +115,7 @@ def described_verdict(head: Verdict) -> dict[str, Any]:
     if not all(isinstance(name, str | int | float | bool) for name in classes):
         raise InputError(f"A model folder keeps classes that are texts or numbers; these are {classes[:5]}.")
     kind = head.classes.dtype.str if head.classes.dtype.kind != "O" else "O"
-    return {"classes": classes, "dtype": kind, "temperature": head.temperature}
+    return {"classes": classes, "dtype": kind, "temperature": head.temperature, "usual": head.usual}
 
 
 def is_json(value: Any) -> bool:
@@ -247,7 +247,8 @@ def restored_head(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) 
         return Combination(tensors["centre"], tensors["scale"])
     classes = np.asarray(stored["classes"], dtype=np.dtype(stored["dtype"]))
     terms = {str(name): float(weight) for name, weight in meta["objective"]["settings"]["terms"].items()}
-    return Verdict(classes, terms, meta["parameters"]["score_function"], float(stored["temperature"]))
+    usual = str(stored.get("usual", usual_score(terms)))
+    return Verdict(classes, terms, meta["parameters"]["score_function"], float(stored["temperature"]), usual)
 
 
 def restored_objective(stored: Mapping[str, Any], own: Own, folder: Path) -> Objective:

@@ -51,7 +51,7 @@ def check_class_parameters(parameters: dict[str, Any]) -> None:
         raise ValueError("contamination of a classifier must be a share in [0, 0.5), 0 for clean data; got 'auto'.")
     check_contamination(parameters["contamination"])
     check_threshold(parameters["threshold"])
-    check_choice("score_function", parameters["score_function"], SCORES)
+    check_choice("score_function", parameters["score_function"], ("auto", *SCORES))
     check_choice("exposure", parameters["exposure"], tuple(EXPOSURES))
     torch_device(parameters["device"])
     check_margins(parameters["energy_margins"])
