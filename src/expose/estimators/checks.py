@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from expose.decide import check_threshold
-from expose.errors import TooFewRowsWarning
+from expose.errors import InputError, TooFewRowsWarning
 from expose.exposure import EXPOSURES
 from expose.objectives.classification import SCORES, TERMS
 from expose.objectives.recipes import Descend, check_choice, check_number, is_number
@@ -133,6 +133,53 @@ def check_labels(labels: Any, n_rows: int) -> NDArray[np.int8] | None:
             f"labels mark all {n_rows} rows as anomalies (1); training needs normal (0) or unlabelled (-1) rows."
         )
     return None if (array == -1).all() else array.astype(np.int8)
+
+
+class Misread(NamedTuple):
+    """What is wrong with labels of another convention, how it is said in ours, and in Python."""
+
+    what: str
+    way: str
+    code: str
+
+
+def misread(known: NDArray[Any]) -> Misread | None:
+    """Find labels ``(n,)`` that follow another convention: they would make anomalies of more than half of all rows.
+
+    That is so of scikit-learn's, whose 1 is an inlier, and of those whose 0 is an anomaly. Where most rows are
+    anomalies indeed, nothing can be learned of the normal ones.
+
+    Examples
+    --------
+    >>> misread(np.array([1, 1, 1, -1])).code
+    '(labels == -1).astype(int)'
+    >>> misread(np.array([1, 1, 1, 0])).code
+    '1 - labels'
+    >>> misread(np.array([1, -1, -1, -1])) is None
+    True
+    """
+    n_rows, found = len(known), int((known == 1).sum())
+    if 2 * found <= n_rows or found == n_rows:
+        return None
+    what = f"{found:,} of {n_rows:,} rows ({100 * found / n_rows:.0f} %) anomalies (1), which are never the most"
+    unlabelled, normal = (bool((known == value).any()) for value in (-1, 0))
+    if unlabelled and not normal:
+        return Misread(
+            what,
+            "If -1 are the outliers, as in scikit-learn, give them 1 and all others 0",
+            "(labels == -1).astype(int)",
+        )
+    code = "np.where(labels == -1, -1, 1 - labels)" if unlabelled else "1 - labels"
+    return Misread(what, "If 0 are the anomalies, exchange 0 and 1", code)
+
+
+def check_minority(labels: Any) -> None:
+    """Raise InputError, which says how to write them, for labels of another convention, see `misread`."""
+    known = np.asarray(labels).ravel()
+    if known.dtype.kind in "biuf" and (wrong := misread(known)):
+        raise InputError(
+            f"labels call {wrong.what}. Here 1 is an anomaly, 0 normal, -1 unlabelled. {wrong.way}: {wrong.code}."
+        )
 
 
 def warn_if_few(n_rows: int) -> None:

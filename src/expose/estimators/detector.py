@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, OutlierMixin
 
 from expose.decide import Combination, ScoreRule
 from expose.estimators.calibrate import calibrated_by_folds
-from expose.estimators.checks import check_labels, check_parameters
+from expose.estimators.checks import check_labels, check_minority, check_parameters
 from expose.estimators.common import FittedAttributes
 from expose.estimators.conclude import conclude
 from expose.estimators.prepare import Prepared, prepare
@@ -177,6 +177,7 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
         """Check and encode everything, the first step of `fit`; nothing that was fitted is touched."""
         parameters = self.get_params(deep=False)
         check_parameters(parameters)
+        check_minority(labels)
         before = self.fitted_ if self.warm_start and self.__sklearn_is_fitted__() else None
         return prepare(parameters, X, labels, outliers, before)
 
@@ -289,6 +290,7 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
             rows that score highest, and honest so long as only confirmed anomalies are marked (Label-Trim of Bashari,
             Sesia and Romano, 2025). Leaving out rows *because* they score high would make false discoveries.
         """
+        check_minority(labels)
         scores = self.anomaly_score(X)
         known = check_labels(labels, len(scores))
         return self.take_over(self._model.calibrated(scores if known is None else scores[known != 1]))
