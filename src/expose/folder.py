@@ -13,6 +13,7 @@ from torch import nn
 
 from expose.decide import Combination, Verdict
 from expose.encoders import State, restore_encoder
+from expose.encoders.base import OWN
 from expose.errors import InputError, ModelFolderError
 from expose.exposure import EXPOSURES, ContaminationEstimate
 from expose.kinds import kind_named
@@ -168,7 +169,7 @@ def load_fitted(folder: Path, estimator: str | None = None, own: Own | None = No
     """
     meta, tensors = load_folder(folder)
     if estimator not in (None, meta.get("class")):
-        raise ModelFolderError(f"{folder} holds a {meta.get('class')!r}, not an {estimator}.")
+        raise ModelFolderError(f"{folder} holds a model of the class {meta.get('class')}, not {estimator}.")
     where = torch_device(device)
     with refusing_nonsense(folder):
         fitted = rebuilt(meta, tensors, own or Own(), folder)
@@ -183,6 +184,10 @@ def rebuilt(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], own: O
     """The model that a folder describes, before it is moved to where it scores."""
     arrays = {name.removeprefix(ENCODER): array for name, array in tensors.items() if name.startswith(ENCODER)}
     stored = meta["encoder"]
+    if own.encoder is not None and stored["family"] != OWN:
+        raise ModelFolderError(
+            f"{folder} holds its encoder, {stored['family']!r}; no other can take its place. Leave out encoder."
+        )
     try:
         kind = kind_named(meta["kind"])
         encoder = restore_encoder(stored["family"], State(stored["state"], arrays), kind, own.encoder)

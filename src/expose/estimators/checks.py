@@ -13,11 +13,15 @@ from numpy.typing import NDArray
 from expose.decide import check_threshold
 from expose.errors import InputError, TooFewRowsWarning
 from expose.exposure import EXPOSURES
+from expose.model import Fitted
 from expose.objectives.classification import SCORES, TERMS
 from expose.objectives.recipes import Descend, check_choice, check_number, is_number
 from expose.training import torch_device
 
-FEW_ROWS = 50
+FEW_ROWS = 50  # for a network
+NO_EVIDENCE = 20  # below, an estimated contamination is mostly chance: of clean rows it says 10 to 49 %
+
+COMPARED, MOST = 64, 0.75  # rows that tell whether a table is that of the training, and the share that must agree
 
 
 def check_contamination(value: Any) -> None:
@@ -135,6 +139,25 @@ def check_labels(labels: Any, n_rows: int) -> NDArray[np.int8] | None:
     return None if (array == -1).all() else array.astype(np.int8)
 
 
+def check_trained_on(fitted: Fitted, parts: NDArray[np.float32]) -> None:
+    """Raise InputError unless encoded samples ``(n, D)`` or ``(n, P, D)`` score as the training samples did, in order.
+
+    A few are compared. That some differ is allowed for: who looks at a table also corrects it.
+    """
+    n = len(fitted.training)
+    if len(parts) != n:
+        raise InputError(f"X must be the training data, {n} rows; got {len(parts)} rows.")
+    some = np.unique(np.linspace(0, n - 1, COMPARED).astype(int))
+    then, now = fitted.training_scores[some], fitted.scores(parts[some])
+    equal = np.isclose(now, then, rtol=1e-3, atol=1e-2 * float(np.std(fitted.training_scores)))
+    if equal.mean() < MOST:
+        raise InputError(
+            f"X must be the training data, in the same order; of {len(some)} rows compared, "
+            f"{len(some) - int(equal.sum())} have another anomaly score than in training, and row numbers of another "
+            "table mean other rows. Give the one that was fitted, or fit this one."
+        )
+
+
 class Misread(NamedTuple):
     """What is wrong with labels of another convention, how it is said in ours, and in Python."""
 
@@ -182,11 +205,14 @@ def check_minority(labels: Any) -> None:
         )
 
 
-def warn_if_few(n_rows: int) -> None:
-    """Warn, on behalf of ``fit``, of training sets too small for a neural network."""
-    if n_rows < FEW_ROWS:
-        warnings.warn(
-            f"{n_rows} training rows are very few for a neural detector; expect unstable scores below {FEW_ROWS}.",
-            TooFewRowsWarning,
-            stacklevel=3,
-        )
+def warn_if_few(n_rows: int, *, remembers: bool) -> None:
+    """Warn, on behalf of ``fit``, of training sets too small for a network, or for any method that remembers them."""
+    if n_rows >= (NO_EVIDENCE if remembers else FEW_ROWS):
+        return
+    message = (
+        f"{n_rows} training rows are too few to show what is usual: below {NO_EVIDENCE}, scores, suspects and an "
+        "estimated contamination are no evidence. Better hundreds."
+        if remembers
+        else f"{n_rows} training rows are very few for a neural detector; expect unstable scores below {FEW_ROWS}."
+    )
+    warnings.warn(message, TooFewRowsWarning, stacklevel=5)

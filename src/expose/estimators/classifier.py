@@ -19,7 +19,7 @@ from expose.decide import Verdict, fit_temperature
 from expose.errors import CalibrationWarning
 from expose.estimators.checks import check_class_parameters, check_classes
 from expose.estimators.classes import fit_classes
-from expose.estimators.common import FittedAttributes
+from expose.estimators.common import FittedAttributes, check_encoder
 from expose.estimators.samples import check_input
 from expose.folder import Own, load_fitted
 from expose.model import Decisions, Fitted
@@ -314,6 +314,7 @@ class OutlierExposureClassifier(FittedAttributes, ClassifierMixin, BaseEstimator
         ModelFolderError
             If a byte was changed, a file is missing or foreign, or the folder comes from another version.
         """
+        check_encoder(encoder)
         own = Own(network=network, encoder=encoder)
         fitted, parameters = load_fitted(Path(folder), cls.saved_as, own, device)
         recipe = fitted.objective.recipe
