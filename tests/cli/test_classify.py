@@ -143,6 +143,7 @@ def test_terms_with_weights_and_a_score_function(run: Run, files: Path, tmp_path
     assert said["terms"] == {"uniform": 0.5, "energy": 0.2}
     classifier = OutlierExposureClassifier.load(tmp_path / "m")
     assert (classifier.score_function, classifier.recipe.epochs) == ("msp", 2)
+    assert said["score_function"] == "msp"
 
 
 def test_it_needs_the_column(run: Run, files: Path, tmp_path: Path) -> None:

@@ -179,6 +179,7 @@ def summary(
         "columns": classifier.n_features_in_,
         "outliers": 0 if training.outliers is None else len(training.outliers),
         "terms": terms_of(classifier.terms),
+        "score_function": classifier.score_function_,
         "threshold": classifier.threshold_score(),
         "threshold_rule": classifier.threshold_rule_,
         "held_out": 0 if comparison is None else comparison["rows"],
@@ -205,6 +206,7 @@ def described(facts: Mapping[str, Any], seconds: float) -> list[str]:
         f"Classes         {len(facts['classes'])}" + (f", of which the first {SHOWN}:" if more else ""),
         *aligned(classes),
         *measurements(facts),
+        f"Scored by       {facts['score_function']}",
         f"Threshold       {facts['threshold']:.4g}; {facts['threshold_rule']}",
         *(["P-values        by the held-out rows"] if facts["held_out"] else []),
     ]
