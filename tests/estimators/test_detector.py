@@ -385,7 +385,7 @@ def test_contamination_out_of_range(value):
         ("exposure", "loud", r"exposure must be one of \['auto', 'blind', 'refine', 'hard', 'soft'\]; got 'loud'"),
         ("objective", "magic", r"objective must be one of .*'ntl'.*; got 'magic'"),
         ("objective", 3, "objective must be a name or an Objective instance; got int"),
-        ("objective", Neighbours, r"objective must be a name or an Objective instance; write Neighbours\(\)"),
+        ("objective", Neighbours, r"Objective instance; got a class. Write Neighbours\(\) or 'neighbours'"),
         ("ensemble_size", 0, "ensemble_size must be a whole number of at least 1; got 0"),
         ("device", "tpu", "device must be"),
         ("encoder", "max", r"encoder must be one of .*'quantile'.* or an object with fit and transform; got 'max'"),
