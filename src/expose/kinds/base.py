@@ -99,6 +99,9 @@ class Kind:
         """
         raise TypeError(f"{type(self).__name__} must define samples(X).")
 
+    def check_training(self, X: Any) -> None:
+        """Raise InputError for what has the form of such samples, and cannot be meant to be learned from."""
+
     def columns(self, samples: Any) -> tuple[int, tuple[str, ...]] | None:
         """How many columns samples have, and their names if these are their own; None where there are no columns."""
         return None
