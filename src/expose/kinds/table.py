@@ -26,6 +26,7 @@ class TableKind(Kind):
 
     name = "table"
     plural = "tables"
+    noun = "row"
     encoder = "quantile"
     objective = "neighbours"
 

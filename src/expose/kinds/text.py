@@ -115,6 +115,7 @@ class TextKind(Kind):
 
     name = "text"
     plural = "texts"
+    noun = "text"
     encoder = "words"
     objective = "language"
     advice = (

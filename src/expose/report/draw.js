@@ -18,6 +18,8 @@
     const style = getComputedStyle(root);
     for (const plot of document.querySelectorAll(".plot")) {
       const figure = paint(JSON.parse(document.getElementById(plot.dataset.figure).textContent), style);
+      const scale = plot.clientWidth < 480 ? 0.7 : 1; // as many dots on a smaller map
+      for (const trace of figure.data) if (trace.marker?.size) trace.marker.size *= scale;
       Plotly.react(plot, figure.data, figure.layout, quiet);
     }
   };
