@@ -57,8 +57,9 @@ def strip_of(fitted: Fitted, threshold: float) -> Strip | None:
     flagged, n = int((fitted.training_scores > threshold).sum()), len(fitted.training_scores)
     some = "" if fitted.contamination == value else " without a label"
     words = (
-        f"An estimated {show_share(value)} of the training {nouns}{some} are anomalies ({show_share(low)} to "
-        f"{show_share(high)}), and {flagged:,} of all {n:,} ({show_share(flagged / n)}) score above the threshold."
+        f"An estimated {show_share(value)} of the training {nouns}{some} are anomalies, but anything from "
+        f"{show_share(low)} to {show_share(high)} is plausible. Of all {n:,}, {flagged:,} ({show_share(flagged / n)}) "
+        "score above the threshold."
     )
     end = next(end for end in STRIP_ENDS if end >= max(high, flagged / n))
     return Strip(value, low, high, flagged / n, end, words)
@@ -72,7 +73,7 @@ def objective_name(objective: Objective) -> str:
 def quality_of(fitted: Fitted) -> Quality | None:
     """What was noticed of the training data, and how it was read; None where there is nothing to say."""
     notes, read = notes_of(fitted), fitted.encoder.columns_read
-    columns = [ColumnRead(*map(show_text, column)) for column in read[:MOST_COLUMNS]]
+    columns = [ColumnRead(*(text and show_text(text) for text in column)) for column in read[:MOST_COLUMNS]]
     few = len(read) <= FEW_COLUMNS
     return Quality(notes, columns, len(read) - len(columns), few) if notes or columns else None
 

@@ -70,7 +70,7 @@ def assumed_shares(fitted: Fitted) -> dict[float, str]:
     (low, high), value = fitted.contamination_interval, fitted.contamination
     if low == high:
         return {value: "as given"} if value else {}
-    ends = {low: "the low end of the estimate", high: "its high end"}
+    ends = {low: "the low end of the estimate", high: "the high end of the estimate"}
     return {share: name for share, name in (ends | {value: "the estimate"}).items() if share}
 
 

@@ -99,7 +99,7 @@ def summary_of(findings: Findings, found: Measured | None) -> Summary:
 def data_tiles(findings: Findings) -> list[Tile]:
     """Rows, columns, and what is flagged."""
     n, flagged = len(findings.scores), int(findings.flagged.sum())
-    share = f"{show_share(flagged / n)} of these {findings.nouns}: what scores above the threshold"
+    share = f"{show_share(flagged / n)} of these {findings.nouns} score above the threshold"
     return [
         Tile(findings.nouns.capitalize(), f"{n:,}"),
         Tile("Columns" if findings.has_columns else "Values", f"{findings.fitted.n_features:,}"),
@@ -127,8 +127,10 @@ def model_tiles(findings: Findings) -> list[Tile]:
 def contamination_tiles(fitted: Fitted) -> list[Tile]:
     """How many anomalies were assumed, and how they were dealt with."""
     low, high = fitted.contamination_interval
-    how, interval = ("given", "") if low == high else ("estimated", f", {show_share(low)} to {show_share(high)}")
-    assumed = f"of the training {fitted.kind.noun}s: the share of anomalies assumed{interval}"
+    how, end = (
+        ("given", "") if low == high else ("estimated", f"; {show_share(low)} to {show_share(high)} is plausible")
+    )
+    assumed = f"share of anomalies assumed among the training {fitted.kind.noun}s{end}"
     return [
         Tile(f"Contamination, {how}", show_share(fitted.contamination), assumed),
         Tile("Exposure", fitted.exposure, EXPOSURES.get(fitted.exposure, "")),
