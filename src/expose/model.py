@@ -206,7 +206,7 @@ class Fitted:
         """The rule in words."""
         calibrated = isinstance(self.head, Verdict) and self.calibration is not None
         rows = "calibration" if calibrated else "training"
-        return describe(threshold, self.contamination, self.calibration_scores, rows)
+        return describe(threshold, self.contamination, self.calibration_scores, rows, f"{self.kind.noun}s")
 
     def decide(self, kept: Floats, threshold: Any) -> Decisions:
         """All that can be said of samples, from what `outputs` gave."""
