@@ -114,6 +114,8 @@ LINE = """(() => {
     type: layout.xaxis.type, line: middle(line) - left,
     expected: layout.xaxis._offset + layout.xaxis.d2p(layout.shapes[0].x0), threshold: layout.shapes[0].x0,
     gap: words.left > middle(line) ? words.left - middle(line) : middle(line) - words.right,
+    high: Math.min(...[...plot.querySelectorAll('.bars .point path')].map(bar => bar.getBoundingClientRect().top))
+      - words.bottom,
     start: words.left - left, end: words.right - left, width: plot.clientWidth,
   };
 })()"""
@@ -138,6 +140,7 @@ def test_the_threshold_and_its_label_stand_where_the_threshold_is(browser, tmp_p
     assert drawn["threshold"] == pytest.approx(detector.threshold_score())
     assert drawn["line"] == pytest.approx(drawn["expected"], abs=1)
     assert 0 < drawn["gap"] < 12
+    assert drawn["high"] > 0, "the label stands above the bars"
     assert 0 < drawn["start"] < drawn["end"] < drawn["width"]
 
 

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 N_BINS, SOURCE_BINS = 60, 50
 LOWEST = 0.01  # quantile of all scores where the axis of sources begins: some rows are out of all proportion sure
 LONG_TAIL = 30.0  # scores all above zero whose largest exceeds the median this many times get a log axis
+HEADROOM = 0.15  # of a histogram, for the label of the threshold
+LABEL_RIGHT = (
+    0.7  # of the axis: a threshold further right has its label, which a phone's plot is little wider than, left
+)
 COLOURS = (NORMAL, SUSPECT, THIRD)
 DASHES = ("solid", "dash", "dot")
 MARKS = ("circle", "diamond", "square")
@@ -75,7 +79,8 @@ def score_distribution(
     if labels is not None and (labels == 1).any():
         _mark_known(figure, scores[labels == 1])
     figure.update_layout(bargap=0, barmode="overlay")
-    figure.update_layout(yaxis={"type": "log", "dtick": 1, "range": [-0.15, math.log10(max(counts.max(), 1)) + 0.1]})
+    top = (1 + HEADROOM) * math.log10(max(counts.max(), 1)) + 0.1
+    figure.update_layout(yaxis={"type": "log", "dtick": 1, "range": [-0.15, top]})
     if logarithmic:
         figure.update_xaxes(type="log", dtick=1)
     _threshold_line(figure, threshold, (edges[0], edges[-1]), logarithmic=logarithmic)
@@ -291,7 +296,7 @@ def _threshold_line(figure: Figure, threshold: float, ends: tuple[float, float],
         line={"color": TEXT, "width": 1.5, "dash": "dash"},
         label={
             "text": "threshold", "textposition": "end", "textangle": 0, "yanchor": "top", "padding": 6,
-            "xanchor": "left" if place < (low + high) / 2 else "right", "font": {"color": TEXT},
+            "xanchor": "left" if place < low + LABEL_RIGHT * (high - low) else "right", "font": {"color": TEXT},
         },
     )  # fmt: skip
 
