@@ -106,6 +106,14 @@ class Kind:
         """How many columns samples have, and their names if these are their own; None where there are no columns."""
         return None
 
+    def learn(self, samples: Any) -> Any:
+        """What has to be known of training samples to understand later ones alike, in JSON types; None if nothing."""
+        return None
+
+    def understood(self, samples: Any, learned: Any) -> Any:
+        """Samples as those of training were understood, of which `learn` kept what is needed."""
+        return samples
+
     def plain(self, samples: Any) -> Any:
         """Samples as the encoders of other packages expect them, by default a list."""
         return list(samples)
