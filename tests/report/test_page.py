@@ -19,7 +19,6 @@ import pytest
 
 from expose.errors import InputError, MissingExtraError
 from expose.exposure import given_contamination
-from expose.kinds import as_table
 from expose.report import build_report, write_report
 from expose.report.findings import examine
 from expose.report.typical import show_number
@@ -181,14 +180,22 @@ def test_how_each_column_was_read_is_said_of_so_many(make_detector, payments):
     assert '<details class="read">' in page
 
 
-def test_values_are_described_as_the_encoder_reads_them(make_detector, payments):
-    detector = make_detector(payments)
-    plain = examine(detector, payments).suspects[0].reasons
-    reader = detector.fitted_.encoder
-    reader.read = lambda samples: as_table(payments.assign(amount=-payments["amount"]))
-    negative = examine(detector, payments).suspects[0].reasons
-    assert (plain[0].value, negative[0].value) == ("98,765", "-98,765")
-    assert re.fullmatch(r"-1\S* \(-\S+ to -\S+\)", negative[0].typical)
+def test_columns_of_texts_are_shown_as_what_they_say_and_a_found_identifier_names_the_rows(make_detector):
+    rng = np.random.default_rng(0)
+    amounts = rng.lognormal(3, 0.5, 200).round(2)
+    amounts[7] = 9876.5
+    table = pa.table(
+        {
+            "account": [f"DE{row:06d}" for row in range(200)],
+            "amount": [f"{amount:.2f}".replace(".", ",") for amount in amounts],
+            "hour": [str(hour) for hour in rng.integers(6, 20, 200)],
+        }
+    )
+    first = examine(make_detector(table), table).suspects[0]
+    assert (first.name, first.ids) == ("DE000007", (("account", "DE000007"),))
+    assert (first.reasons[0].name, first.reasons[0].value) == ("amount", "9876")
+    assert re.fullmatch(r"\S+ \(\S+ to \S+\)", first.reasons[0].typical)
+    assert examine(make_detector(table), table, ids=range(200)).suspects[0].name == "7"
 
 
 def test_planted_values_lead_the_list_with_what_is_typical(make_detector, payments):

@@ -20,6 +20,7 @@ MOST_REASONS = 6  # shown per suspect
 SMALLEST_SHARE = 0.01  # what explains less of a suspect's excess score is not shown
 DESCRIBED_ROWS = 1_000  # typical rows whose values are put into words,
 DESCRIBED_VALUES = 200_000  # and fewer where each has many values
+MOST_IDS = 2  # found by the encoder
 MOST_FACTS, FACT_SIGNS = 12, 600  # shown of one suspect
 
 Rows = NDArray[np.intp]
@@ -129,7 +130,7 @@ def suspects_of(
             noun=fitted.kind.noun,
             rank=place + 1,
             row=row,
-            ids=tuple((show_text(name) if name else "", show_text(column[row])) for name, column in known.ids.items()),
+            ids=ids_of(known.ids, row) or found_ids(fitted, shown.show(row)),
             facts=facts_of(shown.show(row), [name for name, _ in fitted.encoder.groups]),
             score=float(said.anomaly_score[row]),
             components=tuple((name, float(scores[place])) for name, scores in components.items()),
@@ -145,6 +146,17 @@ def suspects_of(
         )
         for place, row in enumerate(rows.tolist())
     )
+
+
+def ids_of(ids: Mapping[str, Sequence[Any]], row: int) -> tuple[tuple[str, str], ...]:
+    """What a row is called by its owner."""
+    return tuple((show_text(name) if name else "", show_text(column[row])) for name, column in ids.items())
+
+
+def found_ids(fitted: Fitted, seen: Shown) -> tuple[tuple[str, str], ...]:
+    """What a row is called by the columns that the encoder took for identifiers."""
+    names = [column.name for column in fitted.encoder.columns_read if column.kind == "identifier"]
+    return tuple((show_text(name), show_value(seen[name])) for name in names[:MOST_IDS] if name in seen)
 
 
 def disagreement(fitted: Fitted, parts: NDArray[np.float32]) -> NDArray[np.float64] | None:
