@@ -95,6 +95,10 @@ class SkippedWarning(CountedWarning):
         return None
 
 
+class ExposureWarning(ExposeWarning):
+    """How auxiliary outliers are exposed or scored spoils what the classifier learned."""
+
+
 class CheckpointWarning(ExposeWarning):
     """The checkpoint file found belongs to another training; this one starts anew and will overwrite it."""
 
