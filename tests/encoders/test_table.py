@@ -282,7 +282,7 @@ def test_single_values_that_are_written_otherwise_count_as_missing(fitted):
     frame = mixed().iloc[1:4].astype({"amount": str})
     gap = frame.assign(amount=[*frame["amount"][:2], None])
     odd = frame.assign(amount=[*frame["amount"][:2], "ERR"])
-    with pytest.warns(DataWarning, match=r"'amount' held numbers in training; 1 value.* first 'ERR' in row 2"):
+    with pytest.warns(DataWarning, match=r"'amount' held numbers in training; 1 value.* 'ERR' in row 2"):
         rows = fitted.transform(as_table(odd))
     np.testing.assert_array_equal(rows, quiet(fitted, gap))
     strict = marked(pa.Table.from_pandas(odd, preserve_index=False), Conventions(strict=True))

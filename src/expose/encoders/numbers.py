@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from expose.encoders.scaling import SAMPLE_ROWS, apply_scaling, fit_scaling
 from expose.encoders.schema import ColumnSchema, NumberColumn, to_numbers
-from expose.errors import DataWarning, InputError
+from expose.errors import CountedWarning, InputError
 from expose.files.names import listing
 from expose.kinds.rows import Table
 
@@ -92,8 +92,8 @@ class Numbers:
         gaps[self.indicated] = 0
         if gaps.any():
             names = listing(name for name, gap in zip(self.names, gaps, strict=True) if gap)
-            message = f"no value was missing in training in {names}, now {gaps.sum()} are; they count as the median"
-            warnings.warn(message, DataWarning, stacklevel=5)
+            message = f"no value was missing in training in {names}, now {{count}} are; they count as the median"
+            warnings.warn(CountedWarning(message, int(gaps.sum())), stacklevel=5)
 
     def _encode_block(
         self, block: NDArray[np.float64], missing: NDArray[np.bool_] | None, out: NDArray[np.float32]

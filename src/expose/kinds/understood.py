@@ -6,12 +6,12 @@ import contextlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from expose.errors import DataWarning, InputError
+from expose.errors import CountedWarning, InputError
 from expose.files.values import key_of
 from expose.files.written import Conventions, Stray, Writing, has_decimal_comma, parse, recognise
 from expose.kinds.columns import Categories, Column, Strings, Times
@@ -118,10 +118,21 @@ def _check_unreadable(
             "changed its meaning."
         )
     message = (
-        f"column {name!r} held {PLURAL[writing.form]} in training; {len(new):,} value(s) are none and count as "
-        f"missing, first {value!r} in row {table.first + row} (counting from 0)"
+        f"column {name!r} held {PLURAL[writing.form]} in training; {{count}} value(s) are none and count as missing "
+        "(rows count from 0): {examples}"
     )
-    warnings.warn(message, DataWarning, stacklevel=6)
+    places = {value: _Place(value, table.first + row) for row, value in reversed(new)}
+    warnings.warn(CountedWarning(message, len(new), reversed(places.values())), stacklevel=6)
+
+
+class _Place(NamedTuple):
+    """A value and the first row that holds it."""
+
+    value: str
+    row: int
+
+    def __repr__(self) -> str:
+        return f"{self.value[:40]!r} in row {self.row}"
 
 
 PLURAL: Mapping[str, str] = {
