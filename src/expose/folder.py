@@ -168,7 +168,9 @@ def load_fitted(folder: Path, estimator: str | None = None, own: Own | None = No
     """
     meta, tensors = load_folder(folder)
     if estimator not in (None, meta.get("class")):
-        raise ModelFolderError(f"{folder} holds a {meta.get('class')!r}, not an {estimator}.")
+        raise ModelFolderError(
+            f"{folder} holds a model of class {meta.get('class')!r}; expected one of class {estimator!r}."
+        )
     where = torch_device(device)
     with refusing_nonsense(folder):
         fitted = rebuilt(meta, tensors, own or Own(), folder)

@@ -17,7 +17,13 @@ def test_it_leaves_what_it_says(run: Run, tmp_path: Path) -> None:
     for name in ("thyroid.csv.gz", "model", "scores.csv", "expose-report.html"):
         assert (tmp_path / "demo" / name).exists()
         assert str(tmp_path / "demo" / name) in result.stdout
-    for said in ("Contamination", "Top suspects", "Truly ill       93", "of the top 10", "AUROC"):
+    for said in (
+        "Share  ",
+        "Ranking         the first 20 of 3,772 rows",
+        "Truly ill       93",
+        "of the top 10",
+        "AUROC",
+    ):
         assert said in result.stdout
 
 

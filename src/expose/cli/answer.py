@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from expose.cli.reasons import Reason, have_columns, in_words, reason_columns, reasons_of, taken
-from expose.cli.sources import ROW, named
+from expose.cli.sources import LABEL, ROW, named
 from expose.cli.text import aligned, count, indented, joined, percent
 
 if TYPE_CHECKING:
@@ -98,9 +98,7 @@ def ranking(
         "known": [LABELS.get(label) for label in known[first["row"]].tolist()],
         "reasons": pa.nulls(len(first)),
     }
-    rows: list[dict[str, Any]] = named(
-        names, {"rank": first["rank"], ROW: first["row"]}, last, quiet=True
-    ).to_pylist()
+    rows: list[dict[str, Any]] = named(names, {"rank": first["rank"], ROW: first["row"]}, last, quiet=True).to_pylist()
     kind = detector.fitted_.kind
     samples = kind.samples(taken(batch.samples, first["row"])) if reasons else None
     for place, row in enumerate(rows):
@@ -113,13 +111,18 @@ def ranking(
 # ------------------------------------------------------------------------------------------------ for a file
 
 
-def whole_ranking(detector: AnomalyDetector, batch: Batch, reasons: Sequence[Sequence[Reason]]) -> pa.Table:
-    """All training rows, the most suspicious first: rank, row, ids, score, reasons, and the values as they came."""
+def whole_ranking(
+    detector: AnomalyDetector, batch: Batch, reasons: Sequence[Sequence[Reason]], label: str | None = None
+) -> pa.Table:
+    """All training rows, the most suspicious first: rank, row, ids, score, reasons, and the values as they came.
+
+    ``label`` is the name of the label column, if there is one.
+    """
     import pyarrow as pa
 
     ranked = detector.ranking_
     order = ranked["row"]
-    known = pa.table({} if batch.label is None else {"label": batch.label})
+    known = pa.table({} if batch.label is None else {label or LABEL: batch.label})
     given = [table for table in (batch.ids, batch.samples) if isinstance(table, pa.Table)]
     columns = {name: table[name] for table in (*given, known) for name in table.column_names}
     n_ids = 0 if batch.ids is None else batch.ids.num_columns
@@ -178,7 +181,9 @@ def known_line(facts: Mapping[str, Any]) -> list[str]:
     if not anomalies + normal:
         return []
     noun = "anomaly" if anomalies == 1 else "anomalies"
-    return [f"Known           {anomalies:,} {noun} and {count(normal, 'normal row')}, by labels and answers; all were used"]
+    return [
+        f"Known           {anomalies:,} {noun} and {count(normal, 'normal row')}, by labels and answers; all were used"
+    ]
 
 
 def share_sentence(facts: Mapping[str, Any]) -> str:
@@ -186,7 +191,8 @@ def share_sentence(facts: Mapping[str, Any]) -> str:
     share, low, high = (facts[name] for name in ("contamination", "contamination_low", "contamination_high"))
     method = facts["contamination_method"]
     if not method.startswith("estimated"):
-        return f"training took {percent(share)} of the rows for anomalies: {method}"
+        reason = "as was given" if method.startswith("given") else f"as {method}"
+        return f"training took {percent(share)} of the rows for anomalies, {reason}"
     source = f" {method[10:].partition(',')[0]}" if method.startswith("estimated from") else ""
     return (
         f"about {percent(share)} of the rows look anomalous: an estimate{source}, it may be {percent(low)} to "
@@ -199,7 +205,8 @@ def line_sentence(facts: Mapping[str, Any]) -> str:
     flagged, rows, rule = facts["flagged"], facts["rows"], facts["threshold_rule"]
     name, _, rest = rule.partition(": ")
     by = {"contamination": "drawn by that share", "share": f"drawn by --threshold, a share of {rest.split(' ')[0]}"}
-    text = f"{flagged:,} of {count(rows, 'row')} ({percent(flagged / rows)}) score above {facts['threshold']:.4g}, "
+    share = "" if name == "contamination" else f" ({percent(flagged / rows)})"  # said already, and rounded otherwise
+    text = f"{flagged:,} of {count(rows, 'row')}{share} score above {facts['threshold']:.4g}, "
     text += by.get(name, f"drawn by {rule}")
     tied = name == "contamination" and flagged < int(facts["contamination"] * rows + 0.5)
     return text + ("; fewer, as rows of equal scores stay together" if tied else "")
@@ -210,10 +217,12 @@ def share_table(found: Sequence[Mapping[str, Any]]) -> list[str]:
     if not found:
         return []
     rows = [
-        {"share": f"{100 * one['share']:g} %", "rows": one["rows"], "last score": one["anomaly_score"]}
-        for one in found
+        {"share": f"{100 * one['share']:g} %", "rows": one["rows"], "last score": one["anomaly_score"]} for one in found
     ]
-    return ["What if         this share of the rows were anomalous: how many they are, and how far down", *aligned(rows)]
+    return [
+        "What if         this share of the rows were anomalous: how many they are, and how far down",
+        *aligned(rows),
+    ]
 
 
 def ranking_table(found: Sequence[Mapping[str, Any]], n_rows: int) -> list[str]:

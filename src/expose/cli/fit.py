@@ -167,7 +167,7 @@ def new_detector(given: Mapping[str, Any], objective: str) -> AnomalyDetector:
         make_objective(objective, **{name: value for name, value in found.items() if name not in shared}),
         exposure=given["exposure"],
         contamination=opt.number_or_name(given["contamination"]) or 0.0,
-        threshold=opt.number_or_name(given["threshold"]),
+        threshold=opt.threshold_of(given["threshold"]),
         calibration=given["calibration"],
         random_state=given["seed"],
         **{name: value for name, value in found.items() if name in shared},
@@ -224,13 +224,13 @@ def train(
     facts = summary(detector, batch, found) | {"ranking": ranking(detector, batch, reasons, wanted.top)}
     session.result(model=str(out), seconds=round(seconds, 3), **facts)
     if wanted.file is not None:
-        write_ranking(wanted.file, whole_ranking(detector, batch, reasons[:EXPLAINED]))
+        write_ranking(wanted.file, whole_ranking(detector, batch, reasons[:EXPLAINED], metadata["label"]))
         session.result(out_suspects=wanted.file)
     named_columns = hasattr(detector, "feature_names_in_")
     session.say("\n".join(described(facts, seconds, named_columns=named_columns)))
     if wanted.file is not None:
         session.say(f"Suspects        {wanted.file}: all rows in this order, with reasons for the first {EXPLAINED:,}")
-    session.say("\n".join(next_commands(out)))
+    session.say("\n".join(next_commands(out, query=True)))
 
 
 def write_ranking(file: str, table: pa.Table) -> None:
@@ -250,4 +250,6 @@ def check_suspects(file: str | None, data: Sequence[str], out: Path) -> None:
     check_output(file, data, "--out-suspects")
     check_format(file)
     if file != "-" and Path(file).resolve().is_relative_to(out.resolve()):
-        raise InputError(f"--out-suspects {file} lies in the model folder, which holds nothing else; choose another place.")
+        raise InputError(
+            f"--out-suspects {file} lies in the model folder, which holds nothing else; choose another place."
+        )

@@ -53,7 +53,7 @@ def reasons_of(scorer: Scorer, samples: Any, most: int) -> list[tuple[Reason, ..
     return found
 
 
-def taken(samples: Any, rows: Sequence[int]) -> Any:
+def taken(samples: Any, rows: Any) -> Any:
     """Some samples, by number."""
     import numpy as np
 

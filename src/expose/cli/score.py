@@ -60,7 +60,10 @@ def score(
     explain: Annotated[
         int | None,
         typer.Option(
-            metavar="N", min=1, max=10, help="Also name the N columns that make each row anomalous. Slow: as 100 scores."
+            metavar="N",
+            min=1,
+            max=10,
+            help="Also name the N columns that make each row anomalous. Slow: as 100 scores.",
         ),
     ] = None,
     id_columns: opt.Id = None,
@@ -98,7 +101,7 @@ def choose_rule(model: Any, threshold: str | None, fdr: float | None) -> None:
         needs_calibration(model.calibration_scores_)
         return
     if threshold is not None:
-        model.set_params(threshold=opt.number_or_name(threshold))
+        model.set_params(threshold=opt.threshold_of(threshold))
     model.threshold_score()
 
 

@@ -161,11 +161,12 @@ def command_line() -> str:
     return shlex.join(["expose", *sys.argv[1:]])
 
 
-def next_commands(model: Path) -> list[str]:
-    """What to do with a model, as lines for people."""
-    score = shlex.join(["expose", "score", str(model), "NEW_DATA", "--out", "scores.csv"])
-    report = shlex.join(["expose", "report", str(model), "DATA"])
-    return [f"Model           {model}", f"Next            {score}", f"                {report}"]
+def next_commands(model: Path, *, query: bool = False) -> list[str]:
+    """What to do with a model, as lines for people; ``query`` if it can choose rows to be labelled."""
+    score = ["score", str(model), "NEW_DATA", "--out", "scores.csv"]
+    asking = [["query", str(model), "DATA", "--out", "to_label.csv"]] if query else []
+    commands = [shlex.join(["expose", *words]) for words in (score, ["report", str(model), "DATA"], *asking)]
+    return [f"Model           {model}", *(f"{'' if n else 'Next':<15} {line}" for n, line in enumerate(commands))]
 
 
 def beside(model: Path, ending: str) -> Path:

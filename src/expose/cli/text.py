@@ -6,7 +6,6 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-
 LONGEST, LONGEST_LAST = 40, 60  # characters of a cell, and of one in the last column
 WIDTH = 90
 
