@@ -85,6 +85,19 @@ def test_the_code_of_a_page_runs_as_it_stands(page, registries, tmp_path, monkey
     assert capsys.readouterr().out
 
 
+def test_a_first_training_prints_what_the_page_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    payments = run_blocks("getting-started.md")["payments"]
+    payments.insert(0, "payment_id", [f"P{row:04d}" for row in range(len(payments))])
+    payments.to_csv("payments.csv", index=False)
+    [(command, shown)] = re.findall(
+        r"^\$ expose (fit .+ --top .+)\n((?:.+\n)+?)```", page_text("getting-started.md"), re.M
+    )
+    result = CliRunner().invoke(app, shlex.split(command))
+    assert result.exit_code == 0, result.output
+    assert re.sub(r"in \d+ s$", "in 1 s", result.stdout, flags=re.MULTILINE) == shown
+
+
 def test_the_code_on_labels_asks_and_learns():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(120, 3))
