@@ -37,6 +37,12 @@ def test_the_truth_is_used_only_afterwards(run: Run, tmp_path: Path) -> None:
     assert len(pd.read_csv(tmp_path / "demo" / "scores.csv")) == said["rows"] == 3772
 
 
+def test_a_slip_of_the_pen_makes_no_folders(run: Run, tmp_path: Path) -> None:
+    result = run("demo", "--out", tmp_path / "nowhere" / "demo")
+    assert (result.exit_code, "mkdir -p" in result.stderr) == (2, True)
+    assert not (tmp_path / "nowhere").exists()
+
+
 @pytest.mark.slow
 def test_it_finds_the_ill(run: Run, tmp_path: Path) -> None:
     said = facts(run("demo", "--out", tmp_path / "demo", "--json"))

@@ -214,7 +214,7 @@ def test_it_is_said_how_each_column_was_read_and_what_was_noticed(run: Run, mixe
         "number      amount, discount",
         "category    country: of 3",
         "date        day",
-        "identifier  key: a different text in every row; it names the rows, as --id would",
+        "identifier  key: a different text in every row; names it, as --id would",
         "left out    currency: ",
     ):
         assert line in result.stdout
@@ -297,7 +297,7 @@ def test_the_share_that_was_assumed_is_not_what_is_flagged(run: Run, mixed: Path
     shown = run("fit", mixed, "--out", tmp_path / "model", *options).stdout
     assert "Share           training took 2 % of the rows for anomalies, as was given" in shown
     assert "Line            20 of 200 rows (10.0 %) score above" in shown
-    assert "drawn by --threshold, a share of 0.1" in shown
+    assert "drawn by --threshold, a share of 0.1" in " ".join(shown.split())
     estimated = run("fit", mixed, "--out", tmp_path / "model").stdout
     assert "an estimate, it may be" in estimated
     assert "drawn by that share" in estimated
@@ -389,3 +389,13 @@ def test_a_slip_of_the_pen_makes_no_folders(run: Run, mixed: Path, tmp_path: Pat
     assert result.exit_code == 2
     assert f"mkdir -p {(tmp_path / name).parent}" in " ".join(result.stderr.split())
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_nothing_is_wider_than_a_terminal_needs(run: Run, mixed: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(mixed)
+    long = {"country": "the country of the account " * 3, "key": "the key of the payment " * 2}
+    table["country"] = table["country"] + " and a long text that goes on" * 3
+    table.rename(columns=long).to_csv(mixed, index=False)
+    shown = run("fit", mixed, "--out", tmp_path / "m").stdout
+    assert max(map(len, shown.split("Ranking ")[0].splitlines())) <= 92
+    assert max(map(len, shown.split("Model  ")[0].splitlines())) <= 140

@@ -350,6 +350,12 @@ def test_every_encoder_is_in_the_table():
     assert [name for name in ours if f'"{name}"' not in named] == []
 
 
+def test_the_page_on_benchmarks_names_the_objective_that_is_usual():
+    usual = inspect.signature(import_module("expose_lab.cli.bench").bench).parameters["objective"].default
+    assert usual == ["neighbours"]
+    assert f"Without options that is `{usual[0]}`" in page_text("benchmarking.md")
+
+
 def test_the_house_page_has_the_rooms_in_their_order():
     text, _ = page_text("house.md").split("Beside it stands")
     rooms = re.findall(r"^\| `([a-z]+)(?:/|\.py)` \|", text, re.MULTILINE)

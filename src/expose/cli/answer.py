@@ -21,7 +21,7 @@ EXPLAINED = 1_000  # rows of the ranking whose reasons are written to a file; ea
 REASONS = 3  # of each row
 SHARES = (0.001, 0.01, 0.05, 0.1)  # "if so many are anomalous": what the ranking gives then
 COLUMN_LINES = 15  # on how the columns were read
-NOTE_WIDTH = 74  # characters of a line, beside its title
+BESIDE = 74  # characters of a line beside a title
 IDS_SHOWN = 2  # columns that name a row, on the screen
 LABELS = {1: "anomaly", 0: "normal"}
 
@@ -68,10 +68,12 @@ def shares(scores: Any) -> list[dict[str, Any]]:
     Examples
     --------
     >>> import numpy as np
-    >>> shares(np.arange(60.0))
-    [{'share': 0.05, 'rows': 3, 'anomaly_score': 57.0}, {'share': 0.1, 'rows': 6, 'anomaly_score': 54.0}]
+    >>> shares(np.arange(40.0))
+    [{'share': 0.05, 'rows': 2, 'anomaly_score': 38.0}, {'share': 0.1, 'rows': 4, 'anomaly_score': 36.0}]
     """
-    falling = sorted(scores.tolist(), reverse=True)
+    import numpy as np
+
+    falling = np.sort(scores)[::-1].tolist()
     rows = {share: round(share * len(falling)) for share in SHARES}
     return [{"share": share, "rows": n, "anomaly_score": falling[n - 1]} for share, n in rows.items() if n]
 
@@ -146,8 +148,8 @@ def described(facts: Mapping[str, Any], seconds: float, *, named_columns: bool) 
     table = f"{rows} x {count(facts['columns'], 'column' if named_columns else 'value')}"
     return [
         f"Trained         on {table} in {seconds:.0f} s",
-        *in_columns("Read as", read_lines(facts["columns_read"])),
-        *in_columns("Noticed", [line for note in facts["notes"] for line in indented(f"- {note}", 0, 2, NOTE_WIDTH)]),
+        *in_columns("Read as", [line for one in read_lines(facts["columns_read"]) for line in beside(one, 12)]),
+        *in_columns("Noticed", [line for note in facts["notes"] for line in beside(f"- {note}", 2)]),
         *known_line(facts),
         *indented(f"Share           {share_sentence(facts)}", 0, 16),
         *indented(f"Line            {line_sentence(facts)}", 0, 16),
@@ -155,6 +157,11 @@ def described(facts: Mapping[str, Any], seconds: float, *, named_columns: bool) 
         *share_table(facts["shares"]),
         *ranking_table(facts["ranking"], facts["rows"]),
     ]
+
+
+def beside(text: str, then: int) -> list[str]:
+    """A text as lines that stand beside a title; all but the first are indented."""
+    return indented(text, 0, then, BESIDE)
 
 
 def in_columns(title: str, lines: Sequence[str]) -> list[str]:

@@ -68,7 +68,7 @@ def identified(kind: Kind, batch: Batch, reading: Reading) -> tuple[Batch, Readi
     if not found or len(names) == batch.samples.num_columns:
         return batch, reading, []
     split = kind.split(batch.samples, replace(reading, id=names, ignore=(), label=None))
-    found = [one._replace(how="a different text in every row; it names the rows, as --id would") for one in found]
+    found = [one._replace(how="a different text in every row; names it, as --id would") for one in found]
     return batch._replace(samples=split.samples, ids=split.ids), replace(reading, id=names), found
 
 

@@ -28,7 +28,7 @@ def aligned(rows: Sequence[Mapping[str, Any]], indent: int = 2) -> list[str]:
     columns = []
     for name in names:
         longest = LONGEST_LAST if name == names[-1] else LONGEST
-        cells = [name, *(cell(row[name], longest) for row in rows)]
+        cells = [cell(name), *(cell(row[name], longest) for row in rows)]
         width = max(map(len, cells))
         text = all(isinstance(row[name], str) for row in rows)
         columns.append([one.ljust(width) if text else one.rjust(width) for one in cells])
