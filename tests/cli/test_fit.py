@@ -324,7 +324,7 @@ def test_the_whole_ranking_as_a_file(run: Run, mixed: Path, tmp_path: Path, monk
     assert found["rank"].tolist() == list(range(1, 201))
     assert found["anomaly_score"].tolist() == ranking["anomaly_score"].tolist()
     assert found["key"].tolist() == given["key"][found["row"]].tolist()
-    assert found["amount"].tolist() == given["amount"][found["row"]].tolist()
+    assert found["amount"].astype(float).tolist() == given["amount"][found["row"]].tolist()
     assert found["reason_1"][:6].tolist() == ["amount"] * 6
     assert found["reason_1"][30:].isna().all()
     assert found["above_line"].sum() == facts(run("fit", mixed, "--out", tmp_path / "m", "--json"))["flagged"]

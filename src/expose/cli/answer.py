@@ -101,8 +101,8 @@ def ranking(
         "reasons": pa.nulls(len(first)),
     }
     rows: list[dict[str, Any]] = named(names, {"rank": first["rank"], ROW: first["row"]}, last, quiet=True).to_pylist()
-    kind = detector.fitted_.kind
-    samples = kind.samples(taken(batch.samples, first["row"])) if reasons else None
+    kind, encoder = detector.fitted_.kind, detector.fitted_.encoder
+    samples = encoder.read(kind.samples(taken(batch.samples, first["row"]))) if reasons else None
     for place, row in enumerate(rows):
         shown = kind.show(samples, place) if reasons else {}
         own = reasons[place] if reasons else ()

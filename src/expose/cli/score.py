@@ -63,7 +63,7 @@ def score(
             metavar="N",
             min=1,
             max=10,
-            help="Also name the N columns that make each row anomalous. Slow: as 100 scores.",
+            help="Also name N columns that make each row anomalous. Takes a hundred times as long.",
         ),
     ] = None,
     id_columns: opt.Id = None,
