@@ -39,6 +39,10 @@ class DataWarning(ExposeWarning):
     """The data differ from what was seen in training in a way that has a defined, harmless treatment."""
 
 
+class ExposureWarning(ExposeWarning):
+    """How auxiliary outliers are exposed or scored spoils what the classifier learned."""
+
+
 class CheckpointWarning(ExposeWarning):
     """The checkpoint file found belongs to another training; this one starts anew and will overwrite it."""
 

@@ -66,6 +66,20 @@ def test_labels_reach_the_training(run: Run, data: Path, tmp_path: Path) -> None
     assert detector.latent_labels_[12:].max() == 0
 
 
+@pytest.mark.parametrize(("odd", "usual", "way"), [(-1, 1, "give them 1 and all others 0"), (0, 1, "exchange 0 and 1")])
+def test_a_label_column_of_another_convention_is_refused(
+    odd: int, usual: int, way: str, run: Run, tmp_path: Path
+) -> None:
+    table = transactions().drop(columns=["note", "account"])
+    table["is_fraud"] = np.where(table["is_fraud"] == 1, odd, usual)
+    table.to_csv(tmp_path / "swapped.csv", index=False)
+    result = run("fit", tmp_path / "swapped.csv", "--label", "is_fraud", "--out", tmp_path / "model", *QUICK)
+    assert result.exit_code == 2
+    assert "label column 'is_fraud' calls 228 of 240 rows (95 %) anomalies" in " ".join(result.stderr.split())
+    assert way in " ".join(result.stderr.split())
+    assert not (tmp_path / "model").exists()
+
+
 def test_outliers_reach_the_training(run: Run, data: Path, tmp_path: Path) -> None:
     frauds = transactions().iloc[:12].drop(columns=["note", "account", "is_fraud"])
     frauds.to_csv(tmp_path / "frauds.csv", index=False)
@@ -214,7 +228,7 @@ def test_it_is_said_how_each_column_was_read_and_what_was_noticed(run: Run, mixe
         "number      amount, discount",
         "category    country: of 3",
         "date        day",
-        "identifier  key: a different text in every row; names it, as --id would",
+        "identifier  key: different in every row; names it, as --id would",
         "left out    currency: ",
     ):
         assert line in result.stdout

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,7 +24,7 @@ from expose.cli.sources import (
     reading_of,
 )
 from expose.cli.text import aligned, count, percent
-from expose.errors import DataWarning, InputError
+from expose.errors import InputError
 
 if TYPE_CHECKING:
     from expose.estimators import OutlierExposureClassifier
@@ -167,27 +165,8 @@ def check_options(context: typer.Context) -> None:
 def prepared(
     kind: Kind, samples: Any, found: Classes, outliers: Any | None, share: float, seed: int
 ) -> tuple[Part, Part | None]:
-    """Training and held-out samples, after a warning if outliers are among them."""
-    samples = kind.samples(samples)
-    if outliers is not None:
-        outliers = kind.samples(outliers)
-        warn_of_overlap(outliers, samples)
-    return split(samples, found, outliers, share, seed)
-
-
-def warn_of_overlap(outliers: Any, samples: Any) -> None:
-    """Warn of outliers that are samples of the classes: the network would learn to doubt what it is to know."""
-    from expose.outliers import check_overlap
-
-    same = 0
-    with suppress(InputError):  # of some kinds it is not known what is equal; what else is wrong, training says
-        same = len(check_overlap(outliers, {"DATA": samples}, near=0).rows)
-    if same:
-        message = (
-            f"{same:,} of {count(len(outliers), 'outlier')} equal a row of the classes; they teach the classifier to "
-            "doubt its own classes. Leave them out, or say with --set outlier_share=SHARE how many are anomalous."
-        )
-        warnings.warn(message, DataWarning, stacklevel=2)
+    """Training and held-out samples."""
+    return split(kind.samples(samples), found, None if outliers is None else kind.samples(outliers), share, seed)
 
 
 # -------------------------------------------------------------------------------------------------- summary
@@ -208,6 +187,7 @@ def summary(
         "columns": classifier.n_features_in_,
         "outliers": 0 if training.outliers is None else len(training.outliers),
         "terms": terms_of(classifier.terms),
+        "score_function": classifier.score_function_,
         "threshold": classifier.threshold_score(),
         "threshold_rule": classifier.threshold_rule_,
         "held_out": 0 if comparison is None else comparison["rows"],
@@ -234,6 +214,7 @@ def described(facts: Mapping[str, Any], seconds: float) -> list[str]:
         f"Classes         {len(facts['classes'])}" + (f", of which the first {SHOWN}:" if more else ""),
         *aligned(classes),
         *measurements(facts),
+        f"Scored by       {facts['score_function']}",
         f"Threshold       {facts['threshold']:.4g}; {facts['threshold_rule']}",
         *(["P-values        by the held-out rows"] if facts["held_out"] else []),
     ]

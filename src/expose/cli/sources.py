@@ -68,7 +68,7 @@ def identified(kind: Kind, batch: Batch, reading: Reading) -> tuple[Batch, Readi
     if not found or len(names) == batch.samples.num_columns:
         return batch, reading, []
     split = kind.split(batch.samples, replace(reading, id=names, ignore=(), label=None))
-    found = [one._replace(how="a different text in every row; names it, as --id would") for one in found]
+    found = [one._replace(how="different in every row; names it, as --id would") for one in found]
     return batch._replace(samples=split.samples, ids=split.ids), replace(reading, id=names), found
 
 
@@ -96,12 +96,19 @@ def label_of(kind: Kind, batch: Batch, label: str | None) -> pa.ChunkedArray | N
 
 def known_of(column: pa.ChunkedArray | None, label: str | None) -> Labels | None:
     """What a label column says of each row, ``(n,)``: 1 anomaly, 0 normal, -1 unlabelled; None without one."""
+    from expose.estimators.checks import misread
     from expose.files import known_labels
 
     if column is None or label is None:
         return None
     try:
-        return known_labels(column, label)
+        known = known_labels(column, label)
+        if wrong := misread(known):
+            raise InputError(
+                f"label column {label!r} calls {wrong.what}. In it 1 is an anomaly, 0 normal, -1 or nothing "
+                f"unlabelled. {wrong.way}."
+            )
+        return known
     except InputError as error:
         raise InputError(
             f"{error} If it holds classes, train a classifier: expose classify DATA --label {shlex.quote(label)} "

@@ -85,7 +85,7 @@ class Numbers:
         numbers, chosen = _collected(table, places[self.source])
         gaps = np.zeros(len(chosen), dtype=np.int64)
         for start, block in _blocks(numbers, chosen):
-            missing = _missing_in(block, start, self.names)
+            missing = _missing_in(block, table.first + start, self.names)
             if missing is not None:
                 gaps += missing.sum(axis=0)
             self._encode_block(block, missing, out[start : start + len(block)])
@@ -157,7 +157,7 @@ def _ranges(table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64], NDA
     low, high, missing = np.full(k, np.nan), np.full(k, np.nan), np.zeros(k, dtype=np.int64)
     names = [table.names[i] for i in table.places]
     for start, block in _blocks(table.numbers, np.arange(k)):
-        gaps = _missing_in(block, start, names)
+        gaps = _missing_in(block, table.first + start, names)
         if gaps is not None:
             missing += gaps.sum(axis=0)
         low = np.fmin(low, np.fmin.reduce(block, axis=0))

@@ -102,9 +102,20 @@ class Kind:
         """
         raise TypeError(f"{type(self).__name__} must define samples(X).")
 
+    def check_training(self, X: Any) -> None:
+        """Raise InputError for what has the form of such samples, and cannot be meant to be learned from."""
+
     def columns(self, samples: Any) -> tuple[int, tuple[str, ...]] | None:
         """How many columns samples have, and their names if these are their own; None where there are no columns."""
         return None
+
+    def learn(self, samples: Any) -> Any:
+        """What has to be known of training samples to understand later ones alike, in JSON types; None if nothing."""
+        return None
+
+    def understood(self, samples: Any, learned: Any) -> Any:
+        """Samples as those of training were understood, of which `learn` kept what is needed."""
+        return samples
 
     def plain(self, samples: Any) -> Any:
         """Samples as the encoders of other packages expect them, by default a list."""

@@ -187,7 +187,9 @@ def make_objective(objective: str | Objective, **settings: Any) -> Objective:
     if isinstance(objective, Objective):
         return copy.deepcopy(objective)
     if isinstance(objective, type):
-        raise TypeError(f"objective must be a name or an Objective instance; write {objective.__name__}().")
+        name = getattr(objective, "name", "")
+        way = f"{objective.__name__}()" + (f" or {name!r}" if name else "")
+        raise TypeError(f"objective must be a name or an Objective instance; got a class. Write {way}.")
     if not isinstance(objective, str):
         raise TypeError(f"objective must be a name or an Objective instance; got {type(objective).__name__}.")
     if objective not in OBJECTIVES:

@@ -111,7 +111,7 @@ def model_tiles(findings: Findings) -> list[Tile]:
         terms = ", ".join(f"{name} {weight:g}" for name, weight in head.terms.items())
         return [
             Tile("Classes", f"{len(head.classes):,}"),
-            Tile("Anomaly score", head.score_function, f"terms: {terms}"),
+            Tile("Anomaly score", head.score, f"terms: {terms}"),
             *tiles,
         ]
     members = fitted.ensemble.n_members
