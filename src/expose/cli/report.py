@@ -31,7 +31,7 @@ def report(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="HTML", help="Page to write.")] = Path(
         "expose-report.html"
     ),
-    top: Annotated[int, typer.Option(min=1, help="How many suspects to show.")] = 20,
+    top: Annotated[int, typer.Option(min=1, help="How many rows of the ranking to show, flagged or not.")] = 20,
     title: Annotated[str | None, typer.Option(help="Heading of the page. (default: the data's name)")] = None,
     threshold: opt.Threshold = None,
     fdr: opt.Fdr = None,

@@ -74,6 +74,8 @@ class Kind:
     ----------
     name, plural : str
         As messages have them: "table", "tables".
+    noun : str
+        What one sample is called: "row". With an s it names several.
     encoder, objective : str
         Registered names of what is used where nobody chose.
     advice : str
@@ -82,6 +84,7 @@ class Kind:
 
     name: str = ""
     plural: str = ""
+    noun: str = "sample"
     encoder: str = ""
     objective: str = "neighbours"
     advice: str = ""

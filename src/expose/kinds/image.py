@@ -135,6 +135,7 @@ class ImageKind(Kind):
 
     name = "image"
     plural = "images"
+    noun = "image"
     encoder = "pixels"
     objective = "ntl"
     advice = (

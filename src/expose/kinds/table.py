@@ -29,6 +29,7 @@ class TableKind(Kind):
 
     name = "table"
     plural = "tables"
+    noun = "row"
     encoder = "quantile"
     objective = "neighbours"
 

@@ -162,6 +162,7 @@ class TextKind(Kind):
 
     name = "text"
     plural = "texts"
+    noun = "text"
     encoder = "words"
     objective = "language"
     advice = (

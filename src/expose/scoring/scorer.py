@@ -93,6 +93,13 @@ class Scorer:
         """Raw anomaly scores of each member, ``(M, n)``."""
         return self.fitted.member_outputs(self.encode(X))
 
+    def components(self, X: Any) -> dict[str, Floats]:
+        """Scores of which the anomaly score of each sample is the largest, by name, ``(n,)`` each, if there are such.
+
+        What they mean is said by `Objective.components`: of "neighbours" they are its three scales.
+        """
+        return self.fitted.components(self.encode(X))
+
     def part_scores(self, X: Any) -> Floats:
         """Anomaly scores of the parts of each sample, ``(n, P)``; `Kind.put_back` puts them where they came from."""
         parts = self.encode(X)
