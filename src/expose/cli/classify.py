@@ -13,7 +13,16 @@ from expose.cli.heldout import Part, measured, split
 from expose.cli.labels import Classes, classes_of
 from expose.cli.session import Session
 from expose.cli.settings import chosen, fields_of, help_by, listing, parameters_of
-from expose.cli.sources import beside, command_line, label_of, metadata_of, next_commands, read_outliers, reading_of
+from expose.cli.sources import (
+    beside,
+    check_model,
+    command_line,
+    label_of,
+    metadata_of,
+    next_commands,
+    read_outliers,
+    reading_of,
+)
 from expose.cli.text import aligned, count, percent
 from expose.errors import InputError
 
@@ -87,10 +96,9 @@ def classify(
     """Train a classifier that doubts what it does not know, best with --outliers."""
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
         from expose.kinds import kind_of_files
-        from expose.persistence import check_target
 
         start = time.perf_counter()
-        check_target(out)
+        check_model(out)
         kind = kind_of_files(data)
         classifier = new_classifier(context)
         classifier.set_params(checkpoint=beside(out, "checkpoint"), verbose=session.verbose)
@@ -126,7 +134,7 @@ def new_classifier(context: typer.Context) -> OutlierExposureClassifier:
     classifier = OutlierExposureClassifier(
         recipe=Descend(**training) if training else None,
         contamination=given["contamination"],
-        threshold=opt.number_or_name(given["threshold"]),
+        threshold=opt.threshold_of(given["threshold"]),
         random_state=given["seed"],
         **{name: value for name, value in found.items() if name in own},
     )

@@ -185,6 +185,13 @@ def writer(target: str | Path, *, spreadsheet_safe: bool = False) -> Iterator[Si
         yield sink
 
 
+def check_format(target: str | Path) -> None:
+    """Refuse a name that does not tell the format, before there is anything to write; InputError as `writer`."""
+    path = Path(target)
+    if str(target) != "-" and (path.is_file() or not path.exists()):
+        _format(path)
+
+
 def _format(path: Path, default: str = "") -> str:
     suffix = next((suffix for suffix in _FORMATS if path.name.lower().endswith(suffix)), default)
     if not suffix:

@@ -44,6 +44,8 @@ class Reading:
         Of text files.
     text : tuple of str
         Columns in which numbers must not be guessed, see `Encoder.text_columns`.
+    features : tuple of str
+        Columns that are looked at although they name a sample, too.
     later : bool
         Whether these are samples for a model that exists: columns that play no part in scoring may be absent.
     skip_bad : bool
@@ -55,6 +57,7 @@ class Reading:
     label: str | None = None
     encoding: str = "utf-8"
     text: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
     later: bool = False
     skip_bad: bool = False
 

@@ -229,6 +229,9 @@ class ImageKind(Kind):
 
 
 def _found(sources: Sequence[str], reading: Reading) -> Images:
+    for source in sources:
+        if not _matches(source):
+            raise InputError(f"there is no file or folder {source!r}; give images, a folder of them, or a pattern.")
     places = _places(sources)
     if not places or not all(map(holds_images, places)):
         known = ", as in training" if reading.later else ""

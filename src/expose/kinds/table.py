@@ -107,7 +107,8 @@ def _roles(names: Sequence[str], reading: Reading) -> ColumnsByRole:
         ids = [name for name in ids if _is_there(name, names)]
         ignore = [name for name in ignore if name in names and name not in ids]
         label = label if label in names and label not in ids else None
-    return columns_by_role(names, id=ids, ignore=ignore, label=label)
+    own = [name for name in ids if name not in reading.features]  # the others stay features, too
+    return columns_by_role(names, id=own, ignore=ignore, label=label)._replace(ids=ids)
 
 
 def _is_there(name: str, names: Sequence[str]) -> bool:

@@ -153,12 +153,14 @@ class Scorer:
 def reading_as_trained(fitted: Fitted, id: str | Sequence[str] | None = None) -> Reading:
     """How files are read for a model: columns have the roles they had in training, with other ids if some are given."""
     names = fitted.metadata
+    own = names.get("id", ())
     id = [id] if isinstance(id, str) else id
     return Reading(
-        id=tuple(names.get("id", ()) if id is None else id),
-        ignore=tuple(names.get("ignore", ())),
+        id=tuple(own if id is None else id),
+        ignore=(*names.get("ignore", ()), *(() if id is None else own)),
         label=names.get("label"),
         encoding=names.get("encoding", "utf-8"),
         text=fitted.encoder.text_columns,
+        features=fitted.columns,
         later=True,
     )
