@@ -5,7 +5,7 @@ from expose.files.names import check_names, column_names, existing, listing, wit
 from expose.files.reading import Tables, opened, read, scan
 from expose.files.roles import ColumnsByRole, Roles, columns_by_role, encoded, is_known_label, known_labels, split
 from expose.files.values import is_empty, is_missing, key_of
-from expose.files.writing import Sink, writer
+from expose.files.writing import Sink, check_format, writer
 
 __all__ = [
     "ColumnsByRole",
@@ -13,6 +13,7 @@ __all__ = [
     "Roles",
     "Sink",
     "Tables",
+    "check_format",
     "check_names",
     "column_names",
     "columns_by_role",

@@ -71,6 +71,11 @@ class Neighbours(MemoryObjective):
 
     encoders = {"table": "three-scalings"}  # noqa: RUF012 - never changed
     preferred_exposure = "refine"
+    components = {  # noqa: RUF012 - never changed
+        "near": "far from its nearest neighbours",
+        "linked": "alone, or in a small cluster that a gap sets apart from most others",
+        "wide": "far from the bulk of the data",
+    }
     lowest = {"near": 1}  # noqa: RUF012 - never changed
 
     rows: Tensor
@@ -141,11 +146,15 @@ class Neighbours(MemoryObjective):
 
     def losses(self, batch: Tensor) -> Losses:
         """How rare the distances of each row are, and the negative of it."""
+        normal = self.component_scores(batch).amax(dim=-1)
+        return Losses(normal, -normal)
+
+    def component_scores(self, batch: Tensor) -> Tensor:
+        """How rare the near, the linked and the wide distances of each row are, ``(B, 3)``."""
         near, linked, wide = self.measure(batch)  # (V, B, 1), (V, B, 1), (V, B, S)
         near = tail(near, self.near_tail).mean(dim=(0, 2)) * self.refined  # (B,)
         linked = tail(linked, self.linked_tail, SMALLEST_SPREAD).mean(dim=(0, 2))  # (B,)
-        normal = torch.maximum(near, torch.maximum(linked, self.rarest(wide)))
-        return Losses(normal, -normal)
+        return torch.stack([near, linked, self.rarest(wide)], dim=-1)
 
     def rarest(self, wide: Tensor) -> Tensor:
         """Wide distances of all views and shares as one: ``(V, B, S) -> (B,)``."""

@@ -93,6 +93,13 @@ class Scorer:
         """Raw anomaly scores of each member, ``(M, n)``."""
         return self.fitted.member_outputs(self.encode(X))
 
+    def components(self, X: Any) -> dict[str, Floats]:
+        """Scores of which the anomaly score of each sample is the largest, by name, ``(n,)`` each, if there are such.
+
+        What they mean is said by `Objective.components`: of "neighbours" they are its three scales.
+        """
+        return self.fitted.components(self.encode(X))
+
     def part_scores(self, X: Any) -> Floats:
         """Anomaly scores of the parts of each sample, ``(n, P)``; `Kind.put_back` puts them where they came from."""
         parts = self.encode(X)
@@ -150,11 +157,13 @@ def reading_as_trained(fitted: Fitted, id: str | Sequence[str] | None = None) ->
     names = fitted.metadata
     encoding = names.get("encoding", "utf-8")  # of older folders
     usual = {} if encoding.lower() in ("utf-8", "utf8") else {"encoding": encoding}
+    own = names.get("id", ())
     id = [id] if isinstance(id, str) else id
     return Reading(
-        id=tuple(names.get("id", ()) if id is None else id),
-        ignore=tuple(names.get("ignore", ())),
+        id=tuple(own if id is None else id),
+        ignore=(*names.get("ignore", ()), *(() if id is None else own)),
         label=names.get("label"),
         dialect=Dialect(**names.get("dialect", usual)),
+        features=fitted.columns,
         later=True,
     )
