@@ -75,7 +75,7 @@ Data = Annotated[
     typer.Argument(
         metavar="DATA",
         show_default=False,
-        help="Tables or images: files, folders, '*.csv', or -",
+        help="Tables or images: files, a folder, or -",
     ),
 ]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", show_default=False, help="Folder that was written before.")]
