@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 SLOPE = 3.0  # how fast certainty grows with the logarithm of a score
 MOST = 2.0  # log of the furthest that a score is taken to lie from the line: no row is more certain
-STEPS = 50
+STEPS, ENOUGH = 100, 1e-9
 
 
 def corrections(ratio: Tensor, alike: Tensor, known: Tensor) -> Tensor:
@@ -42,14 +43,22 @@ def corrections(ratio: Tensor, alike: Tensor, known: Tensor) -> Tensor:
     """
     kernel, truth = alike.double(), known.double()
     prior = ratio.double().clamp(min=1e-9).log().clamp(-MOST, MOST)  # (L,)
-    weight = torch.zeros_like(truth)
     eye = torch.eye(len(truth), dtype=torch.float64, device=truth.device)
-    for _ in range(STEPS):  # Newton's
+
+    def negative(weight: Tensor) -> Tensor:
+        """The logarithm of the posterior, negated, but for a constant."""
+        f = kernel @ weight
+        return softplus((1 - 2 * truth) * SLOPE * (prior + f)).sum() + 0.5 * weight @ f
+
+    weight = torch.zeros_like(truth)
+    for _ in range(STEPS):  # Newton's, halved where they lead too far
         f = kernel @ weight
         chance = torch.sigmoid(SLOPE * (prior + f))
         bend = SLOPE**2 * chance * (1 - chance)
         step = torch.linalg.solve(bend[:, None] * kernel + eye, bend * f + SLOPE * (truth - chance)) - weight
+        while negative(weight + step) > negative(weight) and float(step.abs().max()) > ENOUGH:
+            step = step / 2
         weight = weight + step
-        if float(step.abs().max()) < 1e-9:
+        if float(step.abs().max()) <= ENOUGH:
             break
     return weight.to(alike.dtype)

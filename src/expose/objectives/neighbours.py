@@ -163,7 +163,7 @@ class Neighbours(MemoryObjective):
         scales = self.scales(self.rows)
         scores = scales.amax(dim=-1)
         odd = float((known == 1).sum()) + share * float((known < 0).sum())  # known and assumed anomalies
-        line = torch.quantile(scores, 1 - max(odd / len(known), LEAST_SHARE))
+        line = torch.quantile(scores, 1 - max(odd / len(known), LEAST_SHARE)).clamp(min=TINY)
         self.manner = torch.log(scales + INSIDE)
         alike = self.likeness(self.rows[answered], scales[answered], answered)
         self.correction[answered] = corrections(scores[answered] / line, alike, known[answered])
