@@ -1,4 +1,4 @@
-"""What answers about single rows make of the scores of others: the law of the correction, and the loop as a user has it."""
+"""What answers about single rows make of the scores of others: the law of it, and the loop as a user has it."""
 
 import numpy as np
 import pytest
@@ -102,9 +102,9 @@ def test_a_round_without_a_hit_tells_where_not_to_look(table):
 
 
 def test_proposals_that_were_all_refused_are_followed_by_others_elsewhere(table):
-    X, y, before = table
+    X, _, before = table
     refused = before.query(X, 20)
-    labels, after = answered(X, np.zeros(len(X)), refused)
+    _, after = answered(X, np.zeros(len(X)), refused)
     assert not near_to(X, refused)[after.query(X, 20)].any()
     assert after.contamination_ > 0  # there is always somebody to look at next
     assert 1 <= len(after.suspects_) <= 10
@@ -127,7 +127,9 @@ def test_answered_models_score_the_same_from_a_folder_and_row_by_row(tmp_path):
     detector.save(tmp_path / "model")
     loaded = AnomalyDetector.load(tmp_path / "model")
     assert (loaded.anomaly_score(X) == detector.training_scores_).all()
-    assert (np.concatenate([loaded.anomaly_score(X[i : i + 7]) for i in range(0, 70, 7)]) == detector.training_scores_[:70]).all()
+    assert (
+        np.concatenate([loaded.anomaly_score(X[i : i + 7]) for i in range(0, 70, 7)]) == detector.training_scores_[:70]
+    ).all()
 
 
 @pytest.mark.parametrize("label", [0, 1])

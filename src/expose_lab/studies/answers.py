@@ -2,8 +2,8 @@
 
 The tables hold about 3 % of anomalies, made ones of four kinds (scattered; one dense group; several groups; local ones,
 between two clusters of unlike width) and real ones of the registry, as far as those reach. A detector with nothing set
-is fitted and answers are given truthfully, then it is fitted again: one and two rounds of 20 queried rows, one of the 20
-first of the ranking, and one without a hit, the 20 normal rows that are ranked first. Metrics are of the unlabelled
+is fitted and answers are given truthfully, then it is fitted again: one and two rounds of 20 queried rows, one of the
+20 first of the ranking, and one without a hit, the 20 normal rows that are ranked first. Metrics are of the unlabelled
 training rows, the ones that are looked at next, and of rows that took no part.
 """
 
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from expose import AnomalyDetector
 from expose_lab.datasets import load
 from expose_lab.metrics import auroc
+from expose_lab.pages import Page, Rows, signed, table
 from expose_lab.protocols import Split
 from expose_lab.store import Row
 from expose_lab.studies.base import Study
@@ -50,8 +51,8 @@ def measure(cell: Row, data: Path) -> Iterator[Row]:
         detector = fitted(X, known, seed)
         yield {"way": way, **compared(first, detector, split, known)}
         if way == "query":
-            rows = detector.query(X, ANSWERS)
-            known[rows] = y[rows]
+            more = detector.query(X, ANSWERS)
+            known[more] = y[more]
             yield {"way": way, **compared(first, fitted(X, known, seed), split, known)}
 
 
@@ -108,10 +109,51 @@ def real(name: str, data: Path, seed: int) -> Split:
     return Split(stored.X[train], stored.y[train], stored.X[test], stored.y[test], few / len(train))
 
 
+# ------------------------------------------------------------------------------------------------------------ page
+
+WAYS = {
+    "20 queried": {"way": "query", "labels": 20},
+    "40 queried": {"way": "query", "labels": 40},
+    "first 20 of the ranking": {"way": "first"},
+    "no hit: the first 20 normal rows": {"way": "no hit"},
+}
+SHOWN = {"precision of the first 100": "top_100", "AUROC, unlabelled": "auroc", "AUROC, unseen": "unseen"}
+
+
+def context(page: Page) -> dict[str, Any]:
+    """All ways in the mean, and each table by its own."""
+    rows = page.rows("answers")
+    names = rows.each("dataset")
+    header = ["", "anomalies among them", *SHOWN, "new among the first 100"]
+    found = {title: [rows.where(**way, dataset=name) for name in names] for title, way in WAYS.items()}
+    return {
+        "n_seeds": len(rows.each("seed")),
+        "finished": rows.finished,
+        "minutes": round(rows.once("cpu_seconds") / 60),
+        "ways": table(header, [line(title, rows.where(**way)) for title, way in WAYS.items()]),
+        "tables": {
+            title: table(header, [line(name, some) for name, some in zip(names, each, strict=True)])
+            for title, each in found.items()
+        },
+    }
+
+
+def line(title: str, rows: Rows) -> list[str]:
+    """Before and after in the mean, with the standard deviation of the gain over all fits."""
+    cells_ = []
+    for metric in SHOWN.values():
+        gain = np.subtract(rows.values(f"{metric}_after"), rows.values(f"{metric}_before"))
+        spread = f" ({signed(100 * gain.mean(), 1)} ± {100 * gain.std():.1f})"
+        cells_.append(f"{100 * rows.mean(f'{metric}_before'):.1f} → {100 * rows.mean(f'{metric}_after'):.1f}{spread}")
+    return [title, f"{rows.mean('anomalies'):.1f}", *cells_, f"{rows.mean('entered'):.0f}"]
+
+
 STUDY = Study(
     "answers",
     "what a round of answers changes at the top of the ranking of 9,000 rows",
     cells=cells,
     measure=measure,
     options={"seeds": 2},
+    page="notes/answers.md",
+    context=context,
 )
