@@ -111,7 +111,7 @@ def real(name: str, data: Path, seed: int) -> Split:
 
 # ------------------------------------------------------------------------------------------------------------ page
 
-WAYS = {
+WAYS: dict[str, dict[str, Any]] = {
     "20 queried": {"way": "query", "labels": 20},
     "40 queried": {"way": "query", "labels": 40},
     "first 20 of the ranking": {"way": "first"},
