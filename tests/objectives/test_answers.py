@@ -75,7 +75,7 @@ def test_twenty_answers_move_the_top_of_nine_thousand_rows(table):
     labels, after = answered(X, y, before.query(X, 20))
     was, now = y[top(before, labels)].mean(), y[top(after, labels)].mean()
     assert was < 0.6
-    assert now > was + 0.25
+    assert now > was + 0.35  # measured: 0.5
     unseen, truth = draw(seed=1, rows=1000)
     ranks = [detector.anomaly_score(unseen).argsort()[-30:] for detector in (before, after)]
     assert truth[ranks[1]].mean() > truth[ranks[0]].mean() + 0.1
