@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Self
+
+_SHOWN, _KEPT = 5, 1000  # examples in a message, and those kept for the messages of later batches
+
 
 class InputError(ValueError):
     """The data given cannot be used as they are; the message says where and what to do."""
@@ -37,6 +42,61 @@ class TooFewRowsWarning(ExposeWarning):
 
 class DataWarning(ExposeWarning):
     """The data differ from what was seen in training in a way that has a defined, harmless treatment."""
+
+
+class CountedWarning(DataWarning):
+    """So many rows or files have something in common; what is said of several batches can be added up.
+
+    Parameters
+    ----------
+    template : str
+        What is said, with ``{count}`` and, if there are any, ``{examples}`` in it. Warnings of one template can be
+        added.
+    count : int
+    examples : iterable of object
+        Different values or names, to show the first few of.
+
+    Examples
+    --------
+    >>> first, second = (CountedWarning("{count} row(s) are odd ({examples})", 1200, [name]) for name in "ab")
+    >>> print(first + second)
+    2,400 row(s) are odd ('a', 'b')
+    """
+
+    def __init__(self, template: str, count: int, examples: Iterable[object] = ()) -> None:
+        self.template, self.count = template, int(count)
+        self.examples = tuple(examples)
+        super().__init__(template, self.count, self.examples)
+
+    def __add__(self, other: Self) -> Self:
+        """The warning about the rows of both."""
+        every = tuple(dict.fromkeys([*self.examples, *other.examples]))
+        return type(self)(self.template, self.count + other.count, every[: self._kept()])
+
+    def __str__(self) -> str:
+        """The whole message."""
+        shown = ", ".join(map(repr, self.examples[:_SHOWN]))
+        more = len(self.examples) - _SHOWN
+        if more > 0:
+            shown += f" and {more:,} more" if len(self.examples) != self._kept() else " and many more"
+        return self.template.replace("{count}", f"{self.count:,}").replace("{examples}", shown)
+
+    @classmethod
+    def _kept(cls) -> int | None:
+        """How many examples are kept: a column of ten million names is not to be held for a message."""
+        return _KEPT
+
+
+class SkippedWarning(CountedWarning):
+    """Files that could not be read were left out, as was asked for; all of them are kept as examples."""
+
+    @classmethod
+    def _kept(cls) -> int | None:
+        return None
+
+
+class ExposureWarning(ExposeWarning):
+    """How auxiliary outliers are exposed or scored spoils what the classifier learned."""
 
 
 class CheckpointWarning(ExposeWarning):

@@ -13,12 +13,13 @@ from torch import nn
 
 from expose.decide import Combination, Verdict
 from expose.encoders import State, restore_encoder
+from expose.encoders.base import OWN
 from expose.errors import InputError, ModelFolderError
 from expose.exposure import EXPOSURES, ContaminationEstimate
 from expose.kinds import kind_named
 from expose.model import Fitted
 from expose.objectives import OBJECTIVES, Objective
-from expose.objectives.classification import Classification
+from expose.objectives.classification import Classification, usual_score
 from expose.persistence import field, load_folder, refusing_nonsense, save_folder
 from expose.training import loaded_members, ready_to_score, torch_device
 
@@ -115,7 +116,7 @@ def described_verdict(head: Verdict) -> dict[str, Any]:
     if not all(isinstance(name, str | int | float | bool) for name in classes):
         raise InputError(f"A model folder keeps classes that are texts or numbers; these are {classes[:5]}.")
     kind = head.classes.dtype.str if head.classes.dtype.kind != "O" else "O"
-    return {"classes": classes, "dtype": kind, "temperature": head.temperature}
+    return {"classes": classes, "dtype": kind, "temperature": head.temperature, "usual": head.usual}
 
 
 def is_json(value: Any) -> bool:
@@ -168,7 +169,7 @@ def load_fitted(folder: Path, estimator: str | None = None, own: Own | None = No
     """
     meta, tensors = load_folder(folder)
     if estimator not in (None, meta.get("class")):
-        raise ModelFolderError(f"{folder} holds a {meta.get('class')!r}, not an {estimator}.")
+        raise ModelFolderError(f"{folder} holds a model of the class {meta.get('class')}, not {estimator}.")
     where = torch_device(device)
     with refusing_nonsense(folder):
         fitted = rebuilt(meta, tensors, own or Own(), folder)
@@ -183,6 +184,10 @@ def rebuilt(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], own: O
     """The model that a folder describes, before it is moved to where it scores."""
     arrays = {name.removeprefix(ENCODER): array for name, array in tensors.items() if name.startswith(ENCODER)}
     stored = meta["encoder"]
+    if own.encoder is not None and stored["family"] != OWN:
+        raise ModelFolderError(
+            f"{folder} holds its encoder, {stored['family']!r}; no other can take its place. Leave out encoder."
+        )
     try:
         kind = kind_named(meta["kind"])
         encoder = restore_encoder(stored["family"], State(stored["state"], arrays), kind, own.encoder)
@@ -247,7 +252,8 @@ def restored_head(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) 
         return Combination(tensors["centre"], tensors["scale"])
     classes = np.asarray(stored["classes"], dtype=np.dtype(stored["dtype"]))
     terms = {str(name): float(weight) for name, weight in meta["objective"]["settings"]["terms"].items()}
-    return Verdict(classes, terms, meta["parameters"]["score_function"], float(stored["temperature"]))
+    usual = str(stored.get("usual", usual_score(terms)))
+    return Verdict(classes, terms, meta["parameters"]["score_function"], float(stored["temperature"]), usual)
 
 
 def restored_objective(stored: Mapping[str, Any], own: Own, folder: Path) -> Objective:

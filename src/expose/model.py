@@ -137,6 +137,21 @@ class Fitted:
         """Anomaly scores ``(n,)`` of encoded samples."""
         return self.head.scores(self.outputs(parts))
 
+    def components(self, parts: NDArray[np.float32]) -> dict[str, Floats]:
+        """Scores of which that of each sample is the largest, by name, ``(n,)`` each; of its most anomalous part.
+
+        Empty for objectives without components. Of several members it is the median of each that is given.
+        """
+        names = list(self.objective.components)
+        if not names or isinstance(self.head, Verdict):
+            return {}
+        flat = np.ascontiguousarray(parts.reshape(-1, parts.shape[-1]), dtype=np.float32)
+        said = member_outputs(self.ensemble, flat, "component_scores", len(names))  # (M, n * P, K)
+        each = np.stack([self.head.kept(said[..., place]) for place in range(len(names))])  # (K, n * P)
+        by_part = each.reshape(len(names), len(parts), -1)
+        worst = by_part.max(axis=0).argmax(axis=1)  # (n,)
+        return dict(zip(names, by_part[:, np.arange(len(parts)), worst], strict=True))
+
     @property
     def training_scores(self) -> Floats:
         """Anomaly score of each training sample, ``(n,)``."""
@@ -191,7 +206,7 @@ class Fitted:
         """The rule in words."""
         calibrated = isinstance(self.head, Verdict) and self.calibration is not None
         rows = "calibration" if calibrated else "training"
-        return describe(threshold, self.contamination, self.calibration_scores, rows)
+        return describe(threshold, self.contamination, self.calibration_scores, rows, f"{self.kind.noun}s")
 
     def decide(self, kept: Floats, threshold: Any) -> Decisions:
         """All that can be said of samples, from what `outputs` gave."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from commands import Run, facts, run_in_process
 
 from expose import OutlierExposureClassifier
-from expose.cli.heldout import sample
+from expose.cli.heldout import sample, split
+from expose.cli.labels import Classes
 from expose.files import read
 
 QUICK = ["--set", "epochs=60", "--set", "learning_rate=0.01", "--set", "device=cpu"]
@@ -143,6 +146,7 @@ def test_terms_with_weights_and_a_score_function(run: Run, files: Path, tmp_path
     assert said["terms"] == {"uniform": 0.5, "energy": 0.2}
     classifier = OutlierExposureClassifier.load(tmp_path / "m")
     assert (classifier.score_function, classifier.recipe.epochs) == ("msp", 2)
+    assert said["score_function"] == "msp"
 
 
 def test_it_needs_the_column(run: Run, files: Path, tmp_path: Path) -> None:
@@ -205,7 +209,7 @@ def test_outliers_that_are_rows_of_the_classes_are_warned_of(run: Run, files: Pa
     roles = ["--label", "kind", "--ignore", "name", "--outliers", tmp_path / "same.csv", "--set", "epochs=1"]
     result = run("classify", files / "train.csv", "--out", tmp_path / "m", *roles)
     assert result.exit_code == 0, result.output
-    assert "7 of 7 outliers equal a row of the classes" in result.stderr
+    assert re.search(r"\d of 6 outliers equal a training row", result.stderr)
 
 
 def test_the_scores_file(run: Run, files: Path, fitted: tuple[Path, str]) -> None:
@@ -255,7 +259,17 @@ def test_the_report(run: Run, files: Path, fitted: tuple[Path, str]) -> None:
 def test_query_is_for_detectors(run: Run, files: Path, fitted: tuple[Path, str]) -> None:
     result = run("query", fitted[0], files / "train.csv", "--out", files / "q.csv")
     assert result.exit_code == 3
-    assert "OutlierExposureClassifier" in result.stderr
+    assert "holds a model of the class OutlierExposureClassifier, not AnomalyDetector" in result.stderr
+
+
+@pytest.mark.parametrize(("share", "warned"), [(0.999, True), (0.77, True), (0.75, False)])
+def test_training_on_hardly_any_row_is_warned_of(share: float, warned: bool) -> None:
+    found = Classes(np.array(["a", "b"]), np.repeat([0, 1], 40))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        training, _ = split(pa.table({"x": np.arange(80)}), found, None, share, 0)
+    assert (len(training.y) < 20, len(said)) == (warned, int(warned))
+    assert all(f"leaves {len(training.y)} of 80 rows to train on" in str(one.message) for one in said)
 
 
 def test_a_share_of_each_class_is_held_out_and_one_row_stays() -> None:

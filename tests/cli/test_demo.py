@@ -17,7 +17,13 @@ def test_it_leaves_what_it_says(run: Run, tmp_path: Path) -> None:
     for name in ("thyroid.csv.gz", "model", "scores.csv", "expose-report.html"):
         assert (tmp_path / "demo" / name).exists()
         assert str(tmp_path / "demo" / name) in result.stdout
-    for said in ("Contamination", "Top suspects", "Truly ill       93", "of the top 10", "AUROC"):
+    for said in (
+        "Share  ",
+        "Ranking         the first 20 of 3,772 rows",
+        "Truly ill       93",
+        "of the top 10",
+        "AUROC",
+    ):
         assert said in result.stdout
 
 
@@ -29,6 +35,12 @@ def test_the_truth_is_used_only_afterwards(run: Run, tmp_path: Path) -> None:
     assert said["truth"]["anomalies"] == 93
     assert said["columns"] == 6
     assert len(pd.read_csv(tmp_path / "demo" / "scores.csv")) == said["rows"] == 3772
+
+
+def test_a_slip_of_the_pen_makes_no_folders(run: Run, tmp_path: Path) -> None:
+    result = run("demo", "--out", tmp_path / "nowhere" / "demo")
+    assert (result.exit_code, "mkdir -p" in result.stderr) == (2, True)
+    assert not (tmp_path / "nowhere").exists()
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from commands import Run, facts, transactions
 
-TAKEN = ["anomaly_score", "is_anomaly", "p_value", "row", "rank", "label"]
+TAKEN = ["anomaly_score", "is_anomaly", "p_value", "row", "rank", "label", "above_line", "known", "reasons"]
 
 
 @pytest.mark.parametrize("name", TAKEN)
@@ -18,9 +18,9 @@ def test_an_id_column_with_the_name_of_a_result(run: Run, tmp_path: Path, name: 
     data, model = tmp_path / "data.csv", tmp_path / "model"
     said = facts(run("fit", data, "--out", model, "--id", name, "--contamination", "0.05", "--json"))
     expected = table[name].tolist()
-    for one in said["suspects"]:
+    for one in said["ranking"]:
         assert expected[one["row"]] in (one.get(name), one.get(f"id_{name}"))
-        assert one["rank"] in range(1, 11)
+        assert one["rank"] in range(1, 21)
 
     said = facts(run("score", model, data, "--out", tmp_path / "scores.csv", "--json"))
     scores = pd.read_csv(tmp_path / "scores.csv")

@@ -98,6 +98,7 @@ def test_what_does_not_fit_images_is_refused(run: Run, model: Path, images: Path
             "id and label: images",
         ),
         (["fit", images, "--out", tmp_path / "m", "--outliers", data, *QUICK], "Expected images, as in training"),
+        (["score", model, tmp_path / "nothing.png", *out], "there is no file or folder"),
         (["score", model, data, *out], "Expected images, as in training"),
         (["score", model, images, "--id", "x", *out], "id: images have no columns"),
         (["classify", images, "--label", "x", *out], "or give labels in Python"),

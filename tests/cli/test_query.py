@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 import pytest
 from commands import Run, facts, run_apart, transactions
 
-from expose.cli.query import column_of
+from expose.cli.query import column_of, next_fit
 from expose.estimators import AnomalyDetector
 
 
@@ -80,3 +81,75 @@ def test_values_of_several_types_are_shown_as_text() -> None:
     assert column_of([1.5, None, 2.0]).to_pylist() == [1.5, None, 2.0]
     assert column_of([1, "a", None]).to_pylist() == ["1", "a", None]
     assert column_of([np.zeros(1)[None], object]).type == "string"
+
+
+# --------------------------------------------------------------------------------------------- the loop of answers
+
+
+def test_the_next_command_can_be_pasted_and_keeps_every_option(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "my data.csv").write_bytes(data.read_bytes())
+    (tmp_path / "first answers.csv").write_text("row,label\n0,1\n100,0\n")
+    options = ["--id", "account", "--ignore", "note,is_fraud", "--answers", "first answers.csv", "--calibration", "2"]
+    options += ["--contamination=0.1", "--seed", "7", "--set", "ensemble_size=2", "-q", "-o", "model"]
+    assert run_apart("fit", "my data.csv", *options, cwd=tmp_path).returncode == 0
+    (tmp_path / "model-2").mkdir()  # of somebody else
+    done = run_apart("query", "model", "my data.csv", "-k", 4, "--out", "second.csv", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("Next ")]
+    words = shlex.split(line.removeprefix("Next"))
+    assert words[:3] == ["expose", "fit", "my data.csv"]
+    assert words[-4:] == ["--answers", "second.csv", "--out", "model-3"]
+    asked = pd.read_csv(tmp_path / "second.csv").assign(label=0)
+    asked.to_csv(tmp_path / "second.csv", index=False)
+    assert run_apart(*words[1:], cwd=tmp_path).returncode == 0
+    before, after = (AnomalyDetector.load(tmp_path / name) for name in ("model", "model-3"))
+    own = {"checkpoint", "objective"}
+    assert {name: value for name, value in before.get_params().items() if name not in own} == {
+        name: value for name, value in after.get_params().items() if name not in own
+    }
+    assert [after.metadata_[role] for role in ("id", "ignore")] == [["account"], ["note,is_fraud"]]
+    assert (after.fitted_.known >= 0).sum() == 6
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        (None, ""),
+        ("expose classify a.csv --label kind --out model", ""),
+        ("expose fit a.csv --no-longer-there 3 --out model", ""),
+        ("expose fit - -qo model --id day --id 'first name'", "--id day --id 'first name' --quiet"),
+        ("expose fit a.csv b.csv --answers 1.csv --out=m --answers 2.csv", "--answers 1.csv --answers 2.csv"),
+        ("expose fit a.csv --out m --out-suspects no/s.csv --top 0", "--top 0 --out-suspects no/s-2.csv"),
+    ],
+)
+def test_what_is_kept_of_a_command(command: str | None, options: str) -> None:
+    words = ["expose", "fit", "x.csv", *shlex.split(options), "--answers", "ask.csv", "--out", "no/model-2"]
+    assert shlex.split(next_fit(command, ["x.csv"], "ask.csv", Path("no/model"))) == words
+
+
+@pytest.mark.parametrize("answer", ["1", "normal", "-1", "perhaps"])
+def test_answers_are_not_written_over(run: Run, model: Path, data: Path, tmp_path: Path, answer: str) -> None:
+    out = tmp_path / "ask.csv"
+    assert run("query", model, data, "-k", 3, "--out", out).exit_code == 0
+    assert run("query", model, data, "-k", 4, "--out", out).exit_code == 0, "nobody has touched it"
+    asked = pd.read_csv(out, dtype={"label": object})
+    asked.loc[2, "label"] = answer
+    asked.to_csv(out, index=False)
+    before = out.read_bytes()
+    result = run("query", model, data, "-k", 4, "--out", out)
+    assert (result.exit_code, "holds 1 answer already" in result.stderr) == (2, True)
+    assert out.read_bytes() == before
+
+
+def test_a_table_that_cannot_be_read_is_not_written_over(run: Run, model: Path, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "ask.csv").write_bytes("row,label,note\n1,1,Bäckerei\n".encode("latin-1"))
+    result = run("query", model, data, "--out", tmp_path / "ask.csv")
+    assert (result.exit_code, "cannot be seen whether it holds answers" in result.stderr) == (2, True)
+
+
+def test_a_model_made_in_python_has_a_next_command_too(run: Run, tmp_path: Path) -> None:
+    table = transactions()[["amount", "hour"]]
+    table.to_csv(tmp_path / "data.csv", index=False)
+    AnomalyDetector(random_state=0).fit(table).save(tmp_path / "model")
+    said = facts(run("query", tmp_path / "model", tmp_path / "data.csv", "--out", tmp_path / "ask.csv", "--json"))
+    assert said["next"].startswith(f"expose fit {tmp_path / 'data.csv'} --answers ")

@@ -83,7 +83,7 @@ def test_ctrl_c_leaves_a_usable_model(training: list[str], data: Path, tmp_path:
     assert process.returncode == 130
     assert "warning: " in warned
     assert "Traceback" not in warned
-    assert "Top suspects" in said
+    assert "Ranking  " in said
     assert 18 <= len(AnomalyDetector.load(tmp_path / "model").history_) < 60
     assert run_apart("score", tmp_path / "model", data, "--out", tmp_path / "scores.csv").returncode == 0
     assert (tmp_path / "model.checkpoint").exists()

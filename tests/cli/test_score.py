@@ -277,3 +277,113 @@ def test_a_parquet_file_of_several_row_groups(run: Run, model: Path, tmp_path: P
     pq.write_table(table, tmp_path / "new.parquet", row_group_size=37)
     assert run("score", model, tmp_path / "new.parquet", "--out", tmp_path / "s.parquet").exit_code == 0
     assert pd.read_parquet(tmp_path / "s.parquet")["account"].tolist() == table["account"].to_pylist()
+
+
+# ----------------------------------------------------------------------------------------------------- reasons
+
+
+def test_the_reasons_of_every_row(run: Run, model: Path, data: Path, tmp_path: Path) -> None:
+    result = run("score", model, data, "--out", tmp_path / "scores.csv", "--explain", "2")
+    assert result.exit_code == 0, result.output
+    scores = pd.read_csv(tmp_path / "scores.csv")
+    reasons = ["reason_1", "reason_1_share", "reason_2", "reason_2_share"]
+    assert list(scores.columns) == ["account", "anomaly_score", "is_anomaly", *reasons]
+    explained = AnomalyDetector.load(model).explain(transactions()[["amount", "hour", "shop"]])
+    for row in range(240):
+        expected = [(name, share) for name, share in explained.top(row, 2) if share >= 0.01]
+        found = scores.loc[row, reasons].tolist()
+        assert [name for name in found[::2] if isinstance(name, str)] == [name for name, _ in expected]
+        np.testing.assert_allclose(
+            [one for one in found[1::2] if not np.isnan(one)], [min(one, 1) for _, one in expected]
+        )
+    plain = run("score", model, data, "--out", tmp_path / "plain.csv")
+    assert plain.exit_code == 0
+    assert pd.read_csv(tmp_path / "plain.csv").equals(scores[["account", "anomaly_score", "is_anomaly"]])
+    assert "because of" in result.stdout
+    assert "reason_1" not in result.stdout
+
+
+def test_reasons_batch_by_batch_and_with_p_values(
+    run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roles = ["--id", "account", "--ignore", "note,is_fraud", "--calibration", "2", "-q"]
+    assert run("fit", data, "--out", tmp_path / "model", *roles).exit_code == 0
+    scan = expose.kinds.table.scan
+    monkeypatch.setattr(expose.kinds.table, "scan", lambda source, **options: scan(source, batch_rows=50, **options))
+    monkeypatch.setattr("expose.cli.reasons.AT_ONCE", 20)
+    result = run(
+        "score", tmp_path / "model", data, "--out", tmp_path / "s.parquet", "--explain", "1", "--fdr", "0.1", "--json"
+    )
+    assert result.exit_code == 0, result.output
+    scores = pd.read_parquet(tmp_path / "s.parquet")
+    assert list(scores.columns)[-2:] == ["reason_1", "reason_1_share"]
+    assert scores["reason_1"][:12].tolist() == ["amount"] * 12
+    assert facts(result)["top"][0]["reason_1"] == "amount"
+
+
+@pytest.mark.parametrize("most", ["0", "11", "all"])
+def test_how_many_reasons(run: Run, model: Path, data: Path, tmp_path: Path, most: str) -> None:
+    assert run("score", model, data, "--out", tmp_path / "s.csv", "--explain", most).exit_code == 2
+
+
+# ----------------------------------------------------------------------------------------------------- messages
+
+
+@pytest.mark.parametrize("name", ["amount", "note", "is_fraud", "account,shop"])
+def test_any_column_can_stand_beside_the_score(run: Run, model: Path, data: Path, tmp_path: Path, name: str) -> None:
+    """Those that the model looks at, and those that training left out."""
+    assert run("score", model, data, "--out", tmp_path / "plain.csv").exit_code == 0
+    result = run("score", model, data, "--out", tmp_path / "s.csv", "--id", name)
+    assert (result.exit_code, result.stderr) == (0, ""), result.output
+    scores = pd.read_csv(tmp_path / "s.csv")
+    assert list(scores.columns) == [*name.split(","), "anomaly_score", "is_anomaly"]
+    assert scores["anomaly_score"].tolist() == pd.read_csv(tmp_path / "plain.csv")["anomaly_score"].tolist()
+
+
+def test_columns_that_training_left_out_can_stand_there_too(run: Run, tmp_path: Path) -> None:
+    table = transactions()[["account", "amount"]].assign(same="x", key=[f"K{row}" for row in range(240)])
+    table.to_csv(tmp_path / "data.csv", index=False)
+    assert run("fit", tmp_path / "data.csv", "--out", tmp_path / "model", "--id", "account", "-q").exit_code == 0
+    for name in ("same", "key"):
+        arguments = ["score", tmp_path / "model", tmp_path / "data.csv", "--out", tmp_path / "s.csv", "--id", name]
+        result = run(*arguments)
+        assert result.exit_code == 0, result.output
+        assert pd.read_csv(tmp_path / "s.csv")[name].tolist() == table[name].tolist()
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="needs /dev/null")
+@pytest.mark.parametrize("out", ["/dev/null", "scores.csv"])
+def test_a_missing_input_is_not_a_fault_of_the_output(run: Run, model: Path, tmp_path: Path, out: str) -> None:
+    result = run("score", model, tmp_path / "nothing.csv", "--out", tmp_path / out)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: there is no file ")
+    assert "rite" not in result.stderr
+
+
+def test_trouble_while_reading_is_not_a_fault_of_the_output(
+    run: Run, model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scan(source: object, **options: object) -> object:
+        raise OSError(5, "Input/output error")
+        yield
+
+    monkeypatch.setattr(expose.kinds.table, "scan", scan)
+    result = run("score", model, data, "--out", tmp_path / "scores.csv")
+    assert (result.exit_code, result.stderr) == (2, "error: cannot read the data: [Errno 5] Input/output error\n")
+
+
+@pytest.mark.parametrize("command", ["score", "report"])
+def test_a_threshold_that_is_no_share(run: Run, model: Path, data: Path, tmp_path: Path, command: str) -> None:
+    result = run(command, model, data, "--out", tmp_path / "out.csv", "--threshold", "5")
+    assert result.exit_code == 2
+    assert "For 5 % write 0.05" in result.stderr
+    assert "anomaly_score" in result.stderr
+    assert "None" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["score", "query", "report"])
+def test_a_folder_that_is_not_there(run: Run, model: Path, data: Path, tmp_path: Path, command: str) -> None:
+    result = run(command, model, data, "--out", tmp_path / "no where" / "out.csv")
+    assert result.exit_code == 2
+    assert f"there is no folder {tmp_path / 'no where'}. Correct the name, or make it: mkdir -p '" in result.stderr
+    assert not (tmp_path / "no where").exists()

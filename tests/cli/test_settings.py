@@ -140,7 +140,7 @@ def test_settings_reach_the_objective(run: Run, data: Path, tmp_path: Path) -> N
         (["fit"], ["ensemble_size=1", "transformations=9", "near=5", "epochs=none", "reference_points=2048"], []),
         (["fit", "--objective", "ntl"], ["transformations=9", "epochs=none"], ["near=", "reference_points"]),
         (["fit", "--objective", "neighbours"], ["wide=0.1,0.2,0.3", "reference_points=2048"], ["epochs"]),
-        (["classify"], ["terms=uniform", "score_function=entropy", "cosine=none"], ["near="]),
+        (["classify"], ["terms=uniform", "score_function=auto", "cosine=none"], ["near="]),
     ],
 )
 def test_help_lists_them(run: Run, arguments: list[str], there: list[str], absent: list[str]) -> None:

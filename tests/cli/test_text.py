@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from expose.cli.text import aligned, cell, count, percent
+from expose.cli.reasons import in_words
+from expose.cli.text import aligned, cell, count, indented, joined, percent
 
 
 def test_columns_line_up() -> None:
@@ -35,3 +36,28 @@ def test_long_text_is_cut() -> None:
 
 def test_count() -> None:
     assert (count(1, "row"), count(0, "row"), count(2000, "row")) == ("1 row", "0 rows", "2,000 rows")
+
+
+def test_texts_stand_to_the_left_and_only_the_last_may_be_long() -> None:
+    lines = aligned([{"id": "A7", "why": "x" * 80}, {"id": "long" * 20, "why": "amount"}])
+    assert lines[0] == "  id" + " " * 41 + "why"
+    assert [len(line) for line in lines[1:]] == [2 + 40 + 3 + 60, 2 + 40 + 3 + 6]
+
+
+def test_a_number_and_its_sign_stay_on_one_line() -> None:
+    lines = indented("about " * 3 + "1 % " * 40, 0, 4, 30)
+    assert len(lines) > 5
+    assert all(len(line) <= 30 for line in lines)
+    assert not any(line.strip().startswith("%") for line in lines)
+
+
+@pytest.mark.parametrize(("names", "text"), [([], ""), (["a"], "a"), (["x" * 90], "x" * 40)])
+def test_names_in_one_line(names: list[str], text: str) -> None:
+    assert joined(names) == text
+
+
+def test_reasons_are_given_while_there_is_room() -> None:
+    reasons = [{"column": "c" * 25, "value": None, "share": 0.5}, {"column": "d" * 25, "value": 1, "share": 0.2}]
+    assert in_words(reasons) == "c" * 25 + " missing (50 %)"
+    assert in_words(reasons[1:]) == "d" * 25 + " 1 (20 %)"
+    assert in_words([]) == ""

@@ -139,6 +139,16 @@ def test_losses_have_one_finite_value_per_row(objective, rows):
     assert torch.isfinite(losses.abnormal).all()
 
 
+def test_the_score_is_the_largest_of_the_components_if_there_are_any(objective, rows):
+    if not objective.components:
+        with pytest.raises(TypeError, match="no components"):
+            objective.component_scores(rows[:8])
+        return
+    scores = objective.component_scores(rows[:8])
+    assert scores.shape == (8, len(objective.components))
+    assert torch.equal(scores.amax(dim=1), objective.score(rows[:8]))
+
+
 def test_a_batch_of_one_row_works(objective, rows):
     one, all_rows = objective.losses(rows[:1]), objective.losses(rows)
     torch.testing.assert_close(one.normal, all_rows.normal[:1], rtol=1e-4, atol=1e-5)

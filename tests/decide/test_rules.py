@@ -130,6 +130,7 @@ def test_rules_in_words():
     assert "rate of 0.01" in words[3]
     assert "at most 0.01, by 300" in words[4]
     assert words[5] == "own: Above"
+    assert describe(None, 0.05, None, "training", "images") == "contamination: 0.05 of the training images"
 
 
 def test_classes_are_rules_themselves():

@@ -85,6 +85,19 @@ def test_the_code_of_a_page_runs_as_it_stands(page, registries, tmp_path, monkey
     assert capsys.readouterr().out
 
 
+def test_a_first_training_prints_what_the_page_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    payments = run_blocks("getting-started.md")["payments"]
+    payments.insert(0, "payment_id", [f"P{row:04d}" for row in range(len(payments))])
+    payments.to_csv("payments.csv", index=False)
+    [(command, shown)] = re.findall(
+        r"^\$ expose (fit .+ --top .+)\n((?:.+\n)+?)```", page_text("getting-started.md"), re.M
+    )
+    result = CliRunner().invoke(app, shlex.split(command))
+    assert result.exit_code == 0, result.output
+    assert re.sub(r"in \d+ s$", "in 1 s", result.stdout, flags=re.MULTILINE) == shown
+
+
 def test_the_code_on_labels_asks_and_learns():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(120, 3))
@@ -335,6 +348,12 @@ def test_every_encoder_is_in_the_table():
     named = table_names(page_text("your-own-encoder.md"))
     ours = [name for name, cls in ENCODERS.items() if cls.__module__.startswith("expose.")]
     assert [name for name in ours if f'"{name}"' not in named] == []
+
+
+def test_the_page_on_benchmarks_names_the_objective_that_is_usual():
+    usual = inspect.signature(import_module("expose_lab.cli.bench").bench).parameters["objective"].default
+    assert usual == ["neighbours"]
+    assert f"Without options that is `{usual[0]}`" in page_text("benchmarking.md")
 
 
 def test_the_house_page_has_the_rooms_in_their_order():

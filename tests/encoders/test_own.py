@@ -120,7 +120,9 @@ def test_it_is_stored_by_name_and_given_again():
     frame = pd.DataFrame(ROWS, columns=["a", "b", "c"])
     encoder, rows = fitted(StandardScaler(), frame)
     state, kind = encoder.state(), KINDS["table"]
+    learned = state.meta.pop("learned")
     assert state.meta == {"class": "StandardScaler", "width": 3, "names": ["a", "b", "c"]}
+    assert learned["writings"] == {}  # of columns of texts, of which there are none
     twin = restore_encoder(encoder.family, state, kind, encoder.own)
     np.testing.assert_array_equal(twin.transform(kind.samples(frame)), rows)
     assert (twin.layout, twin.groups) == (encoder.layout, encoder.groups)

@@ -1,6 +1,7 @@
 """The classifier that is exposed to outliers: scikit-learn's contract, what exposure does, saving, errors."""
 
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from torch import nn
 
 from expose import AnomalyDetector, OutlierExposureClassifier
 from expose.encoders import Layout
-from expose.errors import CalibrationWarning, InputError, ModelFolderError
+from expose.errors import CalibrationWarning, ExposureWarning, InputError, ModelFolderError
 from expose.estimators.samples import EncodedStream
 from expose.kinds import kind_of
 from expose.objectives import Descend
@@ -35,11 +36,73 @@ def quick(**parameters) -> OutlierExposureClassifier:
 
 @pytest.mark.parametrize("term", sorted(TERMS))
 def test_every_term_finds_unseen_outliers_and_keeps_the_classes(term):
-    score = term if term in ("energy", "confidence", "background") else "entropy"
-    classifier = quick(terms=term, score_function=score).fit(X, Y, outliers=OUTLIERS)
+    classifier = quick(terms=term).fit(X, Y, outliers=OUTLIERS)
+    assert classifier.score_function_ == (term if term in ("energy", "confidence", "background") else "entropy")
     assert (classifier.predict(X) == Y).mean() > 0.97
     truth = np.r_[np.zeros(240), np.ones(80)]
     assert roc_auc_score(truth, classifier.anomaly_score(np.r_[X, UNSEEN])) > 0.95
+
+
+FAR, FAR_UNSEEN = np.split(np.random.default_rng(1).normal(size=(380, 4)) + np.array([20, 0, 0, 0]), [300])
+
+
+# on the side of a class: the further out a row is, the surer a network that was not exposed to such rows is of it
+def far_auroc(classifier: OutlierExposureClassifier) -> float:
+    return roc_auc_score(np.r_[np.zeros(240), np.ones(80)], classifier.anomaly_score(np.r_[X, FAR_UNSEEN]))
+
+
+@pytest.mark.parametrize("term", ["confidence", "background"])
+def test_the_usual_score_is_that_of_the_terms_and_another_one_that_inverts_is_warned_of(term, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ExposureWarning)
+        usual = quick(terms=term).fit(X, Y, outliers=FAR)
+    assert far_auroc(usual) > 0.99
+    with pytest.warns(ExposureWarning, match=f"'entropy' gives the auxiliary .* Set score_function='{term}'") as found:
+        chosen = quick(terms=term, score_function="entropy").fit(X, Y, outliers=FAR)
+    assert far_auroc(chosen) < 0.1  # what the default gave
+    assert chosen.score_function_ == "entropy"
+    assert any("'entropy' gives the auxiliary" in note for note in chosen.notes_)
+    assert found[0].filename == __file__
+    usual.save(tmp_path / "model")
+    loaded = OutlierExposureClassifier.load(tmp_path / "model")
+    assert (loaded.score_function, loaded.score_function_) == ("auto", term)
+    assert np.array_equal(loaded.anomaly_score(FAR_UNSEEN), usual.anomaly_score(FAR_UNSEEN))
+    assert far_auroc(chosen.set_params(score_function="auto")) == far_auroc(usual)
+
+
+@pytest.mark.parametrize(
+    ("terms", "outliers", "expected"),
+    [
+        (["uniform", "energy"], OUTLIERS, "entropy"),
+        ({"uniform": 0.0, "energy": 0.1}, OUTLIERS, "energy"),
+        (["energy", "background", "confidence"], OUTLIERS, "background"),
+        ("background", None, "entropy"),  # the further class was never seen
+    ],
+)
+def test_the_usual_score_of_several_terms_and_of_none_exposed(terms, outliers, expected):
+    assert quick(terms=terms, epochs=1).fit(X, Y, outliers=outliers).score_function_ == expected
+
+
+@pytest.mark.parametrize("margins", [(-25, -7), (0, 100), (-1000, -999)])
+def test_margins_of_the_energy_that_cost_the_classes_are_warned_of(margins):
+    with pytest.warns(ExposureWarning, match=r"cost the classes: \d+ % .* and \d+ % before .* suggest energy_margins="):
+        classifier = quick(terms="energy", energy_margins=margins).fit(X, Y, outliers=OUTLIERS)
+    assert (classifier.predict(X) == Y).mean() < 0.85
+    assert any("cost the classes" in note for note in classifier.notes_)
+
+
+@pytest.mark.parametrize("margins", [None, (-7, -2), (-1, 1)])
+def test_margins_near_the_energies_of_the_data_are_not_warned_of(margins):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ExposureWarning)
+        quick(terms="energy", energy_margins=margins).fit(X, Y, outliers=OUTLIERS)
+
+
+def test_margins_are_no_fault_of_classes_that_cannot_be_told():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ExposureWarning)
+        names = np.random.default_rng(0).permutation(Y)
+        quick(terms="energy", energy_margins=(-1, 1), epochs=4).fit(X, names, outliers=OUTLIERS)
 
 
 def test_exposure_makes_the_difference():

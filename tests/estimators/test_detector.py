@@ -385,7 +385,7 @@ def test_contamination_out_of_range(value):
         ("exposure", "loud", r"exposure must be one of \['auto', 'blind', 'refine', 'hard', 'soft'\]; got 'loud'"),
         ("objective", "magic", r"objective must be one of .*'ntl'.*; got 'magic'"),
         ("objective", 3, "objective must be a name or an Objective instance; got int"),
-        ("objective", Neighbours, r"objective must be a name or an Objective instance; write Neighbours\(\)"),
+        ("objective", Neighbours, r"Objective instance; got a class. Write Neighbours\(\) or 'neighbours'"),
         ("ensemble_size", 0, "ensemble_size must be a whole number of at least 1; got 0"),
         ("device", "tpu", "device must be"),
         ("encoder", "max", r"encoder must be one of .*'quantile'.* or an object with fit and transform; got 'max'"),
@@ -578,3 +578,37 @@ def test_outliers_from_a_stream_are_the_same_in_every_fit(objective):
     assert first[1] > first[0]
     assert np.array_equal(scores(stream), first)  # as often as one likes
     assert np.array_equal(scores(OutlierStream(opened, random_state=0)), first)
+
+
+ODD = np.arange(400) < 8
+
+
+@pytest.mark.parametrize(
+    ("labels", "way"),
+    [
+        (np.where(ODD, -1, 1), "labels == -1).astype(int)"),  # scikit-learn's
+        (np.where(ODD, -1.0, 1.0), "labels == -1).astype(int)"),
+        (pd.Series(np.where(ODD, -1, 1)), "labels == -1).astype(int)"),
+        (np.where(ODD, 0, 1), "exchange 0 and 1: 1 - labels"),
+        (~ODD, "exchange 0 and 1: 1 - labels"),
+        (np.where(ODD, 0, np.where(np.arange(400) < 150, -1, 1)), "np.where(labels == -1, -1, 1 - labels)"),
+    ],
+)
+def test_labels_of_another_convention_are_refused_with_the_way_to_write_them(labels, way):
+    with pytest.raises(InputError, match=r"of 400 rows \(.*%\) anomalies") as error:
+        detector().fit(X, labels=labels)
+    assert way in str(error.value)
+    code = str(error.value).split(": ")[-1].rstrip(".")
+    ours = eval(code, {"np": np, "labels": np.asarray(labels).astype(int)})
+    assert (ours[ODD] == 1).all()
+    assert not (ours[~ODD] == 1).any()
+    model = detector().fit(X, labels=ours)
+    with pytest.raises(InputError, match="anomalies"):
+        model.calibrate(X, labels)
+
+
+@pytest.mark.parametrize(("anomalies", "normal"), [(15, 5), (200, 0), (150, 150), (0, 400)])
+def test_labels_in_which_anomalies_are_no_majority_of_all_rows_are_taken(anomalies, normal):
+    labels = np.full(400, -1)
+    labels[:anomalies], labels[400 - normal :] = 1, 0
+    detector(calibration=2).fit(X, labels=labels)

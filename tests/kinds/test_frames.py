@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import time
+import uuid
 
 import narwhals as nw
 import numpy as np
@@ -13,8 +14,11 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from expose.errors import InputError
+from expose.encoders import TableEncoder
+from expose.errors import DataWarning, InputError
+from expose.files.values import is_missing
 from expose.kinds import Table, as_table
+from expose.kinds.understood import understood_alone
 
 MIXED = {
     "amount": [1.5, None, -3.0],
@@ -50,12 +54,12 @@ def same(first: Table, second: Table) -> None:
     ],
 )
 def test_every_container_makes_the_same_table(build):
-    same(as_table(build(MIXED)), as_table(pa.table(MIXED)))
+    same(understood_alone(as_table(build(MIXED))), understood_alone(as_table(pa.table(MIXED))))
 
 
 def test_the_columns_are_what_they_look_like():
     table = as_table(pa.table(MIXED))
-    assert table.kinds == ("number", "category", "time", "number")
+    assert table.kinds == ("number", "text", "time", "number")
     assert table.column("kind").tolist() == ["a", None, "b"]
     assert table.column("flag").tolist()[:2] == [1.0, 0.0]
     assert table.column("when")[0] == np.datetime64("2024-01-01T12:00")
@@ -66,7 +70,7 @@ def test_the_columns_are_what_they_look_like():
     "dtype", [np.int8, np.uint16, np.int64, np.float16, np.float32, np.float64, np.longdouble, object, str]
 )
 def test_numbers_of_any_type(dtype):
-    table = as_table(np.array([[1, 2], [3, 4]]).astype(dtype))
+    table = understood_alone(as_table(np.array([[1, 2], [3, 4]]).astype(dtype)))
     assert table.kinds == ("number", "number")
     assert not table.named
     assert table.column("x1").tolist() == [2, 4]
@@ -80,7 +84,7 @@ def test_times_come_to_utc_from_every_zone():
 
 
 def test_spans_and_clock_times_are_seconds():
-    table = as_table(pa.table({"span": [dt.timedelta(minutes=1)], "clock": [dt.time(1, 0, 30)]}))
+    table = understood_alone(as_table(pa.table({"span": [dt.timedelta(minutes=1)], "clock": [dt.time(1, 0, 30)]})))
     assert table.column("span").tolist() == [60.0]
     assert table.column("clock").tolist() == [3630.0]
     assert as_table(np.array([["90", "NaT"]], dtype="timedelta64[s]")).numbers[0, 0] == 90.0
@@ -103,11 +107,12 @@ def test_other_types_that_frames_have():
     assert np.isnan(as_table(masked).numbers[0, 0])
 
 
-def test_a_categorical_of_numbers_is_categorical_and_text_in_frames_stays_text():
+def test_a_categorical_of_numbers_is_categorical_and_text_is_what_its_values_are():
     frame = pd.DataFrame({"c": pd.Categorical([1, 2, 1]), "s": ["1", "2", "3"]})
-    assert as_table(frame).kinds == ("category", "category")
+    assert as_table(frame).kinds == ("category", "text")
     assert as_table(frame).column("c").tolist() == ["1", "2", "1"]
-    assert as_table([["1", "2"], ["3", "4.5"]]).kinds == ("number", "number")
+    assert understood_alone(as_table(frame)).kinds == ("category", "number")
+    assert understood_alone(as_table([["1", "2"], ["3", "4.5"]])).kinds == ("number", "number")
 
 
 def test_mixed_types_in_a_column_are_categories():
@@ -118,8 +123,70 @@ def test_mixed_types_in_a_column_are_categories():
 def test_names_come_from_the_frame_only_if_they_are_names():
     assert not as_table(pd.DataFrame([[1, 2]])).named
     assert as_table(pd.DataFrame({"b": [1], "a": [2]})).names == ("b", "a")
-    with pytest.raises(InputError, match="all texts or all numbers"):
-        as_table(pd.DataFrame({"a": [1], 0: [2]}))
+    assert as_table(pd.DataFrame({"a": [1], 0: [2]})).names == ("a", "0")
+    months = pd.to_datetime(["2024-01-01", "2024-02-01"])
+    assert as_table(pd.DataFrame([[1, 2]], columns=months)).names == ("2024-01-01", "2024-02-01")
+    levels = pd.MultiIndex.from_tuples([("a", "x"), ("a", "y")])
+    assert as_table(pd.DataFrame([[1, 2]], columns=levels)).names == ("a.x", "a.y")
+    assert as_table(pd.DataFrame([[1, 2]], columns=[2010, 2011])).names == ("2010", "2011")
+
+
+def test_columns_are_matched_by_name_whatever_their_names_are():
+    rows = pd.DataFrame([[1.0, 20.0], [2.0, 10.0], [3.0, 15.0]], columns=[2010, 2011])
+    encoder = TableEncoder().fit(rows)
+    np.testing.assert_array_equal(encoder.transform(rows[[2011, 2010]]), encoder.transform(rows))
+
+
+@pytest.mark.parametrize(
+    ("source", "names", "rows"),
+    [
+        ({"a": [1.0, None], "b": ["x", "y"]}, ("a", "b"), [[1.0, "x"], [None, "y"]]),
+        ({"a": np.array([1, 2]), "b": pd.Series([3, 4])}, ("a", "b"), [[1, 3], [2, 4]]),
+        ([{"a": 1.0, "b": "x"}, {"b": "y"}], ("a", "b"), [[1.0, "x"], [None, "y"]]),
+        (pd.Series([1.0, 2.0], name="v"), ("v",), [[1.0], [2.0]]),
+        (pl.Series("v", [1.0, 2.0]), ("v",), [[1.0], [2.0]]),
+        (np.rec.fromarrays([[1, 2], ["x", "y"]], names="a,b"), ("a", "b"), [[1, "x"], [2, "y"]]),
+        (np.ma.array([(1.0, 2), (3.0, 4)], mask=[(True, False), (False, False)], dtype=[("a", float), ("b", int)]),
+         ("a", "b"), [[None, 2], [3.0, 4]]),
+        (np.ma.masked_array([["x", 1], ["y", 2]], mask=[[True, False], [False, False]], dtype=object),
+         ("x0", "x1"), [[None, 1], ["y", 2]]),
+        (pl.DataFrame({"i": pl.Series([1, 2], dtype=pl.Int128)}), ("i",), [[1], [2]]),
+        (pa.table({"s": [{"u": 1, "v": "x"}, {"u": 2, "v": "y"}]}), ("s.u", "s.v"), [[1, "x"], [2, "y"]]),
+        (pd.DataFrame({"t": ["\ud800a", "b"]}, dtype=object), ("t",), [["\\ud800a"], ["b"]]),
+        (pd.DataFrame({"k": [uuid.UUID(int=1), uuid.UUID(int=2)]}), ("k",), [[str(uuid.UUID(int=i))] for i in (1, 2)]),
+    ],
+)  # fmt: skip
+def test_what_people_call_a_table_is_one(source, names, rows):
+    table = as_table(source)
+    assert table.names == names
+    expected = pd.DataFrame(rows, columns=names, dtype=object)
+    for name in names:
+        found = [None if is_missing(value) else value for value in table.column(name).tolist()]
+        assert found == [None if value is None else value for value in expected[name]]
+
+
+def test_dates_whose_zone_leads_beyond_the_calendar():
+    first = dt.datetime(1, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=9)))
+    assert as_table(pd.DataFrame({"t": [first]}, dtype=object)).column("t")[0] == np.datetime64("0000-12-31T15:00")
+
+
+def test_a_path_is_read(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n1,a\n2,b\n")
+    assert as_table(tmp_path / "a.csv").names == ("x", "y")
+    with pytest.raises(FileNotFoundError, match="no file"):
+        as_table(tmp_path / "b.csv")
+
+
+def test_columns_without_a_meaning_are_left_out_and_named():
+    table = pa.table({"x": [1.0, 2.0], "tags": [["a"], ["b"]], "raw": [b"\xff", b"\xfe"]})
+    with pytest.warns(DataWarning, match=r"left out .*'tags' \(list<.*'raw' \(binary"):
+        encoder = TableEncoder().fit(table)
+    assert [(one.name, one.kind) for one in encoder.columns_read] == [
+        ("x", "number"), ("tags", "left out"), ("raw", "left out"),
+    ]  # fmt: skip
+    np.testing.assert_array_equal(encoder.transform(table), encoder.transform(pa.table({"x": [1.0, 2.0]})))
+    with pytest.raises(InputError, match=r"'tags' is of type list.* and there is no other"):
+        as_table(table.select(["tags"]))
 
 
 @pytest.mark.parametrize(
@@ -184,7 +251,8 @@ def test_concat_refuses_what_does_not_fit():
     with pytest.raises(InputError, match="same columns"):
         Table.concat(as_table([[1]]), as_table([[1, 2]]))
     with pytest.raises(InputError, match="different kinds"):
-        Table.concat(as_table([[1]]), as_table([["a"]]))
+        Table.concat(as_table([[1]]), as_table([[dt.date(2024, 1, 1)]]))
+    assert Table.concat(as_table([[1]]), as_table([["a"]])).column("x0").tolist() == ["1", "a"]
 
 
 def test_an_unknown_column_is_named():

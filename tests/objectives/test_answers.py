@@ -124,6 +124,8 @@ def test_answered_models_score_the_same_from_a_folder_and_row_by_row(tmp_path):
     rows = np.r_[0:10, 590:600]
     _, detector = answered(X, y, rows)
     assert detector.objective_.correction.any()
+    scales = np.array(list(detector.scorer().components(X).values()))
+    np.testing.assert_allclose(scales.max(axis=0), detector.training_scores_, rtol=1e-6)
     detector.save(tmp_path / "model")
     loaded = AnomalyDetector.load(tmp_path / "model")
     assert (loaded.anomaly_score(X) == detector.training_scores_).all()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from chromium import PROGRAM, Browser
 
+from expose import AnomalyDetector
 from expose.report import write_report
 
 pytestmark = pytest.mark.skipif(PROGRAM is None, reason="no chromium, chromium-browser or google-chrome on PATH")
@@ -101,3 +102,99 @@ def test_hostile_text_runs_nothing_and_the_policy_forbids_the_network(browser, m
     assert len(browser.requests()) == 1
     blocked = "fetch('data:,x').then(() => 'reached', () => 'blocked')"
     assert browser.run(blocked) == "blocked"
+
+
+LINE = """(() => {
+  const plot = document.querySelector('#scores .plot'), layout = plot._fullLayout;
+  const middle = box => (box.left + box.right) / 2, left = plot.getBoundingClientRect().left;
+  const line = plot.querySelector('.shapelayer path').getBoundingClientRect();
+  const label = [...plot.querySelectorAll('.main-svg text')].find(text => text.textContent === 'threshold');
+  const words = label.getBoundingClientRect();
+  return {
+    type: layout.xaxis.type, line: middle(line) - left,
+    expected: layout.xaxis._offset + layout.xaxis.d2p(layout.shapes[0].x0), threshold: layout.shapes[0].x0,
+    gap: words.left > middle(line) ? words.left - middle(line) : middle(line) - words.right,
+    high: Math.min(...[...plot.querySelectorAll('.bars .point path')].map(bar => bar.getBoundingClientRect().top))
+      - words.bottom,
+    start: words.left - left, end: words.right - left, width: plot.clientWidth,
+  };
+})()"""
+
+
+def calm_and_wild(wild: bool) -> np.ndarray:
+    rows = np.random.default_rng(0).normal(size=(300, 3))
+    rows[:3] *= 1e9 if wild else 3
+    return rows
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("at", ["default", "high"])
+@pytest.mark.parametrize("wild", [False, True], ids=["linear", "logarithmic"])
+def test_the_threshold_and_its_label_stand_where_the_threshold_is(browser, tmp_path, wild, at, width):
+    rows = calm_and_wild(wild)
+    detector = AnomalyDetector(random_state=0).fit(rows)
+    detector.set_params(threshold=None if at == "default" else at_score(detector, 1.05))
+    browser.open(write_report(tmp_path / "page.html", detector, rows), width=width)
+    drawn = browser.run(LINE)
+    assert drawn["type"] == ("log" if wild else "linear")
+    assert drawn["threshold"] == pytest.approx(detector.threshold_score())
+    assert drawn["line"] == pytest.approx(drawn["expected"], abs=1)
+    assert 0 < drawn["gap"] < 12
+    assert drawn["high"] > 0, "the label stands above the bars"
+    assert 0 < drawn["start"] < drawn["end"] < drawn["width"]
+
+
+class AtScore:
+    """A threshold at a given score."""
+
+    def __init__(self, threshold: float) -> None:
+        self.threshold_ = threshold
+
+    def fit(self, scores: np.ndarray) -> AtScore:
+        return self
+
+    def predict(self, scores: np.ndarray) -> np.ndarray:
+        return scores > self.threshold_
+
+
+def at_score(detector: AnomalyDetector, factor: float) -> AtScore:
+    """A threshold above the highest score."""
+    return AtScore(factor * detector.training_scores_.max())
+
+
+def test_a_phone_gets_smaller_dots_and_names_that_leave_the_map_free(browser, make_detector, payments, tmp_path):
+    page = write_report(tmp_path / "page.html", make_detector(payments), payments, ids=["name " * 30] * 400)
+    sizes = []
+    for width in (390, 1280):
+        browser.open(page, width=width)
+        sizes.append(browser.run("document.querySelector('#map .plot').data.map(trace => trace.marker.size)"))
+    assert sizes == [[4, 6.4], [5, 8]]
+    assert browser.run("Math.max(...document.querySelector('#map .plot').data[1].text.map(t => t.length))") <= 40
+
+
+def test_the_names_of_the_sources_leave_the_titles_free_on_a_phone(browser, tmp_path):
+    from expose.report import figures
+
+    rng = np.random.default_rng(0)
+    sources = {name: rng.normal(size=50).tolist() for name in ("classes", "outliers", "these rows")}
+    drawing = figures.source_scores({"before exposure": sources, "after exposure": sources}, 0.5)
+    overlap = "((a, b) => a.bottom > b.top)(...['.legend', '.annotation'].map(c => "
+    overlap += "document.querySelector('#sources ' + c).getBoundingClientRect()))"
+    page = tmp_path / "page.html"
+    page.write_text(page_with(drawing), encoding="utf-8")
+    browser.open(page, width=390)
+    assert browser.run(overlap) is False
+
+
+def page_with(drawing) -> str:
+    """A page with one figure of the report."""
+    from importlib.resources import files
+
+    from plotly.offline import get_plotlyjs
+
+    style, draw = (files("expose.report").joinpath(name).read_text("utf-8") for name in ("style.css", "draw.js"))
+    return (
+        f"<!doctype html><meta name=viewport content='width=device-width'><style>{style}</style><main id=sources>"
+        f'<div class="plot tall" data-figure="f"></div><script type="application/json" id="f">{drawing.json()}</script>'
+        f"</main><script>{get_plotlyjs()}</script><script>{draw}</script>"
+    )

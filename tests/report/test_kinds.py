@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -87,11 +88,11 @@ def test_a_kind_of_ones_own_gets_a_whole_page(melodies):
     assert suspect.reasons[0].share > 0.7
     assert dict(suspect.facts)["length"] == "8"
     page = build_report(detector, melodies, ids=[f"tune {i}" for i in range(80)])
-    assert sections(page) == ["summary", "scores", "suspects", "map", "reproduce"]
+    assert sections(page) == ["summary", "scores", "lines", "suspects", "map", "reproduce"]
     said = words(page)
-    for expected in ("tune 9", "500", "beat 2", "Values4", "due to one value"):
+    for expected in ("tune 9", "500", "beat 2", "Values4", "due to one value", "Samples80"):
         assert expected in said
-    assert "typical" not in said.split("Suspects")[-1].split("part of the excess score")[1]
+    assert "typical" not in said.split("Ranking")[-1].split("part of the excess score")[1]
     assert len(figure(page, "map")["data"]) == 2
 
 
@@ -120,12 +121,13 @@ def test_images_get_a_page_with_training_curves():
     images = photos(60)
     detector = AnomalyDetector(Autoencoder(epochs=4), contamination=0.05, random_state=0).fit(images)
     page = build_report(detector, images)
-    assert sections(page) == ["summary", "scores", "suspects", "map", "training", "churn", "reproduce"]
+    assert sections(page) == ["summary", "scores", "lines", "suspects", "map", "training", "churn", "reproduce"]
     assert examine(detector, images).suspects[0].facts == (("size", "6 x 6"),)
     said = words(page)
     assert "size 6 x 6" in said
-    assert "row 3" in said
-    for absent in ("typical ones", "The bar is", "column"):
+    assert "image 3" in said
+    assert not re.search(r"\brows?\b", said)
+    for absent in ("typical ones", "The bar is", "column", "found by"):
         assert absent not in said
 
 
@@ -138,6 +140,8 @@ def test_texts_are_shown_whole_or_to_their_six_hundredth_sign():
     assert all(len(suspect.brief[0][1]) <= 80 for suspect in found.suspects)
     page = words(build_report(detector, texts, top=61))
     assert "bread bread" in page
+    assert "text 60" in page
+    assert not re.search(r"\brows?\b", page)
     assert texts[0] in page
 
 
@@ -148,7 +152,9 @@ def test_a_classifier_of_images_gets_a_page_with_names_classes_and_p_values():
     classifier.fit(images[:40].clip(0, 1), y[:40]).calibrate(images[40:].clip(0, 1), y[40:])
     new = images[10:40].clip(0, 1)
     page = build_report(classifier, new, classes=y[10:40], ids={"photo": [f"{i}.png" for i in range(30)]})
-    assert sections(page) == ["summary", "classes", "scores", "reliability", "suspects", "map", "training", "reproduce"]
+    assert sections(page) == [
+        "summary", "classes", "scores", "lines", "reliability", "suspects", "map", "training", "reproduce",
+    ]  # fmt: skip
     said = words(page)
     assert "taken for light" in said
     assert ".png" in said

@@ -72,8 +72,8 @@ def test_the_estimate_is_drawn_with_its_interval_and_the_share_above_the_thresho
     detector = make_detector(payments)
     page = build_report(detector, payments.iloc[:50])
     assert strip(page) == {"span": [20.0, 60.0], "line": [40.0], "dot": [40.0]}  # 1 % to 4 %, 2 %, of at most 5 %
-    said = "An estimated 2 % of the training rows are anomalies (1 % to 4 %), and 8 of all 400 (2 %) score above the "
-    said += "threshold."
+    said = "An estimated 2 % of the training rows are anomalies, but anything from 1 % to 4 % is plausible. "
+    said += "Of all 400, 8 (2 %) score above the threshold."
     assert said in words(page)
     assert f'role="img" aria-label="{said}"' in page
     detector.set_params(threshold=0.5)
@@ -83,7 +83,7 @@ def test_the_estimate_is_drawn_with_its_interval_and_the_share_above_the_thresho
 def test_with_labels_the_estimate_is_that_of_the_other_rows(make_detector, payments):
     detector = make_detector(payments)
     detector.fitted_.known[:4] = 1
-    said = "An estimated 2 % of the training rows without a label are anomalies (1 % to 4 %)"
+    said = "An estimated 2 % of the training rows without a label are anomalies, but anything from 1 % to 4 %"
     assert said in words(build_report(detector, payments))
 
 
@@ -91,6 +91,111 @@ def test_a_given_contamination_has_no_interval_to_draw(make_detector, payments):
     detector = make_detector(payments)
     detector.fitted_.estimate = given_contamination(0.02)
     assert strip(build_report(detector, payments)) == {}
+
+
+def test_what_is_assumed_and_what_is_flagged_are_not_called_alike(make_detector, payments):
+    detector = make_detector(payments)
+    said = words(build_report(detector, payments.iloc[:50]))
+    assert (
+        "Contamination, estimated2 % share of anomalies assumed among the training rows; 1 % to 4 % is plausible"
+        in said
+    )
+    assert "Flagged2 4 % of these rows score above the threshold" in said
+    assert "How this was estimated" in said
+    detector.fitted_.estimate = given_contamination(0.02)
+    said = words(build_report(detector, payments))
+    assert "Contamination, given2 %" in said
+    assert "the share of anomalies in the training data; given by the user. It decides" in said
+    assert "How this was estimated" not in said
+
+
+def table(page: str, name: str) -> list[list[str]]:
+    """Return the cells of a table's body, in words."""
+    rows = re.search(rf'<table class="{name}">.*?<tbody>(.*?)</tbody>', page, re.DOTALL)[1].split("</tr>")[:-1]
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in rows]
+    return [[html.unescape(re.sub("<.*?>", "", cell)) for cell in row] for row in cells]
+
+
+def test_a_table_says_which_rows_are_anomalous_if_so_many_are(make_detector, payments):
+    detector = make_detector(payments)
+    page = build_report(detector, payments)
+    scores = sorted(detector.training_scores_, reverse=True)
+    expected = {
+        "1 %": 4, "1 %, the low end of the estimate": 4, "above the threshold": 8, "2 %, the estimate": 8,
+        "4 %, the high end of the estimate": 16, "5 %": 20, "10 %": 40,
+    }  # fmt: skip
+    del expected["1 %"]  # it is the low end
+    rows = table(page, "lines")
+    assert [row[:2] for row in rows] == [[name, f"the first {count} rows"] for name, count in expected.items()]
+    assert [row[2] for row in rows] == [show_number(scores[count - 1]) for count in expected.values()]
+    marks = re.findall(r'<li class="mark"><span>(.*?)</span>', page)
+    assert marks == [
+        "line at 1 %, the low end of the estimate", "line at the threshold · 2 %, the estimate",
+        "line at 4 %, the high end of the estimate", "line at 5 %",
+    ]  # fmt: skip
+    new = [row[0] for row in table(build_report(detector, payments.iloc[:100]), "lines")]
+    assert new == ["1 %", "above the threshold", "5 %", "10 %"]  # the estimate is of other rows
+
+
+@pytest.mark.parametrize("top", [3, 20])
+def test_the_ranking_is_shown_where_nothing_is_flagged(make_detector, payments, top):
+    detector = make_detector(payments).set_params(threshold="tail:0.0000001")
+    found = examine(detector, payments, top=top)
+    assert not found.flagged.any()
+    assert [suspect.rank for suspect in found.suspects] == list(range(1, top + 1))
+    page = build_report(detector, payments, top=top)
+    assert "None of the 400 rows lies above the threshold. The first of the ranking are shown all the same." in words(
+        page
+    )
+    assert f"The first {top} of 400 rows" in words(page)
+    assert table(page, "lines")[0] == ["above the threshold", "0 rows", "none"]
+
+
+def test_each_suspect_says_which_component_found_it(make_detector, payments):
+    detector = make_detector(payments)
+    found = examine(detector, payments).suspects
+    for suspect in found:
+        assert dict(suspect.components).keys() == {"near", "linked", "wide"}
+        assert dict(suspect.components)[suspect.found_by] == pytest.approx(suspect.score, rel=1e-6)
+    page = build_report(detector, payments)
+    said = words(page)
+    for suspect in found:
+        assert f"found by {suspect.found_by}" in said
+        for name, score in suspect.components:
+            assert f"{name}{show_number(score)}" in said
+    times = sum(suspect.found_by == "wide" for suspect in found)
+    assert f"far from the bulk of the data; {times or 'none'} of these 20" in said
+
+
+def test_how_each_column_was_read_is_said_of_so_many(make_detector, payments):
+    detector = make_detector(payments)
+    read = detector.fitted_.encoder.columns_read
+    page = build_report(detector, payments)
+    assert table(page, "columns") == [list(column) if column.how else list(column[:2]) for column in read]
+    assert '<details class="read" open>' in page
+    wide = np.random.default_rng(0).normal(size=(60, 230))
+    page = build_report(make_detector(wide), wide)
+    assert len(table(page, "columns")) == 200
+    assert "... and 30 more columns" in words(page)
+    assert '<details class="read">' in page
+
+
+def test_columns_of_texts_are_shown_as_what_they_say_and_a_found_identifier_names_the_rows(make_detector):
+    rng = np.random.default_rng(0)
+    amounts = rng.lognormal(3, 0.5, 200).round(2)
+    amounts[7] = 9876.5
+    table = pa.table(
+        {
+            "account": [f"DE{row:06d}" for row in range(200)],
+            "amount": [f"{amount:.2f}".replace(".", ",") for amount in amounts],
+            "hour": [str(hour) for hour in rng.integers(6, 20, 200)],
+        }
+    )
+    first = examine(make_detector(table), table).suspects[0]
+    assert (first.name, first.ids) == ("DE000007", (("account", "DE000007"),))
+    assert (first.reasons[0].name, first.reasons[0].value) == ("amount", "9876")
+    assert re.fullmatch(r"\S+ \(\S+ to \S+\)", first.reasons[0].typical)
+    assert examine(make_detector(table), table, ids=range(200)).suspects[0].name == "7"
 
 
 def test_planted_values_lead_the_list_with_what_is_typical(make_detector, payments):
@@ -116,6 +221,19 @@ def test_a_bare_array_is_explained_by_position(make_detector):
     rows[5, 2] = 30
     first = examine(make_detector(rows), rows).suspects[0]
     assert (first.row, first.reasons[0].name, first.reasons[0].value) == (5, "x2", "30")
+
+
+def test_columns_matched_by_position_are_shown_under_the_names_of_the_training(make_detector):
+    rows = np.random.default_rng(0).normal(size=(200, 4))
+    rows[5, 2] = 30
+    frame = pd.DataFrame(rows, columns=list("abcd"))
+    for trained, given, name in ((frame, rows, "c"), (rows, frame, "x2")):
+        found = examine(make_detector(trained), given)
+        reason = found.suspects[0].reasons[0]
+        assert (reason.name, reason.value) == (name, "30")
+        assert reason.typical is not None
+        assert found.has_columns
+        assert found.suspects[0].facts == ()
 
 
 def test_hostile_names_values_ids_notes_and_titles_are_only_text(make_detector):
@@ -185,13 +303,15 @@ def test_members_show_how_far_they_differ(make_detector, payments):
 
 def test_sections_without_anything_to_show_are_absent(make_detector, payments):
     whole = make_detector(payments)
-    everything = ["summary", "scores", "suspects", "map", "training", "churn", "quality", "reproduce"]
+    everything = ["summary", "scores", "lines", "suspects", "map", "training", "churn", "quality", "reproduce"]
     assert sections(build_report(whole, payments)) == everything
     for epochs in (0, 1):
         page = sections(build_report(make_detector(payments, epochs=epochs), payments))
         assert page == [key for key in everything if key not in ("training", "churn")]
     whole.fitted_.notes = []
-    assert "quality" not in sections(build_report(whole, payments))
+    quiet = build_report(whole, payments)
+    assert "How each column was read" in words(quiet)
+    assert "Noticed" not in words(quiet)
     blind = sections(build_report(make_detector(payments, exposure="blind"), payments))
     assert blind == [key for key in everything if key != "churn"]
 

@@ -86,3 +86,24 @@ def test_p_values_are_those_of_new_rows_and_decide_at_a_rate():
     assert found.rule.startswith("Benjamini-Hochberg")
     assert found.suspects[0].p_value == pytest.approx(1 / 201)
     assert examine(detector, rows).suspects[0].p_value is None
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_a_loaded_model_says_as_well_which_component_found_what(tmp_path, members):
+    frame, bad = planted(120)
+    detector = AnomalyDetector(ensemble_size=members, random_state=0).fit(frame)
+    detector.save(tmp_path / "model")
+    found = examine(detector, frame).suspects
+    assert found[0].row in bad
+    assert examine(AnomalyDetector.load(tmp_path / "model"), frame).suspects == found
+    assert all(suspect.found_by for suspect in found)
+
+
+def test_no_charts_are_drawn_where_nothing_is_trained_by_steps():
+    frame, _ = planted(120)
+    detector = AnomalyDetector(random_state=0).fit(frame)
+    page = build_report(detector, frame)
+    assert len(detector.history_) == 1
+    for absent in ("training", "churn"):
+        assert f'id="{absent}"' not in page
+    assert "The score is the largest of 3" in words(page)

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from expose.report.figures import score_distribution, suspect_churn, training_curves
+from expose.report.lines import lines_of, marks_of
 from expose.report.plane import project
 from expose.report.typical import describe_typical, show_value
 
 
-@pytest.mark.parametrize("module", ["comparison", "plane", "typical", "page"])
+@pytest.mark.parametrize("module", ["comparison", "lines", "plane", "typical", "page"])
 def test_examples_of_the_docstrings_hold(module):
     outcome = doctest.testmod(importlib.import_module(f"expose.report.{module}"))
     assert outcome.attempted > 0
@@ -69,8 +70,34 @@ def test_heavy_tailed_scores_get_a_logarithmic_axis_and_every_row_is_counted():
     drawn = score_distribution(scores, threshold).figure
     assert drawn.layout.xaxis.type == "log"
     assert [int(np.sum(bars.y)) for bars in drawn.data] == [4_750, 250]
-    assert drawn.layout.shapes[0].x0 == threshold  # on such an axis shapes are placed by values,
-    assert drawn.layout.annotations[0].x == pytest.approx(np.log10(threshold))  # and annotations by logarithms
+    assert drawn.layout.shapes[0].x0 == threshold  # on such an axis shapes are placed by values, the label with them,
+    assert drawn.layout.xaxis.range[0] < np.log10(threshold) < drawn.layout.xaxis.range[1]  # and ends by logarithms
+
+
+@pytest.mark.parametrize(
+    ("threshold", "end"), [(0.0, 1.0), (1.0, 1.0), (1.4, 1.4), (-0.4, 1.0), (2.0, None), (-3.0, None), (np.inf, None)]
+)
+def test_a_line_far_from_all_scores_is_not_drawn_and_one_near_them_widens_the_axis(threshold, end):
+    drawn = score_distribution(np.linspace(0, 1, 50), threshold)
+    assert len(drawn.figure.layout.shapes) == (end is not None)
+    if end is not None:
+        assert drawn.figure.layout.xaxis.range[1] == pytest.approx(end, abs=0.1)
+    assert f"threshold of {threshold:g}" in drawn.alt
+
+
+def test_no_line_is_drawn_at_nought_on_a_logarithmic_axis():
+    scores = np.random.default_rng(0).lognormal(0, 3, 500)
+    assert not score_distribution(scores, 0.0).figure.layout.shapes
+
+
+def test_lines_of_few_rows_and_of_rows_that_training_did_not_suspect():
+    found = lines_of(np.arange(30.0)[::-1], np.zeros(30, dtype=bool))
+    assert [(line.rows, line.name) for line in found] == [(0, "above the threshold"), (2, "5 %"), (3, "10 %")]
+    assert found[0].score is None
+    assert marks_of(found) == {2: "5 %", 3: "10 %"}
+    apart = lines_of(np.array([3.0, 1.0, 2.0]), np.array([True, False, True]))
+    assert [(line.rows, line.score, line.placed) for line in apart] == [(2, 2.0, False)]
+    assert marks_of(apart) == {}
 
 
 @pytest.mark.parametrize("scores", [[0.0, 0.0], [-1e300, 1e300], [5.0], [1e-300, 2e-300]])

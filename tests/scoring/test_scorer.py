@@ -40,6 +40,39 @@ def test_a_scorer_says_what_the_detector_says(detector):
     assert some.anomaly_score.tolist() == said.anomaly_score[:3].tolist()
 
 
+@pytest.mark.parametrize("members", [1, 3])
+def test_the_score_is_the_largest_of_its_components(members, tmp_path):
+    detector = AnomalyDetector(ensemble_size=members, random_state=0).fit(FRAME)
+    detector.save(tmp_path / "model")
+    found = detector.scorer().components(FRAME)
+    assert list(found) == ["near", "linked", "wide"]
+    largest = np.max(list(found.values()), axis=0)
+    if members == 1:
+        assert np.array_equal(largest, detector.anomaly_score(FRAME))
+    else:  # a median of largest ones is not the largest of medians
+        assert np.corrcoef(largest, detector.anomaly_score(FRAME))[0, 1] > 0.95
+    again = Scorer(tmp_path / "model").components(FRAME)
+    assert all(np.array_equal(again[name], scores) for name, scores in found.items())
+
+
+def test_components_of_several_parts_are_those_of_the_worst():
+    detector = AnomalyDetector(random_state=0).fit(FRAME)
+    fitted = detector.fitted_
+    parts = detector.scorer().encode(FRAME)
+    pairs = np.stack([parts[:100], parts[100:]], axis=1)
+    found = fitted.components(pairs)
+    assert np.array_equal(np.max(list(found.values()), axis=0), fitted.scores(pairs))
+    each = fitted.components(parts)
+    worst = np.where(fitted.scores(parts[:100]) >= fitted.scores(parts[100:]), 0, 1)
+    for name, scores in found.items():
+        assert np.array_equal(scores, each[name].reshape(2, 100)[worst, np.arange(100)])
+
+
+def test_models_without_components_have_none(classifier):
+    assert classifier.scorer().components(FRAME) == {}
+    assert AnomalyDetector("autoencoder", random_state=0).fit(FRAME).scorer().components(FRAME) == {}
+
+
 def test_a_scorer_says_what_the_classifier_says(classifier):
     said = classifier.scorer().decide(FRAME)
     assert np.array_equal(classifier.classes_[said.predicted], classifier.predict(FRAME))

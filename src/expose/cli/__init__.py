@@ -10,14 +10,16 @@ def main() -> None:
     import os
     import sys
 
+    from expose.cli.streams import ended, prepare
+
+    prepare()
     from expose.cli.app import app
 
     try:
         app(prog_name="expose")
-    except SystemExit as ending:
-        if ending.code == INTERRUPTED:
+    except (SystemExit, OSError) as error:
+        code = ended(error)
+        if code == INTERRUPTED:
             # Threads of Arrow or torch may still run after a Ctrl-C, and abort a process that ends in the usual way.
-            sys.stdout.flush()
-            sys.stderr.flush()
             os._exit(INTERRUPTED)
-        raise
+        sys.exit(code)

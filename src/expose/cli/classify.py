@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,9 +13,18 @@ from expose.cli.heldout import Part, measured, split
 from expose.cli.labels import Classes, classes_of
 from expose.cli.session import Session
 from expose.cli.settings import chosen, fields_of, help_by, listing, parameters_of
-from expose.cli.sources import beside, command_line, label_of, metadata_of, next_commands, read_outliers, reading_of
+from expose.cli.sources import (
+    beside,
+    check_model,
+    command_line,
+    label_of,
+    metadata_of,
+    next_commands,
+    read_outliers,
+    reading_of,
+)
 from expose.cli.text import aligned, count, percent
-from expose.errors import DataWarning, InputError
+from expose.errors import InputError
 
 if TYPE_CHECKING:
     from expose.estimators import OutlierExposureClassifier
@@ -89,10 +96,9 @@ def classify(
     """Train a classifier that doubts what it does not know, best with --outliers."""
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
         from expose.kinds import kind_of_files
-        from expose.persistence import check_target
 
         start = time.perf_counter()
-        check_target(out)
+        check_model(out)
         kind = kind_of_files(data)
         classifier = new_classifier(context)
         classifier.set_params(checkpoint=beside(out, "checkpoint"), verbose=session.verbose)
@@ -128,7 +134,7 @@ def new_classifier(context: typer.Context) -> OutlierExposureClassifier:
     classifier = OutlierExposureClassifier(
         recipe=Descend(**training) if training else None,
         contamination=given["contamination"],
-        threshold=opt.number_or_name(given["threshold"]),
+        threshold=opt.threshold_of(given["threshold"]),
         random_state=given["seed"],
         **{name: value for name, value in found.items() if name in own},
     )
@@ -159,27 +165,8 @@ def check_options(context: typer.Context) -> None:
 def prepared(
     kind: Kind, samples: Any, found: Classes, outliers: Any | None, share: float, seed: int
 ) -> tuple[Part, Part | None]:
-    """Training and held-out samples, after a warning if outliers are among them."""
-    samples = kind.samples(samples)
-    if outliers is not None:
-        outliers = kind.samples(outliers)
-        warn_of_overlap(outliers, samples)
-    return split(samples, found, outliers, share, seed)
-
-
-def warn_of_overlap(outliers: Any, samples: Any) -> None:
-    """Warn of outliers that are samples of the classes: the network would learn to doubt what it is to know."""
-    from expose.outliers import check_overlap
-
-    same = 0
-    with suppress(InputError):  # of some kinds it is not known what is equal; what else is wrong, training says
-        same = len(check_overlap(outliers, {"DATA": samples}, near=0).rows)
-    if same:
-        message = (
-            f"{same:,} of {count(len(outliers), 'outlier')} equal a row of the classes; they teach the classifier to "
-            "doubt its own classes. Leave them out, or say with --set outlier_share=SHARE how many are anomalous."
-        )
-        warnings.warn(message, DataWarning, stacklevel=2)
+    """Training and held-out samples."""
+    return split(kind.samples(samples), found, None if outliers is None else kind.samples(outliers), share, seed)
 
 
 # -------------------------------------------------------------------------------------------------- summary
@@ -200,6 +187,7 @@ def summary(
         "columns": classifier.n_features_in_,
         "outliers": 0 if training.outliers is None else len(training.outliers),
         "terms": terms_of(classifier.terms),
+        "score_function": classifier.score_function_,
         "threshold": classifier.threshold_score(),
         "threshold_rule": classifier.threshold_rule_,
         "held_out": 0 if comparison is None else comparison["rows"],
@@ -226,6 +214,7 @@ def described(facts: Mapping[str, Any], seconds: float) -> list[str]:
         f"Classes         {len(facts['classes'])}" + (f", of which the first {SHOWN}:" if more else ""),
         *aligned(classes),
         *measurements(facts),
+        f"Scored by       {facts['score_function']}",
         f"Threshold       {facts['threshold']:.4g}; {facts['threshold_rule']}",
         *(["P-values        by the held-out rows"] if facts["held_out"] else []),
     ]

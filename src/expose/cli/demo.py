@@ -13,7 +13,7 @@ from expose.cli.fit import train
 from expose.cli.report import write_page
 from expose.cli.score import score_files
 from expose.cli.session import Session
-from expose.cli.sources import beside, metadata_of, reading_of
+from expose.cli.sources import beside, check_parent, metadata_of, reading_of
 from expose.cli.text import percent
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def demo(
         from expose.files import read
         from expose.kinds import kind_of_files
 
-        out.mkdir(parents=True, exist_ok=True)
+        check_parent(out, "--out")
+        out.mkdir(exist_ok=True)
         data, model, scores, page = (out / name for name in (SHIPPED.name, "model", "scores.csv", "expose-report.html"))
         shutil.copyfile(SHIPPED, data)
         steps = [

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from expose.cli import options as opt
+from expose.cli.answer import EXPLAINED, TOP, described, explained, ranking, summary, whole_ranking
 from expose.cli.session import Session
 from expose.cli.settings import Setting, chosen, fields_of, help_by, listing, parameters_of, settings_of
 from expose.cli.sources import (
     beside,
+    check_model,
+    check_output,
     command_line,
+    identified,
     known_of,
     label_of,
     metadata_of,
-    named,
     next_commands,
     read_outliers,
     reading_of,
     with_answers,
 )
-from expose.cli.text import aligned, count, indented, percent
 from expose.errors import InputError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from expose.encoders.base import ColumnRead
     from expose.estimators import AnomalyDetector
     from expose.kinds import Batch
     from expose.objectives import Objective
@@ -36,12 +42,10 @@ EXAMPLES = """\b
 Examples:
   expose fit transactions.parquet --contamination 0.02 --out model/
   expose fit data/ --id account,day --ignore comment --out model/
-  expose fit data.csv --label is_fraud --outliers frauds.csv --out model/
   expose fit data.csv --objective ntl --set epochs=20 --out model/
 
 Killed or interrupted? The same command goes on from MODEL.checkpoint.
 """
-SHOWN = 10
 EXPOSURES = ("auto", *opt.RULES)
 BEHIND_SET = ("ensemble_size", "encoder", "device")  # parameters of the detector
 
@@ -93,7 +97,7 @@ def fit(
         str,
         typer.Option(
             metavar="RULE",
-            help=f"How suspects count: {', '.join(opt.RULES)}.",
+            help=f"For suspects: {', '.join(opt.RULES)}.",
             autocompletion=opt.completed(lambda: EXPOSURES),
         ),
     ] = "auto",
@@ -117,30 +121,36 @@ def fit(
             metavar="NAME=VALUE",
             is_eager=True,
             callback=help_by(all_settings),
-            help="Of the objective and its training, such as epochs=20. '--set help' lists all.",
+            help="Such as epochs=20. '--set help' lists all.",
         ),
     ] = None,
+    top: Annotated[int, typer.Option(metavar="N", min=0, help="Rows of the ranking to show.")] = TOP,
+    out_suspects: Annotated[
+        str | None, typer.Option(metavar="FILE", help="All rows, ranked, with reasons: .csv, .parquet.")
+    ] = None,
     encoding: opt.Encoding = "utf-8",
+    skip_bad: opt.SkipBadUnlisted = False,
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
     debug: opt.Debug = False,
 ) -> None:
     """Train on DATA as they are, anomalies included, and list their suspects."""
-    with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
+    with Session(as_json=as_json, quiet=quiet, debug=debug, stdout_is_data=out_suspects == "-") as session:
         from expose.kinds import kind_of_files
-        from expose.persistence import check_target
 
-        check_target(out)
+        check_model(out)
+        check_suspects(out_suspects, data, out)
         kind = kind_of_files(data)
         detector = new_detector(context.params, kind.objective if objective == "auto" else objective)
         detector.set_params(checkpoint=beside(out, "checkpoint"), verbose=session.verbose)
-        reading = reading_of(id_columns, ignore, label, encoding)
-        batch = kind.read(data, reading)
+        reading = replace(reading_of(id_columns, ignore, label, encoding), skip_bad=skip_bad)
+        batch, reading, found = identified(kind, kind.read(data, reading), reading)
         labels = with_answers(
             known_of(label_of(kind, batch, label), label), answers or (), len(batch.samples), encoding
         )
         extra = None if outliers is None else read_outliers(kind, outliers, batch.samples, reading)
-        train(session, detector, batch, out, metadata_of(reading, command_line()), labels=labels, outliers=extra)
+        metadata, wanted = metadata_of(reading, command_line()), Wanted(top, out_suspects)
+        train(session, detector, batch, out, metadata, labels=labels, outliers=extra, found=found, wanted=wanted)
 
 
 # -------------------------------------------------------------------------------------------------- options
@@ -159,7 +169,7 @@ def new_detector(given: Mapping[str, Any], objective: str) -> AnomalyDetector:
         make_objective(objective, **{name: value for name, value in found.items() if name not in shared}),
         exposure=given["exposure"],
         contamination=opt.number_or_name(given["contamination"]) or 0.0,
-        threshold=opt.number_or_name(given["threshold"]),
+        threshold=opt.threshold_of(given["threshold"]),
         calibration=given["calibration"],
         random_state=given["seed"],
         **{name: value for name, value in found.items() if name in shared},
@@ -188,6 +198,13 @@ def check_calibrated(detector: AnomalyDetector) -> None:
 # ------------------------------------------------------------------------------------------------- training
 
 
+class Wanted(NamedTuple):
+    """What is to be said of the ranking: how many rows on the screen, and a file for all of it."""
+
+    top: int = TOP
+    file: str | None = None
+
+
 def train(
     session: Session,
     detector: AnomalyDetector,
@@ -197,59 +214,44 @@ def train(
     *,
     labels: Any = None,
     outliers: Any = None,
+    found: Sequence[ColumnRead] = (),
+    wanted: Wanted = Wanted(),  # noqa: B008 - never changed
 ) -> None:
-    """Fit, save and report."""
+    """Fit, save and report; ``found`` are columns that were seen to name the rows."""
     start = time.perf_counter()
     detector.fit(batch.samples, labels=labels, outliers=outliers)
     detector.save(out, metadata)  # and removes the checkpoint, unless it was interrupted
-    facts = summary(detector, batch)
     seconds = time.perf_counter() - start
+    reasons = explained(detector, batch, max(wanted.top, EXPLAINED if wanted.file else 0))
+    facts = summary(detector, batch, found) | {"ranking": ranking(detector, batch, reasons, wanted.top)}
     session.result(model=str(out), seconds=round(seconds, 3), **facts)
-    session.say("\n".join([*described(detector, facts, seconds), *next_commands(out)]))
+    if wanted.file is not None:
+        write_ranking(wanted.file, whole_ranking(detector, batch, reasons[:EXPLAINED], metadata["label"]))
+        session.result(out_suspects=wanted.file)
+    named_columns = hasattr(detector, "feature_names_in_")
+    session.say("\n".join(described(facts, seconds, named_columns=named_columns)))
+    if wanted.file is not None:
+        session.say(f"Suspects        {wanted.file}: all rows in this order, with reasons for the first {EXPLAINED:,}")
+    session.say("\n".join(next_commands(out, query=True)))
 
 
-def summary(detector: AnomalyDetector, batch: Batch) -> dict[str, Any]:
-    """What a fitted detector found in its training data, as plain values."""
-    estimate, scores = detector.contamination_estimate_, detector.training_scores_
-    calibration, (low, high) = detector.calibration_scores_, detector.fitted_.contamination_interval
-    return {
-        "rows": len(scores),
-        "columns": detector.n_features_in_,
-        "contamination": detector.contamination_,
-        "contamination_low": low,
-        "contamination_high": high,
-        "contamination_method": estimate.method,
-        "threshold": detector.threshold_score(),
-        "threshold_rule": detector.threshold_rule_,
-        "calibration_rows": 0 if calibration is None else len(calibration),
-        "flagged": int((scores > detector.threshold_score()).sum()),
-        "suspects": suspects(detector, batch.ids, SHOWN),
-    }
+def write_ranking(file: str, table: pa.Table) -> None:
+    """Write the whole ranking, whole or not at all."""
+    from expose.files import writer
+
+    with writer(file) as sink:
+        sink.write(table)
 
 
-def suspects(detector: AnomalyDetector, ids: Any, most: int) -> list[dict[str, Any]]:
-    """The first training suspects: rank, row (counted from 0), ids and score."""
-    first = detector.suspects_[:most]
-    places = {"rank": first["rank"], "row": first["row"]}
-    names = None if ids is None else ids.take(first["row"])
-    found: list[dict[str, Any]] = named(
-        names, places, {"anomaly_score": first["anomaly_score"]}, quiet=True
-    ).to_pylist()
-    return found
+def check_suspects(file: str | None, data: Sequence[str], out: Path) -> None:
+    """Refuse a file for the ranking that could not be written, before any work is done."""
+    from expose.files import check_format
 
-
-def described(detector: AnomalyDetector, facts: Mapping[str, Any], seconds: float) -> list[str]:
-    """The same for people."""
-    rows = count(facts["rows"], "row")
-    values = "column" if hasattr(detector, "feature_names_in_") else "value"
-    span = f"{percent(facts['contamination_low'])} to {percent(facts['contamination_high'])}"
-    return [
-        f"Trained         on {rows} x {count(facts['columns'], values)} in {seconds:.0f} s",
-        f"Contamination   {percent(facts['contamination'])} ({span})",
-        *indented(facts["contamination_method"], 16),
-        f"Threshold       {facts['threshold']:.4g}: {facts['flagged']:,} of {rows} score above it",
-        *indented(facts["threshold_rule"], 16),
-        *([f"P-values        by {count(facts['calibration_rows'], 'row')}"] if facts["calibration_rows"] else []),
-        *(["Top suspects    (row 0 is the first row of data)"] if facts["suspects"] else ["Top suspects    none"]),
-        *aligned(facts["suspects"]),
-    ]
+    if file is None:
+        return
+    check_output(file, data, "--out-suspects")
+    check_format(file)
+    if file != "-" and Path(file).resolve().is_relative_to(out.resolve()):
+        raise InputError(
+            f"--out-suspects {file} lies in the model folder, which holds nothing else; choose another place."
+        )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from expose.cli.labels import Classes
-from expose.errors import CalibrationWarning, InputError
+from expose.errors import CalibrationWarning, InputError, TooFewRowsWarning
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from expose.estimators import OutlierExposureClassifier
 
     Indices = NDArray[np.intp]
+
+FEWEST_ROWS = 20  # to train on, below which it is said
 
 
 class Part(NamedTuple):
@@ -39,6 +41,9 @@ def split(samples: Any, found: Classes, outliers: Any | None, share: float, seed
         raise InputError(
             f"--held-out {share} of {len(y)} rows leaves none to measure by; give more rows, or --held-out 0."
         )
+    if len(rows[0]) < FEWEST_ROWS:
+        message = f"--held-out {share} leaves {len(rows[0])} of {len(y)} rows to train on, which teach hardly anything."
+        warnings.warn(message, TooFewRowsWarning, stacklevel=2)
     extra: list[Any] = [None, None]
     if outliers is not None:
         others = both(sample(np.arange(len(outliers)), share, rng), len(outliers))

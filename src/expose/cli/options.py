@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from expose.errors import InputError
+
 RULES = ("blind", "refine", "hard", "soft")
 
 
@@ -38,6 +40,32 @@ def number_or_name(value: str | None) -> float | str | None:
         return None if value is None else float(value)
     except ValueError:
         return value
+
+
+def threshold_of(value: str | None) -> float | str | None:
+    """A threshold as the estimators take it; a number that is no share is refused here, where it can be said how.
+
+    Examples
+    --------
+    >>> threshold_of("0.05"), threshold_of("mixture")
+    (0.05, 'mixture')
+    """
+    found = number_or_name(value)
+    if isinstance(found, float) and not 0 <= found < 1:
+        percent = f" For {value} % write {found / 100:g}." if 1 <= found < 100 else ""
+        raise InputError(
+            "--threshold is the share of the training rows to flag, in [0, 1), or mixture, tail:RATE or "
+            f"conformal:LEVEL; got {value}.{percent} To flag above a score of your own, compare it with the column "
+            "anomaly_score of the scores file."
+        )
+    return found
+
+
+def checked_seed(value: int) -> int:
+    """A seed that the generators take."""
+    if not 0 <= value < 2**32:
+        raise typer.BadParameter(f"a seed is a whole number from 0 to {2**32 - 1}; got {value}.")
+    return value
 
 
 Data = Annotated[
@@ -78,8 +106,17 @@ Fdr = Annotated[
         "(Benjamini-Hochberg). Needs a calibrated model.",
     ),
 ]
-Seed = Annotated[int, typer.Option(metavar="NUMBER", help="Same seed, same data, same model.")]
+Seed = Annotated[int, typer.Option(metavar="NUMBER", callback=checked_seed, help="Same seed, same data, same model.")]
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:1.")]
+SKIP_BAD = "Leave out image files that cannot be read, and say which."
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help=SKIP_BAD)]
+SkipBadUnlisted = Annotated[bool, typer.Option("--skip-bad", help=SKIP_BAD, hidden=True)]  # where help is full
+SpreadsheetSafe = Annotated[
+    bool,
+    typer.Option(
+        "--spreadsheet-safe", help="Put ' before texts that a spreadsheet would run: those with = + - @ first."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and every warning.")]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import shlex
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +16,7 @@ from expose.cli import options as opt
 from expose.cli.session import Session
 from expose.cli.sources import LABEL, ROW, check_output, named
 from expose.cli.text import count
+from expose.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,8 +30,9 @@ Examples:
   expose query model/ transactions.parquet --out to_label.csv
   expose query model/ data.csv -k 5 --id account --out to_label.csv
 
-Fill in the column 'label' (1 anomaly, 0 normal), then train again, and perhaps ask again:
-  expose fit transactions.parquet --answers to_label.csv --out better/
+Fill in the column 'label' (1 anomaly, 0 normal), then train again by the command that is printed, and perhaps
+ask again:
+  expose fit transactions.parquet --answers to_label.csv --out model-2
 """
 
 
@@ -39,6 +46,8 @@ def query(
     k: Annotated[int, typer.Option("-k", min=1, max=4096, help="How many rows.")] = 20,
     id_columns: opt.Id = None,
     encoding: opt.NewEncoding = None,
+    skip_bad: opt.SkipBad = False,
+    spreadsheet_safe: opt.SpreadsheetSafe = False,
     device: opt.Device = "auto",
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
@@ -53,18 +62,20 @@ def query(
         from expose.files import writer
 
         check_output(out, data)
+        check_unanswered(out)
         detector = AnomalyDetector.load(model, device=device)
         scorer = detector.scorer(id=id_columns)
         kind, reading = scorer.fitted.kind, scorer.reading
-        batch = kind.read(data, shown_by(replace(reading, encoding=encoding or reading.encoding)))
+        batch = kind.read(data, shown_by(replace(reading, encoding=encoding or reading.encoding, skip_bad=skip_bad)))
         rows = detector.query(batch.samples, k)
-        with writer(out) as sink:
+        with writer(out, spreadsheet_safe=spreadsheet_safe) as sink:
             sink.write(to_fill_in(detector, kind, batch, rows))
-        session.result(rows=rows.tolist(), out=out)
+        following = next_fit(detector.metadata_.get("command"), data, out, model)
+        session.result(rows=rows.tolist(), out=out, next=following)
         session.say(f"To look at      {count(len(rows), 'row')} of {len(batch.samples):,}, the most telling first")
         if out != "-":
             session.say(f"Fill in         the column {LABEL!r} of {out}: 1 anomaly, 0 normal, empty not known")
-            session.say(f"Next            expose fit DATA --answers {out} --out {model}")
+            session.say(f"Next            {following}")
 
 
 def shown_by(reading: Reading) -> Reading:
@@ -98,3 +109,93 @@ def column_of(values: list[Any]) -> pa.Array:
         return pa.array(values)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         return pa.array([None if value is None else str(value) for value in values])
+
+
+def check_unanswered(out: str) -> None:
+    """Refuse to write over answers that somebody has filled in; a table that nobody touched is replaced."""
+    from expose.files import is_empty, read
+
+    if out == "-" or not Path(out).is_file() or not Path(out).stat().st_size:
+        return
+    try:
+        table = read(out)
+    except (InputError, OSError) as error:
+        raise InputError(f"--out {out} is there, and it cannot be seen whether it holds answers: {error}") from error
+    answers = table[LABEL].to_pylist() if LABEL in table.column_names else []
+    filled = sum(not is_empty(answer) for answer in answers)
+    if filled:
+        raise InputError(
+            f"--out {out} holds {count(filled, 'answer')} already. Give the table another name, and train with both: "
+            "'expose fit' takes --answers more than once."
+        )
+
+
+# ------------------------------------------------------------------------------------------ what comes after it
+
+
+def next_fit(command: str | None, data: Sequence[str], answers: str, model: Path) -> str:
+    """The command that trains again, as it can be typed: that of the model, with more answers, to a new folder.
+
+    Parameters
+    ----------
+    command : str or None
+        What the model was trained by.
+    data : sequence of str
+        The same data as they were just named.
+    answers : str
+        The table that is being filled in.
+    model : Path
+    """
+    return shlex.join(["expose", "fit", *data, *options_of(command), "--answers", answers, "--out", str(fresh(model))])
+
+
+def options_of(command: str | None) -> list[str]:
+    """All options of a command of ``expose fit`` but its model; a file that it wrote gets another name.
+
+    Examples
+    --------
+    >>> options_of("expose fit a.csv -q --id=day,account -o model --answers 'first one.csv' --seed 3")
+    ['--id', 'day,account', '--answers', 'first one.csv', '--seed', '3', '--quiet']
+    """
+    import click
+
+    from expose.cli.app import command_of
+
+    words = shlex.split(command or "")
+    if words[:2] != ["expose", "fit"]:
+        return []
+    fit = command_of("fit")
+    try:
+        context = fit.make_context("fit", words[2:], resilient_parsing=True)
+    except click.ClickException:  # of another version, which had options that this one does not have
+        return []
+    kept = [one for one in fit.params if one.name not in ("data", "out")]
+    return [word for one in kept for word in typed(one, context)]
+
+
+def typed(option: Any, context: Any) -> list[str]:
+    """An option as it was given, if it was."""
+    source, value = context.get_parameter_source(option.name), context.params.get(option.name)
+    if source is None or source.name != "COMMANDLINE" or value is None:
+        return []
+    name = max(option.opts, key=len)
+    if option.is_flag:
+        return [name]
+    if option.name == "out_suspects" and value != "-":
+        value = fresh(Path(value))
+    return [word for each in (value if option.multiple else [value]) for word in (name, str(each))]
+
+
+def fresh(place: Path) -> Path:
+    """A name like this one, with a number, that nothing has yet.
+
+    Examples
+    --------
+    >>> [fresh(Path("no-such") / name).name for name in ("model", "model-2", "suspects.csv.gz")]
+    ['model-2', 'model-3', 'suspects-2.csv.gz']
+    """
+    whole, dot, suffix = place.name.partition(".")
+    stem, _, number = whole.rpartition("-")
+    stem, last = (stem, int(number)) if stem and number.isdecimal() else (whole, 1)
+    names = (place.with_name(f"{stem}-{n}{dot}{suffix}") for n in itertools.count(last + 1))
+    return next(name for name in names if not os.path.lexists(name))

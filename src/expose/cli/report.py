@@ -31,12 +31,13 @@ def report(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="HTML", help="Page to write.")] = Path(
         "expose-report.html"
     ),
-    top: Annotated[int, typer.Option(min=1, help="How many suspects to show.")] = 20,
+    top: Annotated[int, typer.Option(min=1, help="How many rows of the ranking to show, flagged or not.")] = 20,
     title: Annotated[str | None, typer.Option(help="Heading of the page. (default: the data's name)")] = None,
     threshold: opt.Threshold = None,
     fdr: opt.Fdr = None,
     id_columns: opt.Id = None,
     encoding: opt.NewEncoding = None,
+    skip_bad: opt.SkipBad = False,
     device: opt.Device = "auto",
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
@@ -56,7 +57,7 @@ def report(
         fitted = load(model, device=device)
         choose_rule(fitted, threshold, fdr)
         scorer = fitted.scorer(id=id_columns)
-        reading = replace(scorer.reading, encoding=encoding or scorer.reading.encoding)
+        reading = replace(scorer.reading, encoding=encoding or scorer.reading.encoding, skip_bad=skip_bad)
         batch = scorer.fitted.kind.read(data, reading)
         heading = title or f"Suspects in {Path(data[0]).name}"
         write_page(out, fitted, batch, reading.label, title=heading, command=command_line(), top=top, fdr=fdr)

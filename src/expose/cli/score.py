@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from expose.cli import options as opt
+from expose.cli.reasons import check_explainable, explained_tables, folded
 from expose.cli.session import Session
-from expose.cli.sources import ROW, check_output, named
+from expose.cli.sources import ROW, check_output, named, reading_errors
 from expose.cli.text import aligned, count, percent
 from expose.errors import DataWarning, InputError
 
@@ -32,11 +33,13 @@ Examples:
   expose score model/ new.csv --out scores.parquet
   expose score model/ 'logs/*.parquet' --threshold 0.001 --out scores.csv.gz
   expose score model/ new.csv --fdr 0.1 --out scores.csv
+  expose score model/ suspicious.csv --explain 3 --out scores.csv
   cat new.csv | expose score model/ - --out - | head
 
 The scores file keeps the order of the rows: id columns, then anomaly_score (higher = more anomalous)
 and is_anomaly; p_value too, if the model was fitted with --calibration. A classifier also writes
-predicted_class and its probability.
+predicted_class and its probability. With --explain follow reason_1, reason_1_share (of what the score
+is above that of typical rows), reason_2, and so on, of every row.
 """
 SHOWN = 5
 TRAINED_ON = (
@@ -54,8 +57,19 @@ def score(
     ],
     threshold: opt.Threshold = None,
     fdr: opt.Fdr = None,
+    explain: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            max=10,
+            help="Also name N columns that make each row anomalous. Takes a hundred times as long.",
+        ),
+    ] = None,
     id_columns: opt.Id = None,
     encoding: opt.NewEncoding = None,
+    skip_bad: opt.SkipBad = False,
+    spreadsheet_safe: opt.SpreadsheetSafe = False,
     device: opt.Device = "auto",
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
@@ -65,15 +79,17 @@ def score(
 
     However many rows there are, it needs no more memory.
     """
-    with Session(as_json=as_json, quiet=quiet, debug=debug, stdout_is_data=out == "-") as session:
+    with Session(as_json=as_json, quiet=quiet, debug=debug, stdout_is_data=out == "-", in_batches=True) as session:
         from expose import load
 
         check_output(out, data)
         fitted = load(model, device=device)
         choose_rule(fitted, threshold, fdr)
         scorer = fitted.scorer(id=id_columns)
-        scorer.reading = replace(scorer.reading, encoding=encoding or scorer.reading.encoding)
-        score_files(session, scorer, data, out, fdr)
+        scorer.reading = replace(scorer.reading, encoding=encoding or scorer.reading.encoding, skip_bad=skip_bad)
+        if explain is not None:
+            check_explainable(scorer.fitted)
+        score_files(session, scorer, data, out, fdr, reasons=explain or 0, spreadsheet_safe=spreadsheet_safe)
 
 
 def choose_rule(model: Any, threshold: str | None, fdr: float | None) -> None:
@@ -87,17 +103,26 @@ def choose_rule(model: Any, threshold: str | None, fdr: float | None) -> None:
         needs_calibration(model.calibration_scores_)
         return
     if threshold is not None:
-        model.set_params(threshold=opt.number_or_name(threshold))
+        model.set_params(threshold=opt.threshold_of(threshold))
     model.threshold_score()
 
 
-def score_files(session: Session, scorer: Scorer, data: list[str], out: str, fdr: float | None = None) -> None:
-    """Score, write and report."""
+def score_files(
+    session: Session,
+    scorer: Scorer,
+    data: list[str],
+    out: str,
+    fdr: float | None = None,
+    *,
+    reasons: int = 0,
+    spreadsheet_safe: bool = False,
+) -> None:
+    """Score, write and report; ``reasons`` are given of each row, at most so many."""
     from expose.files import writer
 
     start, tally = time.perf_counter(), Tally(SHOWN)
-    scored = scorer.scan(data)
-    with writer(out) as sink, ExitStack() as stack:
+    scored = reading_errors(explained_tables(scorer, data, reasons) if reasons else scorer.scan(data))
+    with writer(out, spreadsheet_safe=spreadsheet_safe) as sink, ExitStack() as stack:
         if fdr is None:
             facts, rule = by_threshold(scorer)
         else:
@@ -114,7 +139,8 @@ def score_files(session: Session, scorer: Scorer, data: list[str], out: str, fdr
     session.say(f"Flagged         {tally.flagged:,} ({share}) {rule}")
     if any(map(tally.is_of, known_scores(scorer))):
         warnings.warn(TRAINED_ON, DataWarning, stacklevel=2)
-    session.say("\n".join(["Highest         (row 0 is the first row of data)", *aligned(tally.top)]))
+    top = [folded(one, reasons) for one in tally.top] if reasons else tally.top
+    session.say("\n".join(["Highest         (row 0 is the first row of data)", *aligned(top)]))
     if out != "-":
         session.say(f"Scores          {out}")
 

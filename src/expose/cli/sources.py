@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import glob
+import os
 import shlex
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from expose.errors import DataWarning, InputError
 
@@ -17,11 +18,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from numpy.typing import NDArray
 
+    from expose.encoders.base import ColumnRead
     from expose.kinds import Batch, Kind, Reading
 
     Labels = NDArray[Any]
 
+T = TypeVar("T")
+
 ROW, LABEL = "row", "label"  # columns of a table of `expose query`
+SEARCHED_ROWS = 1_000  # for columns that name the rows
 
 
 def reading_of(
@@ -37,6 +42,41 @@ def metadata_of(reading: Reading, command: str) -> dict[str, Any]:
     """What a model folder keeps of how it came about; a `Scorer` reads new files by it."""
     roles = {"id": list(reading.id), "ignore": list(reading.ignore), "label": reading.label}
     return {**roles, "encoding": reading.encoding, "command": command}
+
+
+def identified(kind: Kind, batch: Batch, reading: Reading) -> tuple[Batch, Reading, list[ColumnRead]]:
+    """Let columns that name the rows do so, as `--id` would, where nobody said which do.
+
+    They are looked for in some rows, by the kind's usual encoder, and must name each row in all of them.
+
+    Returns
+    -------
+    batch, reading
+        In which they are ids.
+    found : list of ColumnRead
+    """
+    import numpy as np
+
+    from expose.encoders import make_encoder
+
+    if reading.id or not hasattr(batch.samples, "column_names"):
+        return batch, reading, []
+    some = np.unique(np.linspace(0, len(batch.samples) - 1, SEARCHED_ROWS).astype(np.int64))
+    encoder = make_encoder(None, kind).fit(kind.samples(batch.samples.take(some)))
+    found = [one for one in encoder.columns_read if one.kind == "identifier" and names_all(batch.samples[one.name])]
+    names = tuple(one.name for one in found)
+    if not found or len(names) == batch.samples.num_columns:
+        return batch, reading, []
+    split = kind.split(batch.samples, replace(reading, id=names, ignore=(), label=None))
+    found = [one._replace(how="different in every row; names it, as --id would") for one in found]
+    return batch._replace(samples=split.samples, ids=split.ids), replace(reading, id=names), found
+
+
+def names_all(column: pa.ChunkedArray) -> bool:
+    """Whether the values of a column are all different, nulls aside."""
+    import pyarrow.compute as pc
+
+    return bool(pc.count_distinct(column, mode="only_valid").as_py() == len(column) - column.null_count)
 
 
 def read_outliers(kind: Kind, source: str, samples: Any, reading: Reading) -> Any:
@@ -56,12 +96,19 @@ def label_of(kind: Kind, batch: Batch, label: str | None) -> pa.ChunkedArray | N
 
 def known_of(column: pa.ChunkedArray | None, label: str | None) -> Labels | None:
     """What a label column says of each row, ``(n,)``: 1 anomaly, 0 normal, -1 unlabelled; None without one."""
+    from expose.estimators.checks import misread
     from expose.files import known_labels
 
     if column is None or label is None:
         return None
     try:
-        return known_labels(column, label)
+        known = known_labels(column, label)
+        if wrong := misread(known):
+            raise InputError(
+                f"label column {label!r} calls {wrong.what}. In it 1 is an anomaly, 0 normal, -1 or nothing "
+                f"unlabelled. {wrong.way}."
+            )
+        return known
     except InputError as error:
         raise InputError(
             f"{error} If it holds classes, train a classifier: expose classify DATA --label {shlex.quote(label)} "
@@ -121,11 +168,12 @@ def command_line() -> str:
     return shlex.join(["expose", *sys.argv[1:]])
 
 
-def next_commands(model: Path) -> list[str]:
-    """What to do with a model, as lines for people."""
-    score = shlex.join(["expose", "score", str(model), "NEW_DATA", "--out", "scores.csv"])
-    report = shlex.join(["expose", "report", str(model), "DATA"])
-    return [f"Model           {model}", f"Next            {score}", f"                {report}"]
+def next_commands(model: Path, *, query: bool = False) -> list[str]:
+    """What to do with a model, as lines for people; ``query`` if it can choose rows to be labelled."""
+    score = ["score", str(model), "NEW_DATA", "--out", "scores.csv"]
+    asking = [["query", str(model), "DATA", "--out", "to_label.csv"]] if query else []
+    commands = [shlex.join(["expose", *words]) for words in (score, ["report", str(model), "DATA"], *asking)]
+    return [f"Model           {model}", *(f"{'' if n else 'Next':<15} {line}" for n, line in enumerate(commands))]
 
 
 def beside(model: Path, ending: str) -> Path:
@@ -134,16 +182,47 @@ def beside(model: Path, ending: str) -> Path:
     return place.with_name(f"{place.name}.{ending}")
 
 
-def check_output(out: str | Path, data: Sequence[str]) -> None:
-    """Refuse an output file that is an input, or would be one the next time, before any work is done."""
+def check_output(out: str | Path, data: Sequence[str], option: str = "--out") -> None:
+    """Refuse a file that cannot be, is an input, or would be one the next time, before any work is done."""
     if out == "-":
         return
     if Path(out).is_dir():
-        raise InputError(f"--out {out} is a folder; name a file in it.")
+        raise InputError(f"{option} {out} is a folder; name a file in it.")
+    check_parent(Path(out), option)
     target = Path(out).resolve()
     for source in data:
         place = Path(source).resolve()
         if place == target or target in {Path(name).resolve() for name in glob.glob(source, recursive=True)}:
-            raise InputError(f"--out {out} is an input; give the result another name.")
+            raise InputError(f"{option} {out} is an input; give the result another name.")
         if source != "-" and place.is_dir() and target.is_relative_to(place):
-            raise InputError(f"--out {out} lies in the input folder {source}; the next run would read it as data.")
+            raise InputError(f"{option} {out} lies in the input folder {source}; the next run would read it as data.")
+
+
+def check_model(out: Path) -> None:
+    """Refuse a folder that a model could not be written to, before any work is done; errors as `check_target`."""
+    from expose.persistence import check_target
+
+    check_target(out)
+    check_parent(out, "--out")
+
+
+def check_parent(out: Path, option: str) -> None:
+    """Refuse a place in a folder that does not exist: a slip of the pen must not become a folder."""
+    parent = Path(os.path.abspath(out)).parent
+    if not parent.is_dir():
+        shown = Path(out).parent if str(out.parent) != "." else parent
+        raise InputError(
+            f"{option} {out}: there is no folder {shown}. Correct the name, or make it: "
+            f"{shlex.join(['mkdir', '-p', str(shown)])}"
+        )
+
+
+def reading_errors(batches: Iterator[T]) -> Iterator[T]:
+    """Give what is read, and say of errors of the system that they are of reading, not of the file being written."""
+    try:
+        yield from batches
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f"cannot read the data: {error}" if error.errno else str(error)
+        raise InputError(where) from error

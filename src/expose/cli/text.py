@@ -6,9 +6,14 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+LONGEST, LONGEST_LAST = 40, 60  # characters of a cell, and of one in the last column
+WIDTH = 90
+
 
 def aligned(rows: Sequence[Mapping[str, Any]], indent: int = 2) -> list[str]:
     r"""Return the lines of a table, one per row and one of names above; every column as wide as it must be.
+
+    Texts stand to the left, all else to the right.
 
     Examples
     --------
@@ -20,23 +25,43 @@ def aligned(rows: Sequence[Mapping[str, Any]], indent: int = 2) -> list[str]:
     if not rows:
         return []
     names = list(rows[0])
-    cells = [names, *([cell(row[name]) for name in names] for row in rows)]
-    widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
-    return [
-        " " * indent + "   ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)) for line in cells
-    ]
+    columns = []
+    for name in names:
+        longest = LONGEST_LAST if name == names[-1] else LONGEST
+        cells = [cell(name), *(cell(row[name], longest) for row in rows)]
+        width = max(map(len, cells))
+        text = all(isinstance(row[name], str) for row in rows)
+        columns.append([one.ljust(width) if text else one.rjust(width) for one in cells])
+    return [(" " * indent + "   ".join(line)).rstrip() for line in zip(*columns, strict=True)]
 
 
-def indented(text: str, by: int) -> list[str]:
-    """Return text as lines of at most 90 characters, all indented alike."""
-    return textwrap.wrap(text, 90, initial_indent=" " * by, subsequent_indent=" " * by)
+def indented(text: str, by: int, then: int | None = None, width: int = WIDTH) -> list[str]:
+    """Return text as lines that are no wider, indented alike, or all but the first in another way."""
+    later = " " * (by if then is None else then)
+    lines = textwrap.TextWrapper(width, initial_indent=" " * by, subsequent_indent=later, break_on_hyphens=False)
+    together = text.replace(" %", "\N{NO-BREAK SPACE}%")  # a number and its sign stay on one line
+    return [line.replace("\N{NO-BREAK SPACE}%", " %") for line in lines.wrap(together)]
 
 
-def cell(value: Any) -> str:
+def joined(names: Sequence[str], longest: int = WIDTH - 28) -> str:
+    """Return names as one line, as many as there is room for.
+
+    Examples
+    --------
+    >>> joined(["a", "b"]), joined([f"column {n}" for n in range(100)], 30)
+    ('a, b', 'column 0, column 1 and 98 more')
+    """
+    texts = [cell(name) for name in names]
+    n_fit = next((n for n in range(1, len(texts)) if len(", ".join(texts[: n + 1])) > longest - 12), len(texts))
+    more = f" and {len(texts) - n_fit:,} more" if n_fit < len(texts) else ""
+    return ", ".join(texts[:n_fit]) + more
+
+
+def cell(value: Any, longest: int = LONGEST) -> str:
     """Return one value as short text."""
     if isinstance(value, float):
         return f"{value:.3f}" if abs(value) < 1e5 else f"{value:.3g}"
-    return " ".join(str(value).split())[:40]
+    return " ".join(str(value).split())[:longest]
 
 
 def percent(share: float) -> str:

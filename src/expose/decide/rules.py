@@ -157,12 +157,14 @@ def answers(rule: ScoreRule, scores: Floats) -> NDArray[np.bool_]:
     return said.astype(bool)
 
 
-def describe(threshold: Any, contamination: float, calibration: Floats | None, rows: str = "training") -> str:
-    """The rule in words; ``rows`` are those of which a share lies above."""
+def describe(
+    threshold: Any, contamination: float, calibration: Floats | None, rows: str = "training", nouns: str = "rows"
+) -> str:
+    """The rule in words; ``rows`` are those of which a share lies above, and ``nouns`` what samples are called."""
     if threshold is None:
-        return f"contamination: {contamination:.3g} of the {rows} rows"
+        return f"contamination: {contamination:.3g} of the {rows} {nouns}"
     if isinstance(threshold, Real):
-        return f"share: {float(threshold):.3g} of the {rows} rows"
+        return f"share: {float(threshold):.3g} of the {rows} {nouns}"
     if not isinstance(threshold, str):
         return f"own: {type(threshold).__name__}"
     name, rate = parse(threshold)
@@ -170,5 +172,5 @@ def describe(threshold: Any, contamination: float, calibration: Floats | None, r
     return {
         "mixture": "mixture: more likely of the upper of two groups of training scores",
         "tail": f"tail: false alarms at a rate of {rate}, by the extremes of the training scores",
-        "conformal": f"conformal: p-value of at most {rate}, by {calibrating:,} calibration rows",
+        "conformal": f"conformal: p-value of at most {rate}, by {calibrating:,} calibration {nouns}",
     }[name]

@@ -24,15 +24,18 @@ class Verdict:
     terms : dict of str to float
         Trained on.
     score_function : str
-        One of `expose.objectives.classification.SCORES`.
+        "auto", which is the usual one, or one of `expose.objectives.classification.SCORES`.
     temperature : float
         By which logits are divided before they become probabilities.
+    usual : str
+        The score function that belongs to what was trained.
     """
 
     classes: NDArray[np.generic]
     terms: dict[str, float] = field(default_factory=dict)
-    score_function: str = "entropy"
+    score_function: str = "auto"
     temperature: float = 1.0
+    usual: str = "entropy"
 
     method = "outputs_of"  # of the objective
 
@@ -46,11 +49,16 @@ class Verdict:
         first: Floats = outputs[0]
         return first
 
+    @property
+    def score(self) -> str:
+        """The name of the score function that is used."""
+        return self.usual if self.score_function == "auto" else self.score_function
+
     def scores(self, kept: Floats) -> Floats:
         """Anomaly scores ``(n,)``."""
-        name = self.score_function
+        name = self.score
         if name not in SCORES:
-            raise InputError(f"score_function must be one of {list(SCORES)}; got {name!r}.")
+            raise InputError(f"score_function must be one of {['auto', *SCORES]}; got {name!r}.")
         if name in ("confidence", "background") and name not in self.terms:
             raise InputError(f"score_function={name!r} needs a network trained with the term {name!r}: terms={name!r}.")
         z, c = torch.from_numpy(kept[:, :-1]), torch.from_numpy(kept[:, -1])

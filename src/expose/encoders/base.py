@@ -155,10 +155,12 @@ class OwnEncoder(Encoder):
     def __init__(self, own: Any, kind: Kind) -> None:
         self.own = own
         self.kind = kind
+        self.learned: Any = None
 
     def fit(self, samples: Samples) -> Self:
         """Fit the object, and note the form of what it gives."""
-        self.own.fit(self.kind.plain(samples))
+        self.learned = self.kind.learn(samples)
+        self.own.fit(self.kind.plain(self.read(samples)))
         some = samples.take(slice(0, 8))  # enough to see the form, where a large network encodes
         width = self._encoded(some).shape[-1]
         self.settle(width, self._names(samples, width))
@@ -179,8 +181,12 @@ class OwnEncoder(Encoder):
             )
         return parts
 
+    def read(self, samples: Any) -> Any:
+        """Samples as those of training were understood."""
+        return samples if self.learned is None else self.kind.understood(samples, self.learned)
+
     def _encoded(self, samples: Samples) -> NDArray[np.float32]:
-        return checked(self.own.transform(self.kind.plain(samples)), len(samples), self.own)
+        return checked(self.own.transform(self.kind.plain(self.read(samples))), len(samples), self.own)
 
     def _names(self, samples: Samples, width: int) -> list[str]:
         """Return the names of its outputs if it has some, as scikit-learn's objects do."""
@@ -197,7 +203,8 @@ class OwnEncoder(Encoder):
 
     def state(self) -> State:
         """What a folder keeps: no code, so little more than the class."""
-        return State({"class": type(self.own).__name__, "width": self.layout.n_values, "names": list(self.names)})
+        meta = {"class": type(self.own).__name__, "width": self.layout.n_values, "names": list(self.names)}
+        return State({**meta, "learned": self.learned})
 
 
 def checked(parts: Any, n_samples: int, own: Any) -> NDArray[np.float32]:
@@ -286,6 +293,7 @@ def restore_encoder(family: str, state: State, kind: Kind, own: Any = None) -> E
             )
         encoder = OwnEncoder(own, kind)
         encoder.settle(int(state.meta["width"]), state.meta["names"])
+        encoder.learned = state.meta.get("learned")  # older folders have nothing
         return encoder
     if family not in CLASSES:
         raise ModelFolderError(

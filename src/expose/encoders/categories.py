@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.encoders.schema import CategoryColumn
-from expose.errors import DataWarning
-from expose.files.names import listing
+from expose.errors import CountedWarning
 from expose.kinds.columns import Categories
 
 MOST_SLOTS: Final = 32  # categories with an encoded column of their own
@@ -69,5 +68,5 @@ def _warn_unseen(column: Categories, unseen: NDArray[np.bool_], schema: Category
         return
     names = [column.keys[code] for code in np.unique(column.codes[unseen])]
     treatment = "they count as 'other'" if schema.used else "it was constant in training and is not used"
-    seen = f"{unseen.sum()} row(s) hold names unseen in training ({listing(names)})"
-    warnings.warn(f"column {schema.name!r}: {seen}; {treatment}", DataWarning, stacklevel=5)
+    seen = f"column {schema.name!r}: {{count}} row(s) hold names unseen in training ({{examples}}); {treatment}"
+    warnings.warn(CountedWarning(seen, int(unseen.sum()), names), stacklevel=5)

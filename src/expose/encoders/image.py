@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from expose.encoders.base import Encoder, State, register_encoder
 from expose.encoders.layout import Layout
-from expose.errors import DataWarning, InputError
+from expose.errors import CountedWarning, InputError
 from expose.kinds.image import as_images
 from expose.kinds.pixels import resized, to_unit, with_channels
 
@@ -139,7 +139,7 @@ class ImageEncoder(Encoder):
                 out[start : start + step] = self._fitted(to_unit(images.pixels[start : start + step], start))
         else:
             for row in range(len(images)):
-                out[row] = self._fitted(images.at(row))[0]
+                out[row] = self._fitted(images.at(row, (height, width)))[0]
         self._warn_changed(images.shapes)
         return out.reshape(len(images), self.layout.n_values)
 
@@ -153,14 +153,18 @@ class ImageEncoder(Encoder):
         channels, height, width = self.shape
         others = (shapes[:, :2] != [height, width]).any(axis=1)
         if others.any() and not self.any_size:
-            _warn(f"{others.sum()} image(s) are not {height} x {width} pixels as in training; they are resized.")
+            _warn(
+                f"{{count}} image(s) are not {height} x {width} pixels as in training; they are resized.", others.sum()
+            )
         grey = shapes[:, 2] < 3
         if channels == 1 and not grey.all():
-            _warn(f"{(~grey).sum()} image(s) are in colour, and all were grey in training; they are turned to grey.")
+            message = "{count} image(s) are in colour, and all were grey in training; they are turned to grey."
+            _warn(message, (~grey).sum())
         if channels == 3 and grey.any() and not self.any_channels:
-            _warn(f"{grey.sum()} image(s) are grey, and all had colour in training; their values are repeated.")
-        if (shapes[:, 2] % 2 == 0).any() and not self.alpha:
-            _warn("images have an alpha channel, which none had in training; it is left out.")
+            _warn("{count} image(s) are grey, and all had colour in training; their values are repeated.", grey.sum())
+        alpha = shapes[:, 2] % 2 == 0
+        if alpha.any() and not self.alpha:
+            _warn("{count} image(s) have an alpha channel, which none had in training; it is left out.", alpha.sum())
 
     # ------------------------------------------------------------------------------------------------- store
 
@@ -187,5 +191,5 @@ class ImageEncoder(Encoder):
         return encoder
 
 
-def _warn(message: str) -> None:
-    warnings.warn(message, DataWarning, stacklevel=4)
+def _warn(template: str, count: int) -> None:
+    warnings.warn(CountedWarning(template, count), stacklevel=4)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from expose.encoders.scaling import SAMPLE_ROWS, apply_scaling, fit_scaling
 from expose.encoders.schema import ColumnSchema, NumberColumn, to_numbers
-from expose.errors import DataWarning, InputError
+from expose.errors import CountedWarning, InputError
 from expose.files.names import listing
 from expose.kinds.rows import Table
 
@@ -85,15 +85,15 @@ class Numbers:
         numbers, chosen = _collected(table, places[self.source])
         gaps = np.zeros(len(chosen), dtype=np.int64)
         for start, block in _blocks(numbers, chosen):
-            missing = _missing_in(block, start, self.names)
+            missing = _missing_in(block, table.first + start, self.names)
             if missing is not None:
                 gaps += missing.sum(axis=0)
             self._encode_block(block, missing, out[start : start + len(block)])
         gaps[self.indicated] = 0
         if gaps.any():
             names = listing(name for name, gap in zip(self.names, gaps, strict=True) if gap)
-            message = f"no value was missing in training in {names}, now {gaps.sum()} are; they count as the median"
-            warnings.warn(message, DataWarning, stacklevel=5)
+            message = f"no value was missing in training in {names}, now {{count}} are; they count as the median"
+            warnings.warn(CountedWarning(message, int(gaps.sum())), stacklevel=5)
 
     def _encode_block(
         self, block: NDArray[np.float64], missing: NDArray[np.bool_] | None, out: NDArray[np.float32]
@@ -157,7 +157,7 @@ def _ranges(table: Table) -> tuple[NDArray[np.float64], NDArray[np.float64], NDA
     low, high, missing = np.full(k, np.nan), np.full(k, np.nan), np.zeros(k, dtype=np.int64)
     names = [table.names[i] for i in table.places]
     for start, block in _blocks(table.numbers, np.arange(k)):
-        gaps = _missing_in(block, start, names)
+        gaps = _missing_in(block, table.first + start, names)
         if gaps is not None:
             missing += gaps.sum(axis=0)
         low = np.fmin(low, np.fmin.reduce(block, axis=0))

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from expose.encoders.schema import CategoryColumn, ColumnSchema, TimeColumn
 from expose.files.names import listing
+from expose.files.written import Stray
 from expose.kinds.columns import Categories
 from expose.kinds.rows import Table, all_missing, missing_in
+from expose.kinds.understood import PLURAL, stray_words
 
 FEWEST_ROWS = 20  # below it, running numbers and repeated rows are no surprise
 
 
-def table_notes(table: Table, columns: Sequence[ColumnSchema], encoded: NDArray[np.float32]) -> list[str]:
-    """Return one sentence per finding; `encoded` are the encoded rows, or a sample of them."""
+def table_notes(
+    table: Table,
+    columns: Sequence[ColumnSchema],
+    encoded: NDArray[np.float32],
+    strays: Mapping[int, Sequence[Stray]],
+) -> list[str]:
+    """Return one sentence per finding.
+
+    `encoded` are the encoded rows, or a sample of them; `strays` the values that are not written like their column.
+    """
     findings = (_left_out, _gaps, _identifiers, _many_names, _numbers_as_text, _calendar)
     notes = [note for finding in findings for note in finding(table, columns)]
-    return notes + list(_duplicates(encoded))
+    return [*_written_otherwise(table, columns, strays), *notes, *_duplicates(encoded)]
+
+
+def _written_otherwise(
+    table: Table, columns: Sequence[ColumnSchema], strays: Mapping[int, Sequence[Stray]]
+) -> Iterator[str]:
+    for place, found in strays.items():
+        count = sum(one.count for one in found)
+        name, what = table.names[place], PLURAL[columns[place].writing.form]
+        yield f"{name!r} holds {what}; {count:,} value(s) are none and count as missing: {stray_words(found)}"
 
 
 def _left_out(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:

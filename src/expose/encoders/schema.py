@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from expose.errors import InputError
+from expose.files.names import listing
 from expose.files.values import key_of
-from expose.kinds.columns import Categories, Column, ColumnKind, Times
+from expose.files.written import Writing
+from expose.kinds.columns import Categories, Column, ColumnKind, Strings, Times, distinct
 from expose.kinds.rows import all_missing, missing_in
+from expose.kinds.understood import matched_key
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class NumberColumn:
-    """A column of numbers: one encoded column, and an indicator if values were missing in training."""
+    """A column of numbers: one encoded column, and an indicator if values were missing in training.
+
+    `writing` says how texts are read as numbers.
+    """
 
     kind: ClassVar[ColumnKind] = "number"
     name: str
     used: bool
     indicator: bool
     constant: float | None = None
+    writing: Writing = Writing("number")  # noqa: RUF009 - never changed
 
     @property
     def width(self) -> int:
@@ -45,6 +50,7 @@ class TimeColumn:
     periods: tuple[str, ...] = ()
     center: float = 0.0
     spread: float = 1.0
+    writing: Writing = Writing("date")  # noqa: RUF009 - never changed
 
     @property
     def width(self) -> int:
@@ -69,6 +75,7 @@ class CategoryColumn:
     slots: int = 0
     complete: bool = True
     frequency: tuple[float, float] | None = None  # center and spread of log(1 + count), if encoded
+    writing: ClassVar[Writing] = Writing()
 
     @property
     def width(self) -> int:
@@ -93,9 +100,13 @@ def schema_from_json(fields: dict[str, Any]) -> ColumnSchema:
     kind: ColumnKind = fields["kind"]
     if not all(isinstance(fields[name], bool) for name in ("used", "indicator")):
         raise TypeError(f"column {fields['name']!r} must be used or not, and have an indicator or not")
+    if not isinstance(fields["name"], str):
+        raise TypeError(f"the name of a column must be a text; got {fields['name']!r}")
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in fields.items() if key != "kind"
     }
+    if "writing" in values:
+        values["writing"] = Writing.of(values["writing"])
     return _CLASSES[kind](**values)
 
 
@@ -111,7 +122,9 @@ def described(column: ColumnSchema) -> tuple[str, str]:
         return "left out", "the same value in every row, or none"
     if isinstance(column, CategoryColumn):
         return "category", f"of {len(column.keys):,}{'' if column.complete else ' and more'}"
-    return ("date" if isinstance(column, TimeColumn) else "number"), ""
+    strays = f"{listing(column.writing.strays, 3)} count as missing" if column.writing.strays else ""
+    how = "; ".join(filter(None, (column.writing.in_words(), strays)))
+    return ("date" if isinstance(column, TimeColumn) else "number"), how
 
 
 # ------------------------------------------------------------- bringing a new column to the kind of training
@@ -125,61 +138,40 @@ def _wrong(name: str, expected: str, row: int, value: object) -> InputError:
 
 
 def to_numbers(column: Column, name: str) -> NDArray[Any]:
-    """Return a column as numbers (n,), NaN where missing; texts that are numbers count."""
+    """Return a column as numbers (n,), NaN where missing."""
     if isinstance(column, np.ndarray):
         return column
     if all_missing(column):
         return np.full(len(column.missing), np.nan)
-    if isinstance(column, Times):
-        row = int(np.argmin(column.missing))
-        raise _wrong(name, "numbers", row, str(column.moments[row]))
-    return _parsed(column, name, "numbers", _number, np.nan)
-
-
-def _number(text: str) -> float:
-    return float({"true": "1", "false": "0"}.get(text.lower(), text))
+    row = int(np.argmin(column.missing))
+    raise _wrong(name, "numbers", row, str(column.values()[row]))
 
 
 def to_times(column: Column, name: str) -> Times:
-    """Return a column as times; texts in ISO form count."""
+    """Return a column as times."""
     if isinstance(column, Times):
         return column
     missing = missing_in(column)
     if missing.all():
         return Times(np.full(len(missing), "NaT", dtype="datetime64[us]"))
-    if isinstance(column, np.ndarray):
-        row = int(np.argmin(missing))
-        raise _wrong(name, "dates", row, column[row].item())
-    return Times(_parsed(column, name, "dates", _moment, np.datetime64("NaT", "us")))
+    row = int(np.argmin(missing))
+    value = column[row].item() if isinstance(column, np.ndarray) else column.values()[row]
+    raise _wrong(name, "dates", row, value)
 
 
-def _moment(text: str) -> np.datetime64:
-    clock = text[10:]
-    zoned = clock.endswith("Z") or "+" in clock or "-" in clock  # Z, +02:00, -0530
-    moment = pa.scalar(text).cast(pa.timestamp("us", tz="UTC" if zoned else None))
-    return np.datetime64(moment.value, "us")
-
-
-def _parsed(
-    column: Categories, name: str, expected: str, parse: Callable[[str], Any], nothing: float | np.datetime64
-) -> NDArray[Any]:
-    """Read each text that occurs, (n,), `nothing` where it is missing; refuse the first row that cannot be read."""
-    values = np.full(len(column.keys) + 1, nothing)  # the last one serves the code -1
-    bad = []
-    for code in np.unique(column.codes[column.codes >= 0]):
-        try:
-            values[code] = parse(column.keys[code])
-        except ValueError:  # of Arrow too
-            bad.append(int(np.argmax(column.codes == code)))
-    if bad:
-        raise _wrong(name, expected, min(bad), column.values()[min(bad)])
-    return values[column.codes]
+def to_names(column: Categories, known: tuple[str, ...]) -> Categories:
+    """Categories under the names that training knew them by, where they only differ in how they are written."""
+    places = dict.fromkeys(known)
+    keys = [matched_key(key, places) for key in column.keys]
+    return column if tuple(keys) == column.keys else distinct(column.codes, keys)
 
 
 def to_categories(column: Column, known: tuple[str, ...], *, boolean: bool) -> Categories:
     """Return a column as categories; numbers, booleans and dates count by their text in a file."""
+    if isinstance(column, Strings):
+        column = column.categories()
     if isinstance(column, Categories):
-        return column
+        return to_names(column, known)
     if isinstance(column, Times):
         values, codes = np.unique(column.moments, return_inverse=True)
         present = values[~np.isnat(values)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from difflib import get_close_matches
 from typing import Any, Self
 
@@ -30,9 +31,11 @@ from expose.encoders.schema import (
 from expose.encoders.times import encode_times, fit_times
 from expose.errors import DataWarning, InputError
 from expose.files.names import listing
-from expose.kinds.columns import Times
+from expose.files.written import Conventions
+from expose.kinds.columns import Categories, Column, Strings, Times
 from expose.kinds.frames import as_table
 from expose.kinds.rows import Table, missing_in
+from expose.kinds.understood import find_writings, understood
 
 THREE_SCALINGS = ("quantile", "standard", "unscaled")
 
@@ -68,8 +71,8 @@ class TableEncoder(Encoder):
         The training columns in order.
     named : bool
         Whether the training table had names of its own.
-    text_columns : tuple of str
-        Columns of categories: the ones a CSV reader must not guess numbers in.
+    columns_read : list of ColumnRead
+        What each column counts as, and what was made of it.
 
     Examples
     --------
@@ -86,6 +89,8 @@ class TableEncoder(Encoder):
     def __init__(self, scalings: str | Sequence[str] = "quantile") -> None:
         self.scalings = (scalings,) if isinstance(scalings, str) else tuple(scalings)
         self.notes: list[str] = []
+        self.conventions = Conventions()
+        self.skipped: tuple[tuple[str, str], ...] = ()
 
     # ------------------------------------------------------------------------------------------------- learn
 
@@ -98,6 +103,11 @@ class TableEncoder(Encoder):
             When the table has no row or no column, or a number is infinite.
         """
         table = as_table(samples)
+        self.conventions, self.skipped = table.conventions, table.skipped
+        if self.skipped:
+            _warn(f"left out what has no meaning as a feature: {', '.join(f'{n!r} ({t})' for n, t in self.skipped)}")
+        writings, strays = find_writings(table)
+        table = understood(table, writings, self.conventions)
         check_scalings(self.scalings)
         if table.n_rows == 0 or table.n_columns == 0:
             raise InputError(
@@ -108,11 +118,18 @@ class TableEncoder(Encoder):
         columns: dict[int, ColumnSchema] = dict(zip(table.places.tolist(), numbers, strict=True))
         for place, column in table.others.items():
             name = table.names[place]
-            columns[place] = fit_times(column, name) if isinstance(column, Times) else fit_categories(column, name)
+            if isinstance(column, Times):
+                columns[place] = fit_times(column, name)
+            elif isinstance(column, Categories):
+                columns[place] = fit_categories(column, name)
+        for place, writing in writings.items():
+            schema = columns[place]
+            if not isinstance(schema, CategoryColumn):
+                columns[place] = replace(schema, writing=writing)
         used = [i for i in np.argsort(table.places) if numbers[i].used]
         self._settle([columns[i] for i in range(table.n_columns)], table.named, scales[:, :, used])
         sample = table.take(sample_rows(table.n_rows))
-        self.notes = table_notes(table, self.columns, self._encode(sample)[..., 0])
+        self.notes = table_notes(table, self.columns, self._encode(sample)[..., 0], strays)
         return self
 
     def _settle(self, columns: Sequence[ColumnSchema], named: bool, scales: NDArray[np.float64]) -> None:
@@ -123,7 +140,6 @@ class TableEncoder(Encoder):
         ends = np.cumsum([column.width for column in columns])
         starts = [0, *ends[:-1].tolist()]
         self.layout = Layout("vector", (max(int(ends[-1]), 1) * len(self.scalings),), views=len(self.scalings))
-        self.text_columns = tuple(column.name for column in columns if isinstance(column, CategoryColumn))
         self._places = [slice(start, int(end)) for start, end in zip(starts, ends, strict=True)]  # of one view
         self._numbers = Numbers(columns, starts, self.scalings, scales)
         self._unused = [(i, c) for i, c in enumerate(columns) if isinstance(c, NumberColumn) and not c.used]
@@ -131,7 +147,10 @@ class TableEncoder(Encoder):
     @property
     def columns_read(self) -> list[ColumnRead]:  # type: ignore[override]
         """What each column counts as, and what was made of it."""
-        return [ColumnRead(column.name, *described(column)) for column in self.columns]
+        read = [ColumnRead(column.name, *described(column)) for column in self.columns]
+        return read + [
+            ColumnRead(name, "left out", f"{type_} has no meaning as a feature") for name, type_ in self.skipped
+        ]
 
     @property
     def groups(self) -> list[tuple[str, slice]]:
@@ -139,6 +158,30 @@ class TableEncoder(Encoder):
         views = len(self.scalings)
         places = [slice(place.start * views, place.stop * views) for place in self._places]
         return list(zip(self.names, places, strict=True))
+
+    def read(self, samples: Any) -> Table:
+        """Return a table as it was understood in training: columns of texts as numbers, dates or names.
+
+        Raises
+        ------
+        InputError
+            When columns of training are missing, or nothing in one of them is written as in training.
+
+        Warns
+        -----
+        DataWarning
+            When single values are not; they count as missing.
+        """
+        table = as_table(samples)
+        said = table.conventions
+        null = self.conventions.null + tuple(word for word in said.null if word not in self.conventions.null)
+        conventions = replace(self.conventions, strict=said.strict or self.conventions.strict, null=null)
+        writings = {
+            place: column.writing
+            for column, place in zip(self.columns, self._places_in(table).tolist(), strict=True)
+            if _is_read(table.at(place), column)
+        }
+        return understood(table, writings, conventions)
 
     # ------------------------------------------------------------------------------------------------ encode
 
@@ -157,7 +200,7 @@ class TableEncoder(Encoder):
         DataWarning
             For columns that are not used, unseen categories, values missing where none was in training.
         """
-        encoded = self._encode(as_table(samples))
+        encoded = self._encode(self.read(samples))
         return encoded.reshape(len(encoded), self.layout.n_values)
 
     def _encode(self, table: Table) -> NDArray[np.float32]:
@@ -179,6 +222,14 @@ class TableEncoder(Encoder):
         return out
 
     def _match(self, table: Table) -> NDArray[np.intp]:
+        """The same as `_places_in`, with a warning of columns that training did not have."""
+        known = set(self.names)
+        extra = [name for name in table.names if name not in known] if self.named and table.named else []
+        if extra:
+            _warn(f"ignored {len(extra)} column(s) that were not there in training: {listing(extra)}")
+        return self._places_in(table)
+
+    def _places_in(self, table: Table) -> NDArray[np.intp]:
         """Return the position in the table of each training column, (n_columns,)."""
         if not (self.named and table.named):
             if table.n_columns != len(self.names):
@@ -193,9 +244,6 @@ class TableEncoder(Encoder):
         missing = [name for name in self.names if name not in position]
         if missing:
             raise InputError(_missing_message(missing, table.names))
-        extra = [name for name in table.names if name not in set(self.names)]
-        if extra:
-            _warn(f"ignored {len(extra)} column(s) that were not there in training: {listing(extra)}")
         return np.array([position[name] for name in self.names], dtype=np.intp)
 
     def _check_unused(self, table: Table, places: NDArray[np.intp]) -> None:
@@ -222,6 +270,8 @@ class TableEncoder(Encoder):
             "scalings": list(self.scalings),
             "named": self.named,
             "notes": list(self.notes),
+            "conventions": asdict(self.conventions),
+            "skipped": [list(one) for one in self.skipped],
             "columns": [schema_to_json(column) for column in self.columns],
         }
         return State(meta, {"scales": self._numbers.scales})
@@ -231,9 +281,20 @@ class TableEncoder(Encoder):
         """Make the encoder of what `state` gave; it encodes to the same bits."""
         encoder = cls(check_scalings(state.meta["scalings"]))
         encoder.notes = list(state.meta["notes"])
+        encoder.conventions = Conventions.of(state.meta.get("conventions", {}))  # older folders have none
+        encoder.skipped = tuple((str(name), str(kind)) for name, kind in state.meta.get("skipped", ()))
         columns = [schema_from_json(column) for column in state.meta["columns"]]
         encoder._settle(columns, bool(state.meta["named"]), np.asarray(state.arrays["scales"], dtype=np.float64))
         return encoder
+
+
+def _is_read(column: Column, schema: ColumnSchema) -> bool:
+    """Whether values of a column are texts that training knows how to read."""
+    if isinstance(schema, NumberColumn) and not schema.used and schema.constant is None:
+        return False  # training saw no value
+    if isinstance(column, Strings):
+        return True
+    return isinstance(column, Categories) and not isinstance(schema, CategoryColumn)
 
 
 def _warn(message: str) -> None:

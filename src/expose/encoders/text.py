@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from expose.encoders.base import Encoder, State, register_encoder
 from expose.encoders.layout import Layout
-from expose.errors import DataWarning, InputError
+from expose.errors import CountedWarning, InputError
 from expose.kinds.text import Texts, as_texts, tokens
 
 LEVELS: Final = ("word", "char")
@@ -124,7 +124,8 @@ class TextEncoder(Encoder):
             found = tokens(text, self.level)[: self.layout.n_values]
             out[row, : len(found)] = [self._numbers.get(token, 1) for token in found]
         if texts.n_missing:
-            warnings.warn(f"{texts.n_missing} text(s) are missing; they count as empty.", DataWarning, stacklevel=3)
+            said = CountedWarning("{count} text(s) are missing; they count as empty.", texts.n_missing)
+            warnings.warn(said, stacklevel=3)
         return out
 
     # ------------------------------------------------------------------------------------------------- store

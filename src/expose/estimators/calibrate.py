@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.decide import Combination
-from expose.errors import DataWarning, InputError, InterruptedWarning
+from expose.errors import DataWarning, InputError, InterruptedWarning, TooFewRowsWarning
 from expose.estimators.alike import train_alike
 from expose.estimators.conclude import conclude
 from expose.estimators.prepare import Prepared, prepare
@@ -83,7 +83,8 @@ def without(prepared: Prepared, parameters: Mapping[str, Any], fold: Rows, numbe
     rest = np.delete(np.arange(len(prepared.encoded.samples)), fold)
     labels = None if prepared.known is None else prepared.known[rest]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # the whole table's were given before
+        for given in (DataWarning, TooFewRowsWarning):  # those of the whole table, before
+            warnings.simplefilter("ignore", given)
         return prepare(own, prepared.encoded.samples.take(rest), labels, outliers)
 
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from expose.decide import check_threshold
-from expose.errors import TooFewRowsWarning
+from expose.errors import InputError, TooFewRowsWarning
 from expose.exposure import EXPOSURES
+from expose.model import Fitted
 from expose.objectives.classification import SCORES, TERMS
 from expose.objectives.recipes import Descend, check_choice, check_number, is_number
 from expose.training import torch_device
 
-FEW_ROWS = 50
+FEW_ROWS = 50  # for a network
+NO_EVIDENCE = 20  # below, an estimated contamination is mostly chance: of clean rows it says 10 to 49 %
+
+COMPARED, MOST = 64, 0.75  # rows that tell whether a table is that of the training, and the share that must agree
 
 
 def check_contamination(value: Any) -> None:
@@ -51,7 +55,7 @@ def check_class_parameters(parameters: dict[str, Any]) -> None:
         raise ValueError("contamination of a classifier must be a share in [0, 0.5), 0 for clean data; got 'auto'.")
     check_contamination(parameters["contamination"])
     check_threshold(parameters["threshold"])
-    check_choice("score_function", parameters["score_function"], SCORES)
+    check_choice("score_function", parameters["score_function"], ("auto", *SCORES))
     check_choice("exposure", parameters["exposure"], tuple(EXPOSURES))
     torch_device(parameters["device"])
     check_margins(parameters["energy_margins"])
@@ -135,11 +139,80 @@ def check_labels(labels: Any, n_rows: int) -> NDArray[np.int8] | None:
     return None if (array == -1).all() else array.astype(np.int8)
 
 
-def warn_if_few(n_rows: int) -> None:
-    """Warn, on behalf of ``fit``, of training sets too small for a neural network."""
-    if n_rows < FEW_ROWS:
-        warnings.warn(
-            f"{n_rows} training rows are very few for a neural detector; expect unstable scores below {FEW_ROWS}.",
-            TooFewRowsWarning,
-            stacklevel=3,
+def check_trained_on(fitted: Fitted, parts: NDArray[np.float32]) -> None:
+    """Raise InputError unless encoded samples ``(n, D)`` or ``(n, P, D)`` score as the training samples did, in order.
+
+    A few are compared. That some differ is allowed for: who looks at a table also corrects it.
+    """
+    n = len(fitted.training)
+    if len(parts) != n:
+        raise InputError(f"X must be the training data, {n} rows; got {len(parts)} rows.")
+    some = np.unique(np.linspace(0, n - 1, COMPARED).astype(int))
+    then, now = fitted.training_scores[some], fitted.scores(parts[some])
+    equal = np.isclose(now, then, rtol=1e-3, atol=1e-2 * float(np.std(fitted.training_scores)))
+    if equal.mean() < MOST:
+        raise InputError(
+            f"X must be the training data, in the same order; of {len(some)} rows compared, "
+            f"{len(some) - int(equal.sum())} have another anomaly score than in training, and row numbers of another "
+            "table mean other rows. Give the one that was fitted, or fit this one."
         )
+
+
+class Misread(NamedTuple):
+    """What is wrong with labels of another convention, how it is said in ours, and in Python."""
+
+    what: str
+    way: str
+    code: str
+
+
+def misread(known: NDArray[Any]) -> Misread | None:
+    """Find labels ``(n,)`` that follow another convention: they would make anomalies of more than half of all rows.
+
+    That is so of scikit-learn's, whose 1 is an inlier, and of those whose 0 is an anomaly. Where most rows are
+    anomalies indeed, nothing can be learned of the normal ones.
+
+    Examples
+    --------
+    >>> misread(np.array([1, 1, 1, -1])).code
+    '(labels == -1).astype(int)'
+    >>> misread(np.array([1, 1, 1, 0])).code
+    '1 - labels'
+    >>> misread(np.array([1, -1, -1, -1])) is None
+    True
+    """
+    n_rows, found = len(known), int((known == 1).sum())
+    if 2 * found <= n_rows or found == n_rows:
+        return None
+    what = f"{found:,} of {n_rows:,} rows ({100 * found / n_rows:.0f} %) anomalies (1), which are never the most"
+    unlabelled, normal = (bool((known == value).any()) for value in (-1, 0))
+    if unlabelled and not normal:
+        return Misread(
+            what,
+            "If -1 are the outliers, as in scikit-learn, give them 1 and all others 0",
+            "(labels == -1).astype(int)",
+        )
+    code = "np.where(labels == -1, -1, 1 - labels)" if unlabelled else "1 - labels"
+    return Misread(what, "If 0 are the anomalies, exchange 0 and 1", code)
+
+
+def check_minority(labels: Any) -> None:
+    """Raise InputError, which says how to write them, for labels of another convention, see `misread`."""
+    known = np.asarray(labels).ravel()
+    if known.dtype.kind in "biuf" and (wrong := misread(known)):
+        raise InputError(
+            f"labels call {wrong.what}. Here 1 is an anomaly, 0 normal, -1 unlabelled. {wrong.way}: {wrong.code}."
+        )
+
+
+def warn_if_few(n_rows: int, *, remembers: bool) -> None:
+    """Warn, on behalf of ``fit``, of training sets too small for a network, or for any method that remembers them."""
+    if n_rows >= (NO_EVIDENCE if remembers else FEW_ROWS):
+        return
+    message = (
+        f"{n_rows} training rows are too few to show what is usual: below {NO_EVIDENCE}, scores, suspects and an "
+        "estimated contamination are no evidence. Better hundreds."
+        if remembers
+        else f"{n_rows} training rows are very few for a neural detector; expect unstable scores below {FEW_ROWS}."
+    )
+    warnings.warn(message, TooFewRowsWarning, stacklevel=5)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,32 +15,28 @@ from sklearn.utils.validation import column_or_1d
 from torch import Tensor
 
 from expose.decide import Verdict
-from expose.errors import InputError
+from expose.errors import ExposureWarning, InputError
 from expose.estimators.checks import check_classes, terms_of
 from expose.estimators.conclude import conclude
-from expose.estimators.prepare import Prepared, fingerprint, outliers_of, path_of, seed_of, training_set
+from expose.estimators.margins import outputs_of, some_outliers, train_with_margins
+from expose.estimators.prepare import (
+    EXPOSES_SUSPECTS,
+    Prepared,
+    fingerprint,
+    outliers_of,
+    path_of,
+    seed_of,
+    training_set,
+)
 from expose.estimators.samples import check_form, encode_training
 from expose.exposure import given_contamination
 from expose.kinds import kind_of
 from expose.model import Fitted
-from expose.objectives import Descend, Objective
-from expose.objectives.classification import Classification, free_energy
-from expose.training import (
-    Ensemble,
-    Plan,
-    Trained,
-    TrainingSet,
-    build_members,
-    default_batch_size,
-    default_epochs,
-    member_outputs,
-    mix,
-    torch_device,
-    train,
-)
+from expose.objectives import Descend
+from expose.objectives.classification import Classification, usual_score
+from expose.training import Plan, mix, torch_device
 
-MARGIN_ROWS = 4096  # from which the energies' quantiles are taken
-INSIDE, OUTSIDE = 0.1, 0.9  # those quantiles, of normal samples and of outliers
+CHANCE = 0.5  # the AUROC of a score that knows nothing
 
 
 def fit_classes(parameters: Mapping[str, Any], X: Any, y: Any, outliers: Any, before: Fitted | None) -> Fitted:
@@ -56,8 +52,12 @@ def fit_classes(parameters: Mapping[str, Any], X: Any, y: Any, outliers: Any, be
         The fit to go on from.
     """
     prepared, head = prepare_classes(parameters, X, y, outliers, before)
-    trained = train_in_two(prepared) if measures_margins(prepared) else train(prepared.plan, prepared.data)
-    return conclude(prepared, trained, head)
+    trained, concern = train_with_margins(prepared)
+    fitted = conclude(prepared, trained, head)
+    for message in filter(None, (concern, inverted(fitted, prepared))):
+        warnings.warn(message, ExposureWarning, stacklevel=3)
+        fitted.notes.append(message)
+    return fitted
 
 
 def prepare_classes(
@@ -91,7 +91,9 @@ def prepare_classes(
         start=start,
     )
     estimate = given_contamination(float(parameters["contamination"]))
-    return Prepared(encoded, plan, data, None, estimate, root), Verdict(classes, terms, parameters["score_function"])
+    exposed = outliers is not None or (plan.contamination > 0 and plan.exposure in EXPOSES_SUSPECTS)
+    head = Verdict(classes, terms, parameters["score_function"], usual=usual_score(terms, exposed))
+    return Prepared(encoded, plan, data, None, estimate, root), head
 
 
 def targets_of(y: Any, n_samples: int, before: Fitted | None) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -134,68 +136,28 @@ def start_from(before: Fitted | None, objective: Classification) -> dict[str, Te
     return {**before.weights(), "only.prior_shares": torch.tensor(objective.prior)}  # `only`: an ensemble of one
 
 
-# ------------------------------------------------------------------------------------------ margins of the energy
+def inverted(fitted: Fitted, prepared: Prepared) -> str | None:
+    """Say that a score function puts the outliers below the training samples, where the usual one does not."""
+    head, data = fitted.head, prepared.data
+    assert isinstance(head, Verdict)
+    if data.outliers is None or head.score == head.usual:
+        return None
+    outliers = outputs_of(fitted.ensemble, some_outliers(data))
+    chosen, usual = (
+        auroc(reader.scores(fitted.training), reader.scores(outliers))
+        for reader in (head, replace(head, score_function="auto"))
+    )
+    if chosen >= CHANCE or usual <= chosen:
+        return None
+    return (
+        f"score_function={head.score!r} gives the auxiliary outliers lower scores than the training rows (AUROC "
+        f"{chosen:.2f}): it does not belong to the terms {sorted(head.terms)}. Set "
+        f"score_function={head.usual!r} (AUROC {usual:.2f}), which is what 'auto' means here; no need to train again."
+    )
 
 
-def measures_margins(prepared: Prepared) -> bool:
-    """Whether the margins of the energy are to be measured, because none were given."""
-    objective = prepared.plan.objective
-    assert isinstance(objective, Classification)
-    return "energy" in objective.terms and prepared.data.outliers is not None and objective.energy_margins is None
+def auroc(normal: NDArray[np.float64], outliers: NDArray[np.float64]) -> float:
+    """How often an outlier has the higher score."""
+    from sklearn.metrics import roc_auc_score
 
-
-def train_in_two(prepared: Prepared) -> Trained:
-    """Train without outliers for half of the epochs, set the margins by what the network says, and train on."""
-    plan, data = prepared.plan, prepared.data
-    first = trained_early(plan, data)
-    if first.interrupted:  # who stopped the first half wants no second one
-        return first
-    margins = measured_margins(copy.deepcopy(first.ensemble), data, plan.device)
-    start = {name: value.detach().cpu().clone() for name, value in first.ensemble.state_dict().items()}
-    objective = with_epochs(plan.objective, epochs_of(plan.objective, data) - len(first.history))
-    second = train(replace(plan, objective=objective, start={**start, "only.margins": margins}), data)
-    later = [record | {"epoch": record["epoch"] + len(first.history)} for record in second.history]
-    return replace(second, history=first.history + later)
-
-
-def trained_early(plan: Plan, data: TrainingSet) -> Trained:
-    """Half a training without outliers; none where a network has energies to speak of, being trained before."""
-    assert isinstance(plan.objective, Classification)
-    half = epochs_of(plan.objective, data) // 2
-    if plan.start is None and isinstance(plan.objective.choice[0], str) and half:
-        early = replace(plan, objective=with_epochs(plan.objective, half), checkpoint=None)
-        return train(early, replace(data, outliers=None))
-    ensemble = build_members(plan.objective, plan.layout, data.sample, plan.seeds)
-    if plan.start is not None:
-        ensemble.load_state_dict(plan.start)
-    return Trained(ensemble, [])
-
-
-def epochs_of(objective: Objective, data: TrainingSet) -> int:
-    """Passes over the training samples, both halves together."""
-    recipe = objective.recipe
-    assert isinstance(recipe, Descend)
-    return recipe.epochs or default_epochs(len(data.rows), recipe.batch_size or default_batch_size(len(data.rows)))
-
-
-def with_epochs(objective: Objective, epochs: int) -> Objective:
-    """The same objective, trained for other passes."""
-    other = copy.deepcopy(objective)
-    assert isinstance(other.recipe, Descend)
-    other.recipe = replace(other.recipe, epochs=epochs)
-    return other
-
-
-def measured_margins(ensemble: Ensemble, data: TrainingSet, device: torch.device) -> Tensor:
-    """Quantiles of the energies that a network gives to training samples and to outliers, ``(2,)``."""
-    objective = ensemble.only
-    assert isinstance(objective, Classification)
-    assert data.outliers is not None
-    outliers = data.outliers if isinstance(data.outliers, Tensor) else data.outliers.batch(MARGIN_ROWS, 0)
-    ready, energies = ensemble.to(device).eval(), []
-    for rows in (data.rows, outliers):
-        some = rows[torch.linspace(0, len(rows) - 1, min(len(rows), MARGIN_ROWS)).long()].numpy()
-        outputs = member_outputs(ready, some, Verdict.method, objective.n_logits + 1)[0]
-        energies.append(free_energy(torch.from_numpy(outputs[:, : objective.n_classes])))
-    inside, outside = energies[0].quantile(INSIDE), energies[1].quantile(OUTSIDE)
-    return torch.stack([inside, torch.maximum(outside, energies[0].quantile(OUTSIDE))]).float()
+    return float(roc_auc_score(np.repeat([0, 1], [len(normal), len(outliers)]), np.r_[normal, outliers]))

@@ -19,7 +19,7 @@ from expose.decide import Verdict, fit_temperature
 from expose.errors import CalibrationWarning
 from expose.estimators.checks import check_class_parameters, check_classes
 from expose.estimators.classes import fit_classes
-from expose.estimators.common import FittedAttributes
+from expose.estimators.common import FittedAttributes, check_encoder
 from expose.estimators.samples import check_input
 from expose.folder import Own, load_fitted
 from expose.model import Decisions, Fitted
@@ -47,12 +47,15 @@ class OutlierExposureClassifier(FittedAttributes, ClassifierMixin, BaseEstimator
     terms : str, list of str or dict of str to float, default="uniform"
         How outliers are exposed, each with its lambda: "uniform" (0.5), "prior" (0.5), "energy" (0.1), "confidence"
         (0.5), "background" (1.0); see `expose.objectives.classification.Classification`.
-    score_function : {"entropy", "msp", "energy", "confidence", "background"}, default="entropy"
+    score_function : {"auto", "entropy", "msp", "energy", "confidence", "background"}, default="auto"
         What `anomaly_score` is: -H(U; p), minus the maximum softmax probability, the free energy, minus the learned
-        confidence, or the probability of the background class. It may be changed after `fit`.
+        confidence, or the probability of the background class. "auto" is what belongs to the terms: "entropy" to
+        "uniform" and "prior", else the score of the term's name; "entropy" as well if nothing was exposed. It may be
+        changed after `fit`.
     energy_margins : (float, float) or None
         Energies that normal samples shall lie below and outliers above. None: the tenth percentile of normal samples
         and the ninetieth of outliers, measured after half of the epochs without outliers, or before fine-tuning.
+        Margins that cost the classes give an `ExposureWarning`, with the energies of the data.
     augment : bool, default=False
         Random flips and crops, images only.
     recipe : Descend or None, default=None
@@ -79,6 +82,8 @@ class OutlierExposureClassifier(FittedAttributes, ClassifierMixin, BaseEstimator
         The trained network.
     temperature_ : float
         By which `predict_proba` divides the logits; 1 until `calibrate` fits it.
+    score_function_ : str
+        The one that is used, where "auto" was asked for.
     energy_margins_ : (float, float) or None
     latent_labels_ : ndarray of shape (n_train,)
         The weight of each training sample as an anomaly; more than 0 for suspects, where contamination was assumed.
@@ -112,7 +117,7 @@ class OutlierExposureClassifier(FittedAttributes, ClassifierMixin, BaseEstimator
         network: str | nn.Module = "auto",
         *,
         terms: str | list[str] | Mapping[str, float] = "uniform",
-        score_function: str = "entropy",
+        score_function: str = "auto",
         energy_margins: tuple[float, float] | None = None,
         augment: bool = False,
         recipe: Descend | None = None,
@@ -273,6 +278,11 @@ class OutlierExposureClassifier(FittedAttributes, ClassifierMixin, BaseEstimator
         return self._verdict.temperature
 
     @property
+    def score_function_(self) -> str:
+        """The score function that is used, where "auto" was asked for."""
+        return self._verdict.score
+
+    @property
     def network_(self) -> nn.Module:
         """The trained network, a copy on the CPU, for unfolded samples."""
         trained = copy.deepcopy(self._trained.network).float().cpu()
@@ -304,6 +314,7 @@ class OutlierExposureClassifier(FittedAttributes, ClassifierMixin, BaseEstimator
         ModelFolderError
             If a byte was changed, a file is missing or foreign, or the folder comes from another version.
         """
+        check_encoder(encoder)
         own = Own(network=network, encoder=encoder)
         fitted, parameters = load_fitted(Path(folder), cls.saved_as, own, device)
         recipe = fitted.objective.recipe

@@ -9,9 +9,11 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 from expose.encoders import Encoder
+from expose.errors import ModelFolderError
 from expose.estimators.samples import check_input
 from expose.folder import save_fitted
 from expose.model import Fitted
@@ -159,3 +161,16 @@ class FittedAttributes:
         self.fitted_ = model
         if self.checkpoint is not None and not model.interrupted:
             Path(self.checkpoint).unlink(missing_ok=True)
+
+
+def check_encoder(encoder: Any) -> None:
+    """Raise ModelFolderError for an encoder of scikit-learn that was brought along unfitted."""
+    if not type(encoder).__module__.startswith("sklearn."):
+        return  # of others it cannot be known before they transform: some have nothing to learn
+    try:
+        check_is_fitted(encoder)
+    except NotFittedError as error:
+        raise ModelFolderError(
+            f"load(folder, encoder=...) takes the encoder that was fitted in the training, detector.encoder_.own; this "
+            f"{type(encoder).__name__} is not fitted."
+        ) from error

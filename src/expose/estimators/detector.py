@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator, OutlierMixin
 
 from expose.decide import Combination, ScoreRule
 from expose.estimators.calibrate import calibrated_by_folds
-from expose.estimators.checks import check_labels, check_parameters
-from expose.estimators.common import FittedAttributes
+from expose.estimators.checks import check_labels, check_minority, check_parameters, check_trained_on
+from expose.estimators.common import FittedAttributes, check_encoder
 from expose.estimators.conclude import conclude
 from expose.estimators.prepare import Prepared, prepare
 from expose.estimators.query import query_rows
@@ -95,7 +95,7 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
         All training samples, known anomalies first, then the most suspicious, known normal ones last: rank, row,
         latent_label, anomaly_score.
     suspects_ : recarray
-        Of the unlabelled ones as many as training took for anomalies.
+        Of the unlabelled ones as many as training took for anomalies; none with the exposure "blind".
     history_ : list of dict
         One record per epoch: losses, contamination, share of samples flipped, overlaps of suspect sets, seconds.
     notes_ : list of str
@@ -178,6 +178,7 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
         """Check and encode everything, the first step of `fit`; nothing that was fitted is touched."""
         parameters = self.get_params(deep=False)
         check_parameters(parameters)
+        check_minority(labels)
         before = self.fitted_ if self.warm_start and self.__sklearn_is_fitted__() else None
         return prepare(parameters, X, labels, outliers, before)
 
@@ -207,7 +208,7 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
         Raises
         ------
         InputError
-            If there are fewer unlabelled rows, or X does not have as many rows as the training data.
+            If there are fewer unlabelled rows, or X is not the training data, row by row.
 
         Notes
         -----
@@ -228,7 +229,9 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
         >>> detector = detector.fit(X, labels=labels)
         """
         check_number("k", k, 1, whole=True)
-        return query_rows(self._model, self.scorer().encode(X), k)
+        parts = self.scorer().encode(X)
+        check_trained_on(self._model, parts)
+        return query_rows(self._model, parts, k)
 
     # ----------------------------------------------------------------------------------------------------- score
 
@@ -290,6 +293,7 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
             rows that score highest, and honest so long as only confirmed anomalies are marked (Label-Trim of Bashari,
             Sesia and Romano, 2025). Leaving out rows *because* they score high would make false discoveries.
         """
+        check_minority(labels)
         scores = self.anomaly_score(X)
         known = check_labels(labels, len(scores))
         return self.take_over(self._model.calibrated(scores if known is None else scores[known != 1]))
@@ -329,9 +333,10 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
 
     @property
     def suspects_(self) -> np.recarray[Any, Any]:
-        """The suspects among the unlabelled training samples, as many as training took for anomalies."""
+        """The suspects among the unlabelled training samples, as many as training took for anomalies: none if blind."""
         unlabelled = np.flatnonzero(self._model.known == -1)
-        return self._ranked(unlabelled, round(self.contamination_estimate_.value * len(unlabelled)))
+        share = 0.0 if self.exposure_ == "blind" else self.contamination_estimate_.value
+        return self._ranked(unlabelled, round(share * len(unlabelled)))
 
     def _ranked(self, rows: NDArray[np.intp], count: int) -> np.recarray[Any, Any]:
         """The ``count`` most suspicious of some training samples, in that order."""
@@ -355,6 +360,7 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
         ModelFolderError
             If a byte was changed, a file is missing or foreign, or the folder comes from another version.
         """
+        check_encoder(encoder)
         own = Own(objective=objective, encoder=encoder)
         fitted, parameters = load_fitted(Path(folder), cls.saved_as, own, device)
         given = {"objective": copy.deepcopy(fitted.objective), "encoder": encoder, **parameters}

@@ -50,7 +50,20 @@ def load(
     """
     name = class_in(folder)
     if name == AnomalyDetector.__name__:
+        refuse_unused(folder, name, network=network)
         return AnomalyDetector.load(folder, objective, encoder=encoder, device=device)
     if name == OutlierExposureClassifier.__name__:
+        refuse_unused(folder, name, objective=objective)
         return OutlierExposureClassifier.load(folder, network, encoder=encoder, device=device)
-    raise ModelFolderError(f"{folder} holds a {name!r}; expected an AnomalyDetector or an OutlierExposureClassifier.")
+    raise ModelFolderError(
+        f"{folder} holds a model of the class {name}; expected AnomalyDetector or OutlierExposureClassifier."
+    )
+
+
+def refuse_unused(folder: str | Path, name: str, **given: Any) -> None:
+    """Raise ModelFolderError for what was brought along and the model cannot use."""
+    for parameter, value in given.items():
+        if value is not None:
+            raise ModelFolderError(
+                f"{folder} holds a model of the class {name}, which takes no {parameter}. Leave it out."
+            )

@@ -18,6 +18,7 @@ from sklearn.utils import check_random_state
 from expose.errors import InputError
 from expose.estimators.checks import check_labels, warn_if_few
 from expose.estimators.contamination import settle_contamination
+from expose.estimators.overlap import warn_of_overlap
 from expose.estimators.samples import Encoded, check_form, encode_outliers, encode_training
 from expose.exposure import ContaminationEstimate
 from expose.folder import plain
@@ -90,10 +91,9 @@ def prepare(
     if before is not None:
         check_alike(before, objective, parameters["ensemble_size"])
     known = check_labels(labels, len(encoded.samples))
-    if not isinstance(objective, MemoryObjective):
-        warn_if_few(len(encoded.samples))
+    warn_if_few(len(encoded.samples), remembers=isinstance(objective, MemoryObjective))
     root = seed_of(parameters["random_state"]) if before is None else before.root
-    extra = outliers_of(outliers, encoded, objective)
+    extra = outliers_of(outliers, encoded, objective, known)
     vectors = encoded.parts if encoded.parts.ndim == 2 else encoded.parts.mean(axis=1)
     layout = encoded.encoder.layout
     estimate = settle_contamination(parameters["contamination"], objective, layout, vectors, known, root)
@@ -115,13 +115,20 @@ def prepare(
     return Prepared(encoded, plan, data, known, estimate, root, one_sided(plan, data, known))
 
 
-def outliers_of(outliers: Any, encoded: Encoded, objective: Objective) -> Outliers:
-    """Auxiliary outliers as the objective can use them."""
+def outliers_of(
+    outliers: Any, encoded: Encoded, objective: Objective, known: NDArray[np.int8] | None = None
+) -> Outliers:
+    """Auxiliary outliers as the objective can use them, after a warning if training samples are among them."""
     if isinstance(outliers, OutlierStream):
         outliers.seek(0)  # the same stream gives the same rows to every fit
         if isinstance(objective, MemoryObjective):
             outliers = outliers.take(reference_points(objective))  # more it cannot remember
-    return None if outliers is None else encode_outliers(outliers, encoded)
+    if outliers is None:
+        return None
+    rows = encode_outliers(outliers, encoded)
+    if isinstance(rows, np.ndarray):  # those of a stream are not there yet
+        warn_of_overlap(outliers, rows, encoded, known)
+    return rows
 
 
 def training_set(
@@ -179,7 +186,12 @@ def seed_of(random_state: Any) -> int:
 
 
 def path_of(checkpoint: Any) -> Path | None:
-    """A path, or None."""
+    """A path, or None; InputError for a folder."""
+    if checkpoint is not None and Path(checkpoint).is_dir():
+        raise InputError(
+            f"checkpoint must be a file, which training writes; {checkpoint} is a folder. Name a file in it: "
+            f"{Path(checkpoint) / 'training.checkpoint'}"
+        )
     return None if checkpoint is None else Path(checkpoint)
 
 

@@ -60,6 +60,7 @@ def encode_training(X: Any, kind: Kind, choice: Any, objective: Objective, befor
     InputError
         When there are too few samples, or they cannot be encoded.
     """
+    kind.check_training(X)
     samples = samples_of(X, kind)
     if len(samples) < FEWEST:
         raise InputError(f"training needs at least {FEWEST} rows, better hundreds; got {len(samples)} sample(s).")
@@ -98,6 +99,7 @@ def encode_outliers(outliers: Any, encoded: Encoded) -> NDArray[np.float32] | Ou
     if isinstance(outliers, OutlierStream):
         return EncodedStream(outliers, encoded.encoder, encoded.kind)
     try:
+        encoded.kind.check_training(outliers)
         rows = encoded.encoder.transform(samples_of(outliers, encoded.kind))
     except ValueError as error:
         raise InputError(f"outliers must be {encoded.kind.plural} like X: {error}") from error

@@ -4,12 +4,13 @@ from expose.files.names import check_names, column_names, existing, listing, wit
 from expose.files.reading import read, scan
 from expose.files.roles import ColumnsByRole, Roles, columns_by_role, encoded, is_known_label, known_labels, split
 from expose.files.values import is_empty, is_missing, key_of
-from expose.files.writing import Sink, writer
+from expose.files.writing import Sink, check_format, writer
 
 __all__ = [
     "ColumnsByRole",
     "Roles",
     "Sink",
+    "check_format",
     "check_names",
     "column_names",
     "columns_by_role",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 
@@ -17,13 +19,30 @@ from expose.atomic import whole_file
 from expose.errors import InputError
 
 _FORMATS: Final = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
+_RUN: Final = r"^([=+\-@\t\r])"  # a cell that begins so is a formula to a spreadsheet
+_WRITTEN: Final = (
+    pa.types.is_integer,
+    pa.types.is_floating,
+    pa.types.is_boolean,
+    pa.types.is_decimal,
+    pa.types.is_date,
+    pa.types.is_time,
+    pa.types.is_timestamp,
+    pa.types.is_string,
+    pa.types.is_large_string,
+    pa.types.is_null,
+)  # what the CSV writer of Arrow writes as one would; the others it refuses, or writes as bytes
 
 
 class Sink:
-    """Takes batches of rows, all with the columns of the first one."""
+    """Takes batches of rows, all with the columns of the first one.
 
-    def __init__(self, file: IO[bytes], suffix: str) -> None:
-        self._file, self._suffix = file, suffix
+    A text file takes every type of Arrow: identifiers (UUID) in their usual form, bytes as text or else in hexadecimal
+    digits, lists and structures as JSON.
+    """
+
+    def __init__(self, file: IO[bytes], suffix: str, *, spreadsheet_safe: bool = False) -> None:
+        self._file, self._suffix, self._safe = file, suffix, spreadsheet_safe
         self._writer: Any = None
         self._stack = ExitStack()
         self._schema: Any = None
@@ -38,18 +57,18 @@ class Sink:
             When its columns differ from those of the first one.
         """
         table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
+        if self._suffix != ".parquet":
+            table = _as_text(table, self._safe)
         if self._writer is None:
             self._open(table.schema.remove_metadata())
         self._writer.write_table(self._fitting(table))
         self.n_rows += table.num_rows
 
     def _open(self, schema: Any) -> None:
+        self._schema = schema
         if self._suffix == ".parquet":
-            self._schema = schema
             self._writer = self._stack.enter_context(pq.ParquetWriter(self._file, schema, compression="zstd"))
             return
-        types = [kind.value_type if pa.types.is_dictionary(kind) else kind for kind in schema.types]
-        self._schema = pa.schema(list(zip(schema.names, types, strict=True)))
         file: Any = self._file
         if self._suffix.endswith(".gz"):
             file = self._stack.enter_context(pa.CompressedOutputStream(file, "gzip"))
@@ -80,8 +99,49 @@ class Sink:
             self._stack.close()
 
 
+def _as_text(table: Any, safe: bool) -> Any:
+    """Return a table of types that a text file can hold; ``safe``: and of which a spreadsheet runs no cell."""
+    columns = [_written(column) for column in table.columns]
+    if not safe:
+        return pa.table(columns, names=table.column_names)
+    names = pc.replace_substring_regex(pa.array(table.column_names, pa.string()), _RUN, r"'\1")
+    return pa.table([_unrun(column) for column in columns], names=names.to_pylist())
+
+
+def _written(column: Any) -> Any:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if any(is_written(column.type) for is_written in _WRITTEN):
+        return column
+    texts = [None if value is None else _text_of(value) for value in column.to_pylist()]
+    return pa.chunked_array([pa.array(texts, pa.string())])
+
+
+def _unrun(column: Any) -> Any:
+    """Put an apostrophe before texts that are formulas to a spreadsheet; numbers stay as they are."""
+    text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+    return pc.replace_substring_regex(column, _RUN, r"'\1") if text else column
+
+
+def _text_of(value: Any) -> str:
+    """Return a value of a type that no text file has, as text."""
+    if isinstance(value, bytes):
+        return _text_of_bytes(value)
+    if isinstance(value, list | tuple | dict):
+        return json.dumps(value, ensure_ascii=False, default=_text_of)
+    return str(value)
+
+
+def _text_of_bytes(value: bytes) -> str:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return value.hex()
+    return text if text.isprintable() else value.hex()
+
+
 @contextmanager
-def writer(target: str | Path) -> Iterator[Sink]:
+def writer(target: str | Path, *, spreadsheet_safe: bool = False) -> Iterator[Sink]:
     """Open a file for batches of rows, a `Sink`; it appears under its name only when all are written.
 
     Parameters
@@ -89,6 +149,9 @@ def writer(target: str | Path) -> Iterator[Sink]:
     target : str or Path
         .parquet, .csv, .csv.gz, .tsv or .tsv.gz; "-" writes CSV to standard output. An existing file is
         replaced at the end; on any error it stays as it was, and nothing else is left behind.
+    spreadsheet_safe : bool
+        Write an apostrophe before texts that begin with =, +, - or @, which a spreadsheet would run as a formula. Only
+        in text files; what reads them must take it off again.
 
     Raises
     ------
@@ -107,19 +170,26 @@ def writer(target: str | Path) -> Iterator[Sink]:
     ['"row","anomaly_score"', '0,0.5', '1,2']
     """
     if str(target) == "-":
-        with _filled(sys.stdout.buffer, ".csv") as sink:
+        with _filled(sys.stdout.buffer, ".csv", spreadsheet_safe) as sink:
             yield sink
         return
     path = Path(os.path.realpath(target))  # a link stays a link
     if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe cannot be replaced
-        with _naming(path), path.open("wb") as device, _filled(device, _format(path, ".csv")) as sink:
+        with _naming(path), path.open("wb") as device, _filled(device, _format(path, ".csv"), spreadsheet_safe) as sink:
             yield sink
         return
     if path.is_dir():
         raise IsADirectoryError(f"cannot write {path}: it is a folder. Name a file in it.")
     suffix = _format(path)
-    with whole_file(path) as file, _filled(file, suffix) as sink:
+    with whole_file(path) as file, _filled(file, suffix, spreadsheet_safe) as sink:
         yield sink
+
+
+def check_format(target: str | Path) -> None:
+    """Refuse a name that does not tell the format, before there is anything to write; InputError as `writer`."""
+    path = Path(target)
+    if str(target) != "-" and (path.is_file() or not path.exists()):
+        _format(path)
 
 
 def _format(path: Path, default: str = "") -> str:
@@ -130,9 +200,9 @@ def _format(path: Path, default: str = "") -> str:
 
 
 @contextmanager
-def _filled(file: IO[bytes], suffix: str) -> Iterator[Sink]:
+def _filled(file: IO[bytes], suffix: str, safe: bool) -> Iterator[Sink]:
     """Give a sink over an open file, and see to it that all bytes are out."""
-    sink = Sink(file, suffix)
+    sink = Sink(file, suffix, spreadsheet_safe=safe)
     try:
         yield sink
         sink.close()

@@ -44,8 +44,12 @@ class Reading:
         Of text files.
     text : tuple of str
         Columns in which numbers must not be guessed, see `Encoder.text_columns`.
+    features : tuple of str
+        Columns that are looked at although they name a sample, too.
     later : bool
         Whether these are samples for a model that exists: columns that play no part in scoring may be absent.
+    skip_bad : bool
+        Whether files that cannot be read, of kinds of one file per sample, are left out, with a `SkippedWarning`.
     """
 
     id: tuple[str, ...] = ()
@@ -53,7 +57,9 @@ class Reading:
     label: str | None = None
     encoding: str = "utf-8"
     text: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
     later: bool = False
+    skip_bad: bool = False
 
 
 class Batch(NamedTuple):
@@ -71,6 +77,8 @@ class Kind:
     ----------
     name, plural : str
         As messages have them: "table", "tables".
+    noun : str
+        What one sample is called: "row". With an s it names several.
     encoder, objective : str
         Registered names of what is used where nobody chose.
     advice : str
@@ -79,6 +87,7 @@ class Kind:
 
     name: str = ""
     plural: str = ""
+    noun: str = "sample"
     encoder: str = ""
     objective: str = "neighbours"
     advice: str = ""
@@ -99,9 +108,20 @@ class Kind:
         """
         raise TypeError(f"{type(self).__name__} must define samples(X).")
 
+    def check_training(self, X: Any) -> None:
+        """Raise InputError for what has the form of such samples, and cannot be meant to be learned from."""
+
     def columns(self, samples: Any) -> tuple[int, tuple[str, ...]] | None:
         """How many columns samples have, and their names if these are their own; None where there are no columns."""
         return None
+
+    def learn(self, samples: Any) -> Any:
+        """What has to be known of training samples to understand later ones alike, in JSON types; None if nothing."""
+        return None
+
+    def understood(self, samples: Any, learned: Any) -> Any:
+        """Samples as those of training were understood, of which `learn` kept what is needed."""
+        return samples
 
     def plain(self, samples: Any) -> Any:
         """Samples as the encoders of other packages expect them, by default a list."""

@@ -1,9 +1,10 @@
-"""One column of a table: numbers, categories or points in time, and how each is recognised."""
+"""One column of a table: numbers, categories, points in time, or texts of which nobody has yet said what they are."""
 
 from __future__ import annotations
 
 import datetime as dt
 import decimal
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 
 from expose.errors import InputError
 from expose.files.values import is_missing, key_of
+from expose.files.written import NULLS, Conventions, is_missing_text, is_text
 
-ColumnKind = Literal["number", "category", "time"]
+ColumnKind = Literal["number", "category", "time", "text"]
 
 PLAIN_NUMBERS = (bool, int, float, np.number, np.bool_, decimal.Decimal)
 MOMENTS = (dt.date, np.datetime64)  # datetime and pandas' Timestamp are dates too
@@ -78,12 +80,53 @@ class Times:
         return self.moments
 
 
-Column = NDArray[Any] | Categories | Times  # a plain array is a column of numbers, NaN where missing
+@dataclass(frozen=True, eq=False)
+class Strings:
+    """A column of texts as they came: an encoder finds out whether they are numbers, dates or names.
+
+    Attributes
+    ----------
+    texts : pyarrow.Array of strings, (n,)
+        Null where missing.
+    """
+
+    texts: Any
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        """Where the text stands for nothing, (n,)."""
+        return is_missing_text(self.texts)
+
+    def take(self, rows: NDArray[Any] | slice) -> Strings:
+        """Return the chosen rows."""
+        if isinstance(rows, slice):
+            rows = np.arange(len(self.texts))[rows]
+        chosen = np.asarray(rows)
+        places = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
+        return Strings(self.texts.take(pa.array(places, pa.int64())))
+
+    def values(self) -> NDArray[Any]:
+        """Return the texts as an object array, None where missing, (n,)."""
+        return np.asarray(self.texts.to_numpy(zero_copy_only=False), dtype=object)
+
+    def categories(self, conventions: Conventions = Conventions()) -> Categories:  # noqa: B008 - never changed
+        """Count equal texts as one category."""
+        nulls = NULLS | {*conventions.null}
+        encoded = self.texts.dictionary_encode()
+        keys = [None if key is None or key.strip() in nulls else key for key in encoded.dictionary.to_pylist()]
+        return distinct(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64), keys)
 
 
-def categories_of(keys: Sequence[str | None]) -> Categories:
-    """Count equal names as one category; None and the empty text are missing."""
-    return _from_dictionary(pa.array(keys, type=pa.string()).dictionary_encode())
+Column = NDArray[Any] | Categories | Times | Strings  # a plain array is a column of numbers, NaN where missing
+
+
+def strings_of(texts: Sequence[str | None]) -> Strings:
+    """Texts as a column; half code points, which no file can hold, are written out."""
+    try:
+        return Strings(pa.array(texts, type=pa.large_string()))
+    except (UnicodeEncodeError, pa.ArrowInvalid):
+        whole = [None if text is None else text.encode("utf-8", "backslashreplace").decode() for text in texts]
+        return Strings(pa.array(whole, type=pa.large_string()))
 
 
 # --------------------------------------------------------------------------------------------- Arrow columns
@@ -98,38 +141,38 @@ def column_kind(arrow_type: Any) -> ColumnKind | None:
     """
     is_type = pa.types
     if isinstance(arrow_type, pa.BaseExtensionType):
-        return column_kind(arrow_type.storage_type)
+        return "text" if str(arrow_type) == "extension<arrow.uuid>" else column_kind(arrow_type.storage_type)
     if is_type.is_timestamp(arrow_type) or is_type.is_date(arrow_type):
         return "time"
     if is_type.is_dictionary(arrow_type):
         return "category" if column_kind(arrow_type.value_type) else None
-    if _is_text(arrow_type):
-        return "category"
+    if is_text(arrow_type) or is_type.is_time(arrow_type):  # a time of day is a text that an encoder understands
+        return "text"
     numeric = (is_type.is_integer, is_type.is_floating, is_type.is_boolean, is_type.is_decimal)
-    spans = (is_type.is_null, is_type.is_duration, is_type.is_time)
+    spans = (is_type.is_null, is_type.is_duration)
     return "number" if any(test(arrow_type) for test in (*numeric, *spans)) else None
 
 
-def _is_text(arrow_type: Any) -> bool:
-    names = ("is_string", "is_large_string", "is_string_view")  # the last one is missing in old versions
-    return any(getattr(pa.types, name)(arrow_type) for name in names if hasattr(pa.types, name))
-
-
 def column_from_arrow(column: Any, name: str) -> Column:
-    """Turn one Arrow column (a ChunkedArray) into numbers, categories or times."""
+    """Turn one Arrow column (a ChunkedArray) of a kind that has a meaning into numbers, categories, times or texts."""
     kind = column_kind(column.type)
-    if kind is None:
-        raise InputError(
-            f"column {name!r} is of type {column.type}, which has no meaning as a feature. Expected numbers, "
-            f"booleans, text, categories, dates or times. Leave the column out, or turn it into one of these."
-        )
+    if str(column.type) == "extension<arrow.uuid>":
+        return strings_of([None if value is None else str(value) for value in column.to_pylist()])
     if isinstance(column.type, pa.BaseExtensionType):
         column = pa.chunked_array([chunk.storage for chunk in column.chunks], type=column.type.storage_type)
     if kind == "number":
         values = np.empty(len(column), dtype=np.float64)
         fill_numbers(column, values)
         return values
+    if kind == "text":
+        texts = column.cast(pa.string()).cast(pa.large_string()).combine_chunks()
+        return Strings(texts if not isinstance(texts, pa.ChunkedArray) else _joined_chunks(texts))
     return _times_from_arrow(column) if kind == "time" else _categories_from_arrow(column)
+
+
+def _joined_chunks(column: Any) -> Any:
+    """One array of a column that combine_chunks keeps chunked, as some versions do with one or none."""
+    return column.chunk(0) if column.num_chunks else pa.array([], column.type)
 
 
 def fill_numbers(column: Any, out: NDArray[Any]) -> None:
@@ -142,13 +185,11 @@ def fill_numbers(column: Any, out: NDArray[Any]) -> None:
 
 
 def _as_plain_number(column: Any) -> Any:
-    """Cast what NumPy has no number for: booleans, decimals, nulls; time of day and durations to seconds."""
+    """Cast what NumPy has no number for: booleans, decimals, nulls; durations to seconds."""
     arrow_type = column.type
     if pa.types.is_integer(arrow_type) or pa.types.is_float32(arrow_type) or pa.types.is_float64(arrow_type):
         return column
-    if pa.types.is_time32(arrow_type):
-        return _seconds(column.cast(pa.int32()), arrow_type.unit)
-    if pa.types.is_time64(arrow_type) or pa.types.is_duration(arrow_type):
+    if pa.types.is_duration(arrow_type):
         return _seconds(column.cast(pa.int64()), arrow_type.unit)
     if pa.types.is_boolean(arrow_type):
         return column.cast(pa.uint8())
@@ -165,14 +206,12 @@ def _times_from_arrow(column: Any) -> Times:
 
 
 def _categories_from_arrow(column: Any) -> Categories:
-    if not pa.types.is_dictionary(column.type):
-        column = column.cast(pa.large_string()).dictionary_encode()
     return _from_dictionary(column.unify_dictionaries().combine_chunks())
 
 
 def _from_dictionary(encoded: Any) -> Categories:
     """Turn an Arrow dictionary array into categories with distinct keys."""
-    if isinstance(encoded, pa.ChunkedArray):  # combine_chunks keeps an empty column chunked in some versions
+    if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.chunk(0) if encoded.num_chunks else pa.array([], pa.string()).dictionary_encode()
     codes = encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
     return distinct(codes, encoded.dictionary.to_pylist())
@@ -183,7 +222,7 @@ def distinct(codes: NDArray[np.int64], values: Sequence[Any]) -> Categories:
     place: dict[str, int] = {}
     renamed = np.full(len(values) + 1, -1, dtype=np.int64)  # the last one serves the code -1
     for old, value in enumerate(values):
-        if not is_missing(value) and (key := key_of(value)):
+        if not is_missing(value) and (key := key_of(value)).strip() not in NULLS:
             renamed[old] = place.setdefault(key, len(place))
     return Categories(renamed[codes], tuple(place))
 
@@ -191,12 +230,8 @@ def distinct(codes: NDArray[np.int64], values: Sequence[Any]) -> Categories:
 # --------------------------------------------------------------------------------- columns of Python objects
 
 
-def column_from_objects(values: NDArray[Any], name: str, *, parse_text: bool) -> Column:
-    """Turn a column of Python objects (n,) into numbers, categories or times.
-
-    `parse_text` reads a column of texts as numbers if every one of them is a number: right for arrays and
-    lists, where the type of a text is an accident; wrong for data frames, where it was chosen.
-    """
+def column_from_objects(values: NDArray[Any], name: str) -> Column:
+    """Turn a column of Python objects (n,) into numbers or times, or into texts if it is neither."""
     objects = [None if is_missing(value) else value for value in values.tolist()]
     types = {type(value) for value in objects} - {type(None)}
     if all(issubclass(kind, PLAIN_NUMBERS) for kind in types):
@@ -206,9 +241,7 @@ def column_from_objects(values: NDArray[Any], name: str, *, parse_text: bool) ->
     if all(issubclass(kind, dt.timedelta) for kind in types):
         return np.array([np.nan if v is None else v.total_seconds() for v in objects], dtype=np.float64)
     _refuse_unknown(objects, name)
-    if parse_text and (numbers := _parsed(objects)) is not None:
-        return numbers
-    return categories_of([None if value is None else key_of(value) for value in objects])
+    return strings_of([None if value is None else key_of(value) for value in objects])
 
 
 def _numbers_from_objects(objects: list[Any], name: str) -> NDArray[np.float64]:
@@ -221,28 +254,26 @@ def _numbers_from_objects(objects: list[Any], name: str) -> NDArray[np.float64]:
 
 
 def _times_from_objects(objects: list[Any], name: str) -> Times:
-    moments = [
-        value.astimezone(dt.UTC).replace(tzinfo=None) if getattr(value, "tzinfo", None) else value for value in objects
-    ]
     try:
-        return Times(np.array([np.datetime64(value, "us") for value in moments], dtype="datetime64[us]"))
+        return Times(np.array([_moment(value) for value in objects], dtype="datetime64[us]"))
     except (ValueError, OverflowError) as error:
         raise InputError(f"column {name!r} holds a date that cannot be used: {error}") from error
 
 
+def _moment(value: Any) -> np.datetime64:
+    """A date or time in UTC; NumPy reaches beyond the years 1 and 9999, to which a zone may lead."""
+    offset = value.utcoffset() if getattr(value, "tzinfo", None) else None
+    if offset is None:
+        return np.datetime64(value, "us")
+    utc: np.datetime64 = np.datetime64(value.replace(tzinfo=None), "us") - np.timedelta64(offset, "us")  # type: ignore[assignment]
+    return utc
+
+
 def _refuse_unknown(objects: list[Any], name: str) -> None:
-    known = (str, bytes, *PLAIN_NUMBERS, *MOMENTS, dt.time, dt.timedelta)
+    known = (str, bytes, uuid.UUID, *PLAIN_NUMBERS, *MOMENTS, dt.time, dt.timedelta)
     for row, value in enumerate(objects):
         if value is not None and not isinstance(value, known):
             raise TypeError(
                 f"column {name!r}, row {row}: argument must be a string or a number, not "
                 f"{type(value).__name__!r}. Give such values columns of their own, or leave the column out."
             )
-
-
-def _parsed(objects: list[Any]) -> NDArray[np.float64] | None:
-    """Read every value as a number; None if one of them is not."""
-    try:
-        return np.array([np.nan if v is None or v == "" else float(v) for v in objects], dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
-        return None

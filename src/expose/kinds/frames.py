@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,8 @@ from numpy.typing import NDArray
 
 from expose.errors import InputError
 from expose.files.names import check_names, listing
+from expose.files.reading import read
+from expose.files.written import marks
 from expose.kinds.columns import (
     PLAIN_NUMBERS,
     Column,
@@ -32,7 +37,9 @@ def as_table(X: Any) -> Table:
     Parameters
     ----------
     X : (n, d) NumPy array or list of rows, pandas or Polars frame, Arrow table or record batch, or any frame
-        that narwhals or the Arrow C stream interface can read.
+        that narwhals or the Arrow C stream interface can read; also a dictionary of columns, a list of
+        dictionaries, one per row, a structured array, a named column (a pandas or Polars Series), or the
+        pathlib.Path of a file. What is masked is missing.
 
     Raises
     ------
@@ -45,34 +52,35 @@ def as_table(X: Any) -> Table:
     --------
     >>> table = as_table([[1.0, "red"], [2.5, "blue"]])
     >>> table.names, table.kinds
-    (('x0', 'x1'), ('number', 'category'))
+    (('x0', 'x1'), ('number', 'text'))
     """
     if isinstance(X, Table):
         return X
     if isinstance(X, pa.Table | pa.RecordBatch):
-        return _from_arrow(X)
+        conventions, first = marks(X.schema)
+        return replace(_from_arrow(X), conventions=conventions, first=first)
+    if isinstance(X, np.ndarray):
+        return _from_array(X)
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(X, pandas.DataFrame):
         return _from_pandas(X)
-    if isinstance(X, np.ndarray):
-        return _from_array(X)
-    if isinstance(X, list | tuple):
-        return _from_array(_array_of_rows(X))
+    if isinstance(X, Mapping | list | tuple):
+        return _from_mapping(X) if isinstance(X, Mapping) else _from_rows(X)
     if hasattr(X, "tocsr"):
         raise InputError("sparse matrices are not supported; give a dense one, for example X.toarray()")
-    return _from_other(X)
+    return _from_arrow(read(X)) if isinstance(X, Path) else _from_other(X)
 
 
 def _from_other(source: Any) -> Table:
     import narwhals as nw
 
     if len(getattr(source, "shape", ())) == 1 and hasattr(source, "to_frame"):
-        raise InputError(f"Expected a table with rows and columns; got a {type(source).__name__}. Use its to_frame().")
+        return as_table(source.to_frame())
     frame = nw.from_native(source, pass_through=True)
     if isinstance(frame, nw.LazyFrame):
         frame = frame.collect(backend="pyarrow")
     if isinstance(frame, nw.DataFrame):
-        return _from_arrow(frame.to_arrow())
+        return _from_narwhals(frame)
     if hasattr(source, "__arrow_c_stream__"):
         return _from_arrow(pa.table(source))
     if hasattr(source, "__array__"):
@@ -81,6 +89,64 @@ def _from_other(source: Any) -> Table:
         f"expected a table: a 2-D NumPy array, a list of rows, a pandas, Polars or Arrow table; got "
         f"{type(source).__name__}. A file is read with expose.files.read(path)."
     )
+
+
+def _from_narwhals(frame: Any) -> Table:
+    """A frame by way of Arrow, but for columns of types that Arrow has not."""
+    import narwhals as nw
+
+    wide = [name for name, dtype in frame.schema.items() if dtype in (nw.Int128, nw.UInt128)]
+    frame = frame.with_columns(*(nw.col(name).cast(nw.Float64) for name in wide))
+    objects = [name for name, dtype in frame.schema.items() if dtype == nw.Object]
+    if not objects:
+        return _from_arrow(frame.to_arrow())
+    plain = _from_arrow(frame.drop(objects).to_arrow())
+    columns = [
+        column_from_objects(_object_array(frame[name].to_list()), name) if name in objects else
+        plain.at(plain.names.index(name))
+        for name in frame.columns
+    ]  # fmt: skip
+    return from_columns(check_names(frame.columns), True, columns, len(frame))
+
+
+def _from_mapping(columns: Mapping[Any, Any]) -> Table:
+    """A dictionary of columns."""
+    names, named = _names(list(columns))
+    values = [one if hasattr(one, "dtype") else _object_array(list(one)) for one in columns.values()]
+    lengths = Counter(map(len, values))
+    if len(lengths) > 1:
+        raise InputError(f"expected columns of equal length; got {listing(sorted(lengths))} values. Fill them up.")
+    arrays = [_array_column(one, name) if isinstance(one, np.ndarray) else as_table(one.to_frame()).at(0)
+              for one, name in zip(values, names, strict=True)]  # fmt: skip
+    return from_columns(names, named, arrays, next(iter(lengths), 0))
+
+
+def _from_rows(rows: Sequence[Any]) -> Table:
+    """A list of rows, each a list of values or a dictionary."""
+    if rows and all(isinstance(row, Mapping) for row in rows):
+        keys = dict.fromkeys(key for row in rows for key in row)
+        return _from_mapping({key: [row.get(key) for row in rows] for key in keys})
+    return _from_array(_array_of_rows(rows))
+
+
+def _object_array(values: Sequence[Any]) -> NDArray[Any]:
+    """Values as they are, (n,), sequences among them too."""
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
+
+
+def _names(labels: Sequence[Any]) -> tuple[tuple[str, ...], bool]:
+    """Names of columns, and whether they are more than their numbers; of several levels as one text."""
+    if list(labels) == list(range(len(labels))):
+        return _numbered(len(labels)), False
+    return check_names([_name(label) for label in labels]), True
+
+
+def _name(label: Any) -> str:
+    if isinstance(label, tuple):
+        return ".".join(str(part) for part in label if str(part))
+    return str(label).removesuffix(" 00:00:00") if isinstance(label, dt.datetime) else str(label)
 
 
 def _numbered(n_columns: int) -> tuple[str, ...]:
@@ -109,6 +175,8 @@ def _table(
 def _from_arrow(source: Any) -> Table:
     if isinstance(source, pa.RecordBatch):
         source = pa.Table.from_batches([source])
+    source = _flattened(source)
+    source, skipped = _without_meaningless(source)
     names = check_names(source.column_names)
     columns, types = source.columns, source.schema.types
     kinds = [column_kind(arrow_type) for arrow_type in types]
@@ -119,17 +187,36 @@ def _from_arrow(source: Any) -> Table:
     for row, place in enumerate(plain):
         fill_numbers(columns[place], numbers[row])
     booleans = frozenset(i for i in plain if pa.types.is_boolean(types[i]))
-    return _table(names, True, plain, numbers.T, booleans, lambda i: column_from_arrow(columns[i], names[i]))
+    table = _table(names, True, plain, numbers.T, booleans, lambda i: column_from_arrow(columns[i], names[i]))
+    return replace(table, n_rows=source.num_rows, skipped=skipped)
+
+
+def _flattened(table: Any) -> Any:
+    """The table with the fields of a struct as columns of their own, under the names a.b."""
+    while any(pa.types.is_struct(arrow_type) for arrow_type in table.schema.types):
+        table = table.flatten()
+    return table
+
+
+def _without_meaningless(table: Any) -> tuple[Any, tuple[tuple[str, str], ...]]:
+    """The table without columns that cannot be features, and these with their types; one must be left."""
+    skipped = tuple((field.name, str(field.type)) for field in table.schema if column_kind(field.type) is None)
+    if not skipped:
+        return table, ()
+    if len(skipped) == table.num_columns:
+        name, arrow_type = skipped[0]
+        raise InputError(
+            f"column {name!r} is of type {arrow_type}, which has no meaning as a feature, and there is no other. "
+            "Expected numbers, booleans, text, categories, dates or times."
+        )
+    return table.drop_columns([name for name, _ in skipped]), skipped
 
 
 # --------------------------------------------------------------------------------------------------- pandas
 
 
 def _from_pandas(frame: Any) -> Table:
-    labels = list(frame.columns)
-    named = not labels or any(isinstance(label, str) for label in labels)
-    check_names(labels if named else [str(label) for label in labels])
-    names = tuple(labels) if named else _numbered(len(labels))
+    names, named = _names(list(frame.columns))
     dtypes = list(frame.dtypes)
     plain = [i for i, dtype in enumerate(dtypes) if _is_number_dtype(dtype)]
     numbers = _pandas_numbers(frame, plain, {dtypes[i] for i in plain})
@@ -152,7 +239,7 @@ def _pandas_numbers(frame: Any, places: list[int], dtypes: set[Any]) -> NDArray[
 def _from_series(series: Any, name: str) -> Column:
     dtype = series.dtype
     if dtype.kind == "O" and isinstance(dtype, np.dtype):
-        return column_from_objects(series.to_numpy(), name, parse_text=False)
+        return column_from_objects(series.to_numpy(), name)
     if getattr(dtype, "kind", "O") == "c":
         raise InputError(f"column {name!r} holds complex numbers; give real and imaginary part as two columns")
     if hasattr(dtype, "categories"):
@@ -164,7 +251,7 @@ def _from_series(series: Any, name: str) -> Column:
     try:
         array = pa.array(series, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-        return column_from_objects(series.astype(object).to_numpy(), name, parse_text=False)
+        return column_from_objects(series.astype(object).to_numpy(), name)
     return column_from_arrow(array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array]), name)
 
 
@@ -192,7 +279,7 @@ def _from_array(array: NDArray[Any]) -> Table:
             f"feature, or array.reshape(1, -1) if it is a single row."
         )
     if isinstance(array, np.ma.MaskedArray):
-        array = np.ma.filled(array.astype(np.float64), np.nan)
+        array = _filled(array)
     names = _numbered(array.shape[1])
     matrix = _plain_matrix(array)
     if matrix is not None:
@@ -216,7 +303,20 @@ def _plain_matrix(array: NDArray[Any]) -> NDArray[Any] | None:
         return None
 
 
+def _filled(array: Any) -> NDArray[Any]:
+    """A masked array with nothing where it is masked."""
+    if array.dtype.kind in "biuf":
+        return np.asarray(np.ma.filled(array.astype(np.float64), np.nan))
+    if array.dtype.kind in "mM":
+        return np.asarray(array.filled(np.array("NaT", dtype=array.dtype)))
+    values = np.array(array.data, dtype=object)
+    values[np.ma.getmaskarray(array)] = None
+    return values
+
+
 def _array_column(values: NDArray[Any], name: str) -> Column:
+    if isinstance(values, np.ma.MaskedArray):
+        values = _filled(values)
     if values.dtype.kind == "M":
         return Times(values.astype("datetime64[us]"))
     if values.dtype.kind == "m":
@@ -224,4 +324,4 @@ def _array_column(values: NDArray[Any], name: str) -> Column:
         return np.where(np.isnat(values), np.nan, seconds)
     if values.dtype.kind in "biuf":
         return values
-    return column_from_objects(values.astype(object), name, parse_text=True)
+    return column_from_objects(values.astype(object), name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from expose.errors import InputError
+from expose.errors import CountedWarning, InputError, SkippedWarning
 from expose.kinds.base import Batch, Kind, Reading, register_kind
-from expose.kinds.image_files import file_shape, holds_images, image_files, pixels_of, read_file
+from expose.kinds.image_files import file_head, holds_images, image_files, name_of, pixels_of, read_file
 from expose.kinds.pixels import channels_last, to_unit
 
 FILE: Final = "file"  # the column that names an image
@@ -45,7 +46,11 @@ class Images:
         """(H, W, C) of each image, ``(n, 3)``; C is 1 or 3, and one more with alpha."""
         if isinstance(self.pixels, np.ndarray):
             return np.tile(np.array(self.pixels.shape[1:], dtype=np.int64), (len(self), 1))
-        shapes = [file_shape(one) if isinstance(one, Path) else one.shape for one in self.pixels]
+        heads = {row: file_head(one) for row, one in enumerate(self.pixels) if isinstance(one, Path)}
+        if animated := [str(self.pixels[row]) for row, head in heads.items() if head.animated]:
+            message = "{count} image file(s) hold several frames, of which the first is looked at: {examples}"
+            warnings.warn(CountedWarning(message, len(animated), animated), stacklevel=2)
+        shapes = [heads[row].shape if isinstance(one, Path) else one.shape for row, one in enumerate(self.pixels)]
         return np.array(shapes, dtype=np.int64).reshape(-1, 3)
 
     def take(self, rows: NDArray[Any] | slice) -> Images:
@@ -61,16 +66,33 @@ class Images:
         one = self.pixels[row]
         return read_file(one) if isinstance(one, Path) else one
 
-    def at(self, row: int) -> NDArray[np.float32]:
-        """Return one image in [0, 1], ``(1, H, W, C)``."""
+    def at(self, row: int, needed: tuple[int, int] | None = None) -> NDArray[np.float32]:
+        """Return one image in [0, 1], ``(1, H, W, C)``; if its file is large, not much larger than ``needed``."""
         one = self.pixels[row]
         if not isinstance(one, Path):
             return to_unit(one[None], row)
-        pixels = read_file(one)
+        pixels = read_file(one, needed)
         try:
             return to_unit(pixels[None], row)
         except InputError as error:
             raise InputError(f"{one}: {error}") from error
+
+    def readable(self) -> Images:
+        """Return the images without those that cannot be read, and name these in a `SkippedWarning`."""
+        bad = [row for row in range(len(self)) if not self._is_readable(row)]
+        if not bad:
+            return self
+        names = [str(self.pixels[row]) if self.names is None else self.names[row] for row in bad]
+        message = "{count} file(s) cannot be read as images and are left out: {examples}"
+        warnings.warn(SkippedWarning(message, len(bad), names), stacklevel=2)
+        return self.take(np.setdiff1d(np.arange(len(self)), bad))
+
+    def _is_readable(self, row: int) -> bool:
+        try:
+            self.at(row, needed=(1, 1))
+        except InputError:
+            return False
+        return True
 
 
 def as_images(X: Any) -> Images:
@@ -98,10 +120,10 @@ def as_images(X: Any) -> Images:
     if isinstance(X, str | Path):
         folder = Path(X)
         files = image_files(folder)
-        names = [file.name if file == folder else file.relative_to(folder).as_posix() for file in files]
+        names = [name_of(Path(file.name) if file == folder else file.relative_to(folder)) for file in files]
         return Images(files, tuple(names))
     if isinstance(X, list | tuple):
-        names_given = tuple(map(str, X)) if X and all(isinstance(one, Path) for one in X) else None
+        names_given = tuple(map(name_of, X)) if X and all(isinstance(one, Path) for one in X) else None
         return Images([_one_image(one, row) for row, one in enumerate(X)], names_given)
     tensor = hasattr(X, "detach")
     values = np.asarray(X.detach().cpu() if tensor else X)
@@ -135,6 +157,7 @@ class ImageKind(Kind):
 
     name = "image"
     plural = "images"
+    noun = "image"
     encoder = "pixels"
     objective = "ntl"
     advice = (
@@ -172,14 +195,24 @@ class ImageKind(Kind):
         InputError
             When there are tables too, no images, or columns were named.
         """
-        _refuse_columns(reading)
-        return _named_by_file(_found(sources, reading))
+        [batch] = self._batches(sources, reading)
+        return batch
 
     def scan(self, sources: Sequence[str], reading: Reading) -> Iterator[Batch]:
         """Give the images in order, some at a time."""
-        images = self.read(sources, reading).samples
-        for start in range(0, len(images), AT_ONCE):
-            yield _named_by_file(images.take(slice(start, start + AT_ONCE)))
+        return self._batches(sources, reading, AT_ONCE)
+
+    def _batches(self, sources: Sequence[str], reading: Reading, most: int | None = None) -> Iterator[Batch]:
+        _refuse_columns(reading)
+        images, found = _found(sources, reading), 0
+        for start in range(0, len(images), most or len(images)):
+            some = images.take(slice(start, start + most if most else None))
+            some = some.readable() if reading.skip_bad else some
+            found += len(some)
+            if len(some):
+                yield Batch(some, pa.table({FILE: pa.array(some.names, pa.string())}))
+        if not found:
+            raise InputError(f"none of the {len(images)} image file(s) can be read. The first: {images.pixels[0]}.")
 
     def split(self, table: Any, reading: Reading) -> Batch:
         """Images of the files that the column "file" names; other columns than ids play no part."""
@@ -196,6 +229,9 @@ class ImageKind(Kind):
 
 
 def _found(sources: Sequence[str], reading: Reading) -> Images:
+    for source in sources:
+        if not _matches(source):
+            raise InputError(f"there is no file or folder {source!r}; give images, a folder of them, or a pattern.")
     places = _places(sources)
     if not places or not all(map(holds_images, places)):
         known = ", as in training" if reading.later else ""
@@ -205,7 +241,7 @@ def _found(sources: Sequence[str], reading: Reading) -> Images:
     if len(places) == 1 and places[0].is_dir():
         return as_images(places[0])
     files = [file for place in places for file in image_files(place)]
-    return Images(files, tuple(map(str, files)))
+    return Images(files, tuple(map(name_of, files)))
 
 
 def _places(sources: Sequence[str]) -> list[Path]:
@@ -234,7 +270,3 @@ def _refuse_columns(reading: Reading) -> None:
             f"{' and '.join(named)}: images have no columns; their files name them. Leave it out"
             + (", or give labels in Python." if reading.label else ".")
         )
-
-
-def _named_by_file(images: Images) -> Batch:
-    return Batch(images, pa.table({FILE: pa.array(images.names, pa.string())}))

@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+import os
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import DataWarning, InputError, MissingExtraError
 from expose.files.names import listing
+from expose.kinds.pixels import block_means, to_unit
 
+# Whatever a file is called, it is read as one of these or not at all: for an EPS, Pillow would start Ghostscript
+FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
-_TURNED: Final = (5, 6, 7, 8)  # values of the EXIF tag 274, "orientation", that exchange height and width
-_ORIENTATION: Final = 274
+LARGE: Final = 2**22  # pixels; of a larger image no more is decoded than is needed
+GAP: Final = 3  # so many times the needed height and width, for resizing to see no difference
+_STRIP: Final = 2**20  # pixels reduced at a time
+_ORIENTATION: Final = 274  # of EXIF: how the camera was held
+_TURNED: Final = (5, 6, 7, 8)  # its values that exchange height and width
+_UPRIGHT: Final[dict[int, Callable[[NDArray[Any]], NDArray[Any]]]] = {  # of (H, W, C)
+    2: np.fliplr,
+    3: lambda values: np.rot90(values, 2),
+    4: np.flipud,
+    5: lambda values: np.swapaxes(values, 0, 1),
+    6: lambda values: np.rot90(values, -1),
+    7: lambda values: np.rot90(np.swapaxes(values, 0, 1), 2),
+    8: np.rot90,
+}
+
+
+class Head(NamedTuple):
+    """What the head of an image file says: (H, W, C), and whether it holds several pictures that follow each other."""
+
+    shape: tuple[int, int, int]
+    animated: bool
 
 
 def pillow() -> Any:
@@ -59,38 +83,109 @@ def image_files(path: Path) -> list[Path]:
     return files
 
 
-def file_shape(path: Path) -> tuple[int, int, int]:
-    """Return (H, W, C) of an image file, from its head alone; C is 1 or 3, and one more with alpha."""
+def name_of(path: Path) -> str:
+    r"""Return the name of a file as text that can be written; bytes that are not UTF-8 are written out.
+
+    Examples
+    --------
+    >>> print(name_of(Path("caf\udce9.png")))
+    caf\xe9.png
+    """
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+
+
+def file_head(path: Path) -> Head:
+    """Look at the head of an image file, without its pixels; C is 1 or 3, and one more with alpha."""
     with _opened(path) as image:
+        if image.format == "TIFF" and image.getexif().get(_ORIENTATION, 1) in _TURNED:
+            image.load()  # Pillow turns it itself, and its versions differ in when they exchange height and width
         width, height = image.size
-        turned = image.getexif().get(_ORIENTATION, 1) in _TURNED
-        return (width, height, _channels(image)) if turned else (height, width, _channels(image))
+        if _orientation(image) in _TURNED:
+            width, height = height, width
+        # the further pictures of a phone's MPO are no frames
+        return Head((height, width, _channels(image)), image.format != "MPO" and getattr(image, "is_animated", False))
 
 
-def read_file(path: Path) -> NDArray[Any]:
-    """Return the pixels of an image file, ``(H, W, C)``; of several frames the first."""
+def read_file(path: Path, needed: tuple[int, int] | None = None) -> NDArray[Any]:
+    """Return the pixels of an image file, ``(H, W, C)``; of several frames the first.
+
+    Parameters
+    ----------
+    path : Path
+    needed : (int, int), optional
+        Height and width to which it will be resized. A large image is then made smaller while it is decoded, to
+        floats in [0, 1], and takes no more memory than its decoder does.
+
+    Raises
+    ------
+    InputError
+        When it is no image of the `FORMATS`, is damaged, or has more pixels than Pillow allows.
+    """
     with _opened(path) as image:
-        return pixels_of(image)
+        if needed is None or image.width * image.height <= LARGE:
+            return pixels_of(image)
+        orientation = _orientation(image)
+        height, width = (GAP * side for side in (reversed(needed) if orientation in _TURNED else needed))
+        image.draft(None, (width, height))  # JPEG can be decoded at an eighth
+        factor = min(image.height // height, image.width // width)
+        if factor < 2:
+            return pixels_of(image)
+        return _upright(_reduced(image, factor), orientation)
+
+
+def _reduced(image: Any, factor: int) -> NDArray[np.float32]:
+    """Return means of squares of pixels, floats in [0, 1]; never is the whole image held as such."""
+    image.load()
+    high = factor * max(1, _STRIP // (factor * image.width))
+    means = []
+    for top in range(0, image.height, high):
+        strip = image.crop((0, top, image.width, min(top + high, image.height)))
+        means.append(block_means(to_unit(_values(strip)[None])[0], factor))
+    return np.concatenate(means)
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
+    package = pillow()
     try:
-        with pillow().open(path) as image:
+        with package.open(path, formats=FORMATS) as image:
             yield image
-    except MissingExtraError:
+    except MemoryError:
         raise
+    except package.DecompressionBombError as error:
+        found = re.search(r"\d+", str(error))
+        millions = f"{int(found[0]) / 1e6:,.0f} million" if found else "too many"
+        raise InputError(
+            f"{path}: it has {millions} pixels; at most {2 * package.MAX_IMAGE_PIXELS / 1e6:,.0f} million are read, so "
+            "that no file fills the memory. Make it smaller, leave it out (--skip-bad), or, in Python, allow more: "
+            "PIL.Image.MAX_IMAGE_PIXELS."
+        ) from error
     except Exception as error:  # Pillow raises many kinds, of struct, zlib and its own
-        message = f"{path}: cannot be read as an image ({error}). Repair it, or take it out of the folder."
+        message = f"{path}: cannot be read as an image ({error}). Repair it, or leave it out (--skip-bad)."
         raise InputError(message) from error
 
 
 def pixels_of(image: Any) -> NDArray[Any]:
     """Return the pixels of a Pillow image, upright, ``(H, W, C)``: 8 or 16 bit or floats, grey or RGB, and alpha."""
-    if image.getexif().get(_ORIENTATION, 1) != 1:
-        from PIL import ImageOps
+    orientation = _orientation(image)
+    return _upright(_values(image), orientation)
 
-        image = ImageOps.exif_transpose(image)
+
+def _orientation(image: Any) -> int:
+    """How the picture has to be turned, as EXIF has it before the pixels: to look behind them is to decode them."""
+    if image.format == "TIFF":  # Pillow turns it itself
+        return 1
+    found: int = pillow().Image.getexif(image).get(_ORIENTATION, 1)
+    return found
+
+
+def _upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:
+    turn = _UPRIGHT.get(orientation)
+    return values if turn is None else np.ascontiguousarray(turn(values))
+
+
+def _values(image: Any) -> NDArray[Any]:
+    """Return pixels as they lie, ``(H, W, C)``."""
     if image.mode == "F":
         return np.asarray(image)[..., None]
     if image.mode.startswith("I"):

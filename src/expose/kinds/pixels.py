@@ -80,6 +80,21 @@ def with_channels(values: NDArray[np.float32], channels: int) -> NDArray[np.floa
     return np.repeat(values, 3, axis=3) if channels == 3 else (values @ _GREY)[..., None]
 
 
+def block_means(values: NDArray[Any], side: int) -> NDArray[Any]:
+    """Return means of squares of ``side`` pixels of an image ``(H, W, C)``; at the far edges of what is left there.
+
+    Examples
+    --------
+    >>> block_means(np.arange(6, dtype=np.float32).reshape(2, 3, 1), 2)[..., 0].tolist()
+    [[2.0, 3.5]]
+    """
+    for axis in (0, 1):
+        starts = np.arange(0, values.shape[axis], side)
+        counts = np.diff(starts, append=values.shape[axis]).reshape((-1, 1, 1) if axis == 0 else (-1, 1))
+        values = np.add.reduceat(values, starts, axis) / counts.astype(np.float32)
+    return values
+
+
 def resized(values: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
     """Return ``(n, H, W, C)`` images of another size, by linear interpolation that averages where it shrinks."""
     if values.shape[1:3] == (height, width):

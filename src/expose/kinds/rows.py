@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from expose.errors import InputError
 from expose.files.names import listing
-from expose.kinds.columns import Categories, Column, ColumnKind, Times
+from expose.files.values import key_of
+from expose.files.written import Conventions
+from expose.kinds.columns import Categories, Column, ColumnKind, Strings, Times, strings_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +32,16 @@ class Table:
         All columns of numbers (of any real type, booleans too) side by side; NaN where missing.
     places : ndarray of int, (k,)
         Which column of the table each column of `numbers` is.
-    others : mapping of int to Categories or Times
+    others : mapping of int to Categories, Times or Strings
         The remaining columns, by their position in the table.
     booleans : frozenset of int
         Positions of the number columns that were booleans.
+    conventions : Conventions
+        What was said of how values are written.
+    skipped : tuple of (name, type)
+        Columns of the source that cannot be features.
+    first : int
+        Number of the first row where it came from: of a large file, say, that is read some rows at a time.
     """
 
     names: tuple[str, ...]
@@ -41,8 +49,11 @@ class Table:
     named: bool
     numbers: NDArray[Any]
     places: NDArray[np.intp]
-    others: Mapping[int, Categories | Times] = field(default_factory=dict)
+    others: Mapping[int, Categories | Times | Strings] = field(default_factory=dict)
     booleans: frozenset[int] = frozenset()
+    conventions: Conventions = Conventions()  # noqa: RUF009 - never changed
+    first: int = 0
+    skipped: tuple[tuple[str, str], ...] = ()
 
     def __len__(self) -> int:
         return self.n_rows
@@ -61,10 +72,10 @@ class Table:
 
     @property
     def kinds(self) -> tuple[ColumnKind, ...]:
-        """What each column is: "number", "category" or "time"."""
+        """What each column is: "number", "category", "time", or "text" where that is still to be found out."""
         kinds: list[ColumnKind] = ["number"] * self.n_columns
         for place, column in self.others.items():
-            kinds[place] = "time" if isinstance(column, Times) else "category"
+            kinds[place] = _KINDS[type(column)]
         return tuple(kinds)
 
     def at(self, place: int) -> Column:
@@ -83,7 +94,7 @@ class Table:
         """Return the chosen rows, by number, mask or slice."""
         others = {place: column.take(rows) for place, column in self.others.items()}
         numbers = self.numbers[rows]
-        return Table(self.names, len(numbers), self.named, numbers, self.places, others, self.booleans)
+        return replace(self, n_rows=len(numbers), numbers=numbers, others=others, first=0)
 
     @staticmethod
     def concat(first: Table, second: Table) -> Table:
@@ -95,11 +106,15 @@ class Table:
                 f"and {listing(second.names)}"
             )
         n_rows, booleans = first.n_rows + second.n_rows, first.booleans & second.booleans
+        said = first.conventions
         if len(first.places) == len(second.places) == first.n_columns:
             numbers = np.concatenate([first.numbers[:, first.number_index], second.numbers[:, second.number_index]])
-            return Table(first.names, n_rows, first.named, numbers, np.arange(first.n_columns), {}, booleans)
+            return Table(first.names, n_rows, first.named, numbers, np.arange(first.n_columns), {}, booleans, said)
         columns = [_joined(first.at(i), second.at(i), name) for i, name in enumerate(first.names)]
-        return from_columns(first.names, first.named, columns, n_rows, booleans)
+        return replace(from_columns(first.names, first.named, columns, n_rows, booleans), conventions=said)
+
+
+_KINDS: dict[type, ColumnKind] = {Times: "time", Categories: "category", Strings: "text"}
 
 
 def missing_in(column: Column) -> NDArray[np.bool_]:
@@ -121,11 +136,23 @@ def _joined(first: Column, second: Column, name: str) -> Column:
         return Times(np.concatenate([first.moments, second.moments]))
     if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
         return np.concatenate([first, second])
+    if isinstance(first, Strings) or isinstance(second, Strings):
+        return strings_of([*as_strings(first).values(), *as_strings(second).values()])
     if all_missing(first):
         return _joined(_nothing_like(second, len(missing_in(first))), second, name)
     if all_missing(second):
         return _joined(first, _nothing_like(first, len(missing_in(second))), name)
     raise InputError(f"column {name!r} holds different kinds of values in the two tables; make them agree")
+
+
+def as_strings(column: Column) -> Strings:
+    """A column as a file of text would have it."""
+    if isinstance(column, Strings):
+        return column
+    gone = missing_in(column)
+    values = column if isinstance(column, np.ndarray) else column.values()
+    texts = values.astype(str) if isinstance(column, Times) else [key_of(value) for value in values.tolist()]
+    return strings_of([None if nothing else str(text) for text, nothing in zip(texts, gone, strict=True)])
 
 
 def _nothing_like(column: Column, n_rows: int) -> Column:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,11 @@ from expose.files.names import column_names
 from expose.files.reading import read, scan
 from expose.files.roles import ColumnsByRole, columns_by_role
 from expose.files.values import is_missing
+from expose.files.written import Conventions, Writing
 from expose.kinds.base import Batch, Kind, Reading, register_kind
 from expose.kinds.frames import as_table
 from expose.kinds.rows import Table
+from expose.kinds.understood import find_writings, understood, understood_alone
 
 
 @register_kind
@@ -26,6 +29,7 @@ class TableKind(Kind):
 
     name = "table"
     plural = "tables"
+    noun = "row"
     encoder = "quantile"
     objective = "neighbours"
 
@@ -42,9 +46,22 @@ class TableKind(Kind):
         table = as_table(samples)
         return table.n_columns, table.names if table.named else ()
 
+    def learn(self, samples: Any) -> Any:
+        """How each column of texts is written, by its position, and what was said of it."""
+        table = as_table(samples)
+        writings = {str(place): asdict(writing) for place, writing in find_writings(table)[0].items()}
+        return {"writings": writings, "conventions": asdict(table.conventions)}
+
+    def understood(self, samples: Any, learned: Any) -> Table:
+        """The table with columns of texts as numbers, dates or names, as in training."""
+        writings = {int(place): Writing.of(fields) for place, fields in learned["writings"].items()}
+        table = as_table(samples)
+        found = {place: one for place, one in writings.items() if place < table.n_columns}
+        return understood(table, found, Conventions.of(learned["conventions"]))
+
     def plain(self, samples: Any) -> NDArray[Any]:
         """Rows ``(n, columns)``: floats if all columns are numbers, else objects."""
-        table = as_table(samples)
+        table = understood_alone(as_table(samples))
         if not table.others:
             numbers = table.numbers[:, table.number_index]
             return numbers if numbers.dtype.kind == "f" else numbers.astype(np.float64)
@@ -90,7 +107,8 @@ def _roles(names: Sequence[str], reading: Reading) -> ColumnsByRole:
         ids = [name for name in ids if _is_there(name, names)]
         ignore = [name for name in ignore if name in names and name not in ids]
         label = label if label in names and label not in ids else None
-    return columns_by_role(names, id=ids, ignore=ignore, label=label)
+    own = [name for name in ids if name not in reading.features]  # the others stay features, too
+    return columns_by_role(names, id=own, ignore=ignore, label=label)._replace(ids=ids)
 
 
 def _is_there(name: str, names: Sequence[str]) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -13,7 +15,14 @@ from expose.errors import InputError
 from expose.files.names import listing
 from expose.files.values import is_missing
 from expose.kinds.base import Batch, Kind, Reading, register_kind
+from expose.kinds.image_files import SUFFIXES
 
+_TABLES: Final = (
+    ".csv", ".tsv", ".parquet", ".pq", ".json", ".jsonl", ".ndjson", ".xlsx", ".xls", ".arrow", ".feather",
+    ".gz", ".bz2", ".xz", ".zst", ".zip",
+)  # fmt: skip
+_DOCUMENTS: Final = (".txt", ".md", ".log", ".html", ".xml", ".eml")
+_FILES: Final = (*_TABLES, *SUFFIXES, *_DOCUMENTS)
 _WORD: Final = re.compile(r"[^\W_]+|[^\w\s]|_")
 
 
@@ -84,6 +93,44 @@ def as_texts(X: Any) -> Texts:
     return Texts(texts, sum(missing))
 
 
+def is_file_name(text: str | Path) -> bool:
+    """Tell whether a text names a file: by its ending, or because there is one.
+
+    Examples
+    --------
+    >>> [is_file_name(text) for text in ("july.csv", "see july.csv", "https://here.org/july.html", "July 4.")]
+    [True, False, False, False]
+    """
+    named = str(text)
+    by_ending = named.lower().endswith(_FILES) and not re.search(r"\s|://", named)
+    return by_ending or (bool(named) and os.path.isfile(named))  # not Path: a text may be no path at all
+
+
+def refuse_file_names(X: Any) -> None:
+    """Raise InputError for a list that names files in the place of what is in them; the message says how to read them.
+
+    Examples
+    --------
+    >>> refuse_file_names(["may.csv", "june.csv"])
+    Traceback (most recent call last):
+    expose.errors.InputError: X is a list of 2 file names, ...
+    """
+    names = [] if isinstance(X, Texts) else [value for value in list_of(X) or [] if not is_missing(value)]
+    if not names or not all(isinstance(name, str | Path) and is_file_name(name) for name in names):
+        return
+    first = str(names[0])
+    if first.lower().endswith(SUFFIXES):
+        way = "For the images give their folder, or [Path(name) for name in names]."
+    elif first.lower().endswith(_TABLES):
+        way = "For the rows in them give expose.files.read(names), one table of all."
+    else:
+        way = "For the texts in them give [Path(name).read_text() for name in names]."
+    raise InputError(
+        f"X is a list of {len(names)} file names, {first!r} first; the names would be taken for texts. {way} If the "
+        "names are the texts indeed: expose.kinds.Texts(tuple(names))."
+    )
+
+
 def tokens(text: str, level: str = "word") -> list[str]:
     """Cut a text into lower-case tokens.
 
@@ -115,6 +162,7 @@ class TextKind(Kind):
 
     name = "text"
     plural = "texts"
+    noun = "text"
     encoder = "words"
     objective = "language"
     advice = (
@@ -127,8 +175,14 @@ class TextKind(Kind):
         if isinstance(X, Texts):
             return True
         values = list_of(X) or []
+        if values and all(isinstance(value, Path) for value in values):  # files of images are images
+            return not any(value.name.lower().endswith(SUFFIXES) for value in values)
         words = all(isinstance(value, str) or is_missing(value) for value in values)
         return words and any(isinstance(value, str) for value in values)
+
+    def check_training(self, X: Any) -> None:
+        """Refuse names of files, see `refuse_file_names`."""
+        refuse_file_names(X)
 
     def samples(self, X: Any) -> Texts:
         """Make `Texts`, see `as_texts`."""

@@ -46,6 +46,9 @@ class Objective(nn.Module):
     needs_anomalies : bool
         Outliers, known anomalies or suspects: without any it learns to call all normal.
     recipe : Descend or Remember
+    components : dict of str to str
+        Names of the scores that the score is the largest of, if it is, each with what a high one says of a sample. See
+        `component_scores`.
     lowest : dict of str to int or float
         The lowest value that a hyper-parameter may have. Whole numbers of those whose lowest is one; None where that
         is the default.
@@ -61,6 +64,7 @@ class Objective(nn.Module):
     preferred_exposure: str = "soft"
     needs_anomalies: bool = False
     recipe: Recipe = Descend()
+    components: Mapping[str, str] = {}
     lowest: Mapping[str, float] = {}
     layout: Layout | None = None  # what `build` was given
 
@@ -93,6 +97,10 @@ class Objective(nn.Module):
     def score(self, batch: Tensor) -> Tensor:
         """Anomaly score ``(B,)``, higher = more anomalous. By default the normal loss (Qiu et al., 2022, sec. 3.3)."""
         return self.losses(batch).normal
+
+    def component_scores(self, batch: Tensor) -> Tensor:
+        """Scores ``(B, K)`` of which `score` is the largest, in the order of `components`; for objectives with some."""
+        raise TypeError(f"{type(self).__name__} has no components.")
 
     def pairwise_distances(self, rows: Tensor) -> Tensor:
         """Distances of all pairs ``(n, n)``: along them labels spread, and by them queries are made diverse."""
@@ -194,7 +202,9 @@ def make_objective(objective: str | Objective, **settings: Any) -> Objective:
     if isinstance(objective, Objective):
         return copy.deepcopy(objective)
     if isinstance(objective, type):
-        raise TypeError(f"objective must be a name or an Objective instance; write {objective.__name__}().")
+        name = getattr(objective, "name", "")
+        way = f"{objective.__name__}()" + (f" or {name!r}" if name else "")
+        raise TypeError(f"objective must be a name or an Objective instance; got a class. Write {way}.")
     if not isinstance(objective, str):
         raise TypeError(f"objective must be a name or an Objective instance; got {type(objective).__name__}.")
     if objective not in OBJECTIVES:

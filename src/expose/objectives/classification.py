@@ -36,6 +36,13 @@ TERMS = {  # lambda of each term where none is given, as published
     "background": 1.0,
 }
 SCORES = ("msp", "entropy", "energy", "confidence", "background")
+BELONGS = {  # the score that each term trains; of several terms the first of these decides
+    "background": "background",
+    "confidence": "confidence",
+    "uniform": "entropy",
+    "prior": "entropy",
+    "energy": "energy",
+}
 BUDGET, HINTED = 0.3, 0.5  # of the confidence branch: what doubting may cost, and the share of rows with hints
 LEAST_CONFIDENCE = 1e-3  # below, an outlier's confidence is low enough: log b has no lower bound of its own
 
@@ -193,6 +200,18 @@ class Classification(Objective):
         hinted = given & (torch.rand(len(c), device=c.device) < HINTED)
         with_hint = -torch.logaddexp(log_b - cross_entropies, log_not_b)
         return torch.where(hinted, with_hint, cross_entropies) - self.doubt.clone() * log_b
+
+
+def usual_score(terms: Mapping[str, float], exposed: bool = True) -> str:
+    """The score function that belongs to terms; entropy where nothing was exposed, so that no term was trained.
+
+    Examples
+    --------
+    >>> usual_score({"energy": 0.1}), usual_score({"energy": 0.1, "uniform": 0.5}), usual_score({"energy": 0.1}, False)
+    ('energy', 'entropy', 'entropy')
+    """
+    trained = [name for name in BELONGS if exposed and terms.get(name, 0) > 0]
+    return BELONGS[trained[0]] if trained else "entropy"
 
 
 def uniform_cross_entropy(z: Tensor) -> Tensor:

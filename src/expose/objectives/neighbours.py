@@ -79,6 +79,11 @@ class Neighbours(MemoryObjective):
 
     encoders = {"table": "three-scalings"}  # noqa: RUF012 - never changed
     preferred_exposure = "refine"
+    components = {  # noqa: RUF012 - never changed
+        "near": "far from its nearest neighbours",
+        "linked": "alone, or in a small cluster that a gap sets apart from most others",
+        "wide": "far from the bulk of the data",
+    }
     lowest = {"near": 1}  # noqa: RUF012 - never changed
 
     rows: Tensor
@@ -170,16 +175,20 @@ class Neighbours(MemoryObjective):
 
     def losses(self, batch: Tensor) -> Losses:
         """How rare the distances of each row are, and the negative of it."""
-        scales = self.scales(batch)
-        normal = scales.amax(dim=-1)
-        answered = torch.nonzero(self.correction).flatten()
-        if len(answered):
-            alike = self.likeness(batch, scales, answered)
-            normal = normal * torch.exp((alike * self.correction[answered]).sum(dim=-1))
+        normal = self.component_scores(batch).amax(dim=-1)
         return Losses(normal, -normal)
 
+    def component_scores(self, batch: Tensor) -> Tensor:
+        """The scores at the three scales, ``(B, 3)``, corrected by answers, if there are any."""
+        scales = self.scales(batch)
+        answered = torch.nonzero(self.correction).flatten()
+        if len(answered) == 0:
+            return scales
+        alike = self.likeness(batch, scales, answered)  # (B, L)
+        return scales * torch.exp((alike * self.correction[answered]).sum(dim=-1, keepdim=True))
+
     def scales(self, batch: Tensor) -> Tensor:
-        """How rare the near, the linked and the wide distances of rows are: ``(B, 3)``."""
+        """How rare the near, the linked and the wide distances of each row are, ``(B, 3)``."""
         near, linked, wide = self.measure(batch)  # (V, B, 1), (V, B, 1), (V, B, S)
         near = tail(near, self.near_tail).mean(dim=(0, 2)) * self.refined  # (B,)
         linked = tail(linked, self.linked_tail, SMALLEST_SPREAD).mean(dim=(0, 2))  # (B,)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from expose.errors import InputError
 from expose.kinds import as_table
+from expose.kinds.understood import understood_alone
 from expose.outliers.rows import Indices
 
 Floats = NDArray[np.float64]
@@ -39,7 +40,7 @@ class Numbers:
 
 def numbers_of(X: Any) -> Numbers:
     """Find the columns of numbers that are not flags and not empty."""
-    table = as_table(X)
+    table = understood_alone(as_table(X))
     values = np.asarray(table.numbers, dtype=np.float64)
     if np.isinf(values).any():
         raise InputError("X holds infinite numbers; replace them, or leave those rows out.")

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from expose.encoders import TableEncoder
 from expose.errors import DataWarning
 from expose.kinds import Table, as_images, as_table, as_texts
-from expose.kinds.columns import Categories
+from expose.kinds.columns import Strings, Times
 from expose.kinds.pixels import to_unit
+from expose.kinds.understood import understood_alone
 
 Keys = tuple[list[bytes], list[bytes]]
 Vectors = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -30,12 +31,13 @@ def table_keys(mine: Any, theirs: Any) -> Keys:
     """The values of each row, as bytes."""
     first, second = as_table(mine), as_table(theirs)
     single = np.float32 in (first.numbers.dtype, second.numbers.dtype)
-    both = Table.concat(first, second)
+    both = understood_alone(Table.concat(first, second))
     numbers = both.numbers.astype(np.float32 if single else np.float64).astype(np.float64) + 0.0  # -0 becomes 0
     numbers[np.isnan(numbers)] = np.nan  # one of the many
     rest = [
-        column.codes if isinstance(column, Categories) else column.moments.astype(np.int64)
+        column.moments.astype(np.int64) if isinstance(column, Times) else column.codes
         for column in both.others.values()
+        if not isinstance(column, Strings)  # none is left
     ]
     matrix = np.column_stack([np.ascontiguousarray(numbers).view(np.int64), *rest])
     keys = [row.tobytes() for row in matrix]

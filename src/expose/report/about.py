@@ -7,6 +7,7 @@ from dataclasses import astuple
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 
+from expose.encoders.base import ColumnRead
 from expose.model import Fitted
 from expose.objectives import Objective
 from expose.objectives.recipes import Recipe
@@ -14,16 +15,26 @@ from expose.report.findings import Model
 from expose.report.typical import clean_text, show_share, show_text
 
 MOST_NOTES = 100
+MOST_COLUMNS, FEW_COLUMNS = 200, 12  # shown of those that were read; so few are not folded away
 LONGEST_NOTE = 600
 LONGEST_COMMAND = 20_000
 STRIP_ENDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)  # shares at which the strip of the estimate may end
 LIBRARIES = ("expose", "torch", "scikit-learn", "numpy", "pyarrow", "plotly")
 EXPOSURES = {
-    "blind": "trusts every training row",
-    "refine": "leaves the most suspicious rows out",
-    "hard": "uses the most suspicious rows as anomalies",
-    "soft": "uses the most suspicious rows as half anomalies",
+    "blind": "trusts all training data",
+    "refine": "leaves the most suspicious out",
+    "hard": "uses the most suspicious as anomalies",
+    "soft": "uses the most suspicious as half anomalies",
 }
+
+
+class Quality(NamedTuple):
+    """Notes on the training data, how its columns were read, and how many more there are."""
+
+    notes: list[str]
+    columns: list[ColumnRead]
+    more: int
+    unfolded: bool
 
 
 class Strip(NamedTuple):
@@ -40,13 +51,15 @@ class Strip(NamedTuple):
 def strip_of(fitted: Fitted, threshold: float) -> Strip | None:
     """What the strip shows; None where the contamination was given and there is no interval."""
     value, low, high, _ = astuple(fitted.estimate)
+    nouns = f"{fitted.kind.noun}s"
     if low == high:
         return None
     flagged, n = int((fitted.training_scores > threshold).sum()), len(fitted.training_scores)
     some = "" if fitted.contamination == value else " without a label"
     words = (
-        f"An estimated {show_share(value)} of the training rows{some} are anomalies ({show_share(low)} to "
-        f"{show_share(high)}), and {flagged:,} of all {n:,} ({show_share(flagged / n)}) score above the threshold."
+        f"An estimated {show_share(value)} of the training {nouns}{some} are anomalies, but anything from "
+        f"{show_share(low)} to {show_share(high)} is plausible. Of all {n:,}, {flagged:,} ({show_share(flagged / n)}) "
+        "score above the threshold."
     )
     end = next(end for end in STRIP_ENDS if end >= max(high, flagged / n))
     return Strip(value, low, high, flagged / n, end, words)
@@ -55,6 +68,14 @@ def strip_of(fitted: Fitted, threshold: float) -> Strip | None:
 def objective_name(objective: Objective) -> str:
     """The registered name of the objective, or the class of the user's own."""
     return objective.name or type(objective).__name__
+
+
+def quality_of(fitted: Fitted) -> Quality | None:
+    """What was noticed of the training data, and how it was read; None where there is nothing to say."""
+    notes, read = notes_of(fitted), fitted.encoder.columns_read
+    columns = [ColumnRead(*(text and show_text(text) for text in column)) for column in read[:MOST_COLUMNS]]
+    few = len(read) <= FEW_COLUMNS
+    return Quality(notes, columns, len(read) - len(columns), few) if notes or columns else None
 
 
 def notes_of(fitted: Fitted) -> list[str]:

@@ -77,7 +77,9 @@ def panelled_figure(titles: Sequence[str], x_title: str, y_title: str) -> Figure
     figure.update_annotations(font={"color": MUTED, "size": 13})
     figure.update_yaxes(title_text=y_title)
     figure.update_xaxes(title_text=x_title, row=len(titles), col=1)
-    return _styled(figure)
+    _styled(figure)
+    # As many names as there may be take two lines on a phone, and must leave the first title alone.
+    return figure.update_layout(margin={"t": 80}, legend={"yref": "container", "y": 1, "yanchor": "top"})
 
 
 def _styled(figure: Figure) -> Figure:

@@ -14,10 +14,17 @@
     return Object.fromEntries(Object.entries(part).map(([key, inner]) => [key, paint(inner, style)]));
   };
 
+  // On a phone as many dots share a smaller map, and names in large letters would need a line each.
+  const shrink = ({ data, layout }) => {
+    for (const { marker } of data) if (marker?.size) marker.size *= 0.8;
+    layout.legend.font = { size: 11 };
+  };
+
   const drawAll = () => {
     const style = getComputedStyle(root);
     for (const plot of document.querySelectorAll(".plot")) {
       const figure = paint(JSON.parse(document.getElementById(plot.dataset.figure).textContent), style);
+      if (plot.clientWidth < 480) shrink(figure);
       Plotly.react(plot, figure.data, figure.layout, quiet);
     }
   };

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 N_BINS, SOURCE_BINS = 60, 50
 LOWEST = 0.01  # quantile of all scores where the axis of sources begins: some rows are out of all proportion sure
 LONG_TAIL = 30.0  # scores all above zero whose largest exceeds the median this many times get a log axis
+HEADROOM = 0.15  # of a histogram, for the label of the threshold
+LABEL_RIGHT = (
+    0.7  # of the axis: a threshold further right has its label, which a phone's plot is little wider than, left
+)
 COLOURS = (NORMAL, SUSPECT, THIRD)
 DASHES = ("solid", "dash", "dot")
 MARKS = ("circle", "diamond", "square")
@@ -37,7 +41,7 @@ LOSSES = {"normal": "normal loss", "abnormal": "abnormal loss", "outliers": "los
 CHARTS = ("One line chart", "Two line charts", "Three line charts")
 CHURN = {
     "overlap": "same suspects as one epoch before",
-    "flipped": "rows that changed sides",
+    "flipped": "share that changed sides",
     "member_overlap": "members agreeing on suspects",
 }
 
@@ -46,7 +50,9 @@ Epochs = Sequence[Mapping[str, Any]]
 Sources = Mapping[str, Sequence[float]]
 
 
-def score_distribution(scores: Floats, threshold: float, labels: NDArray[np.int_] | None = None) -> Drawing:
+def score_distribution(
+    scores: Floats, threshold: float, labels: NDArray[np.int_] | None = None, nouns: str = "rows"
+) -> Drawing:
     """Histogram of the anomaly scores, split at the threshold; known anomalies as ticks below.
 
     Parameters
@@ -54,11 +60,13 @@ def score_distribution(scores: Floats, threshold: float, labels: NDArray[np.int_
     scores : (n,) array of float
         Higher = more anomalous.
     threshold : float
-        Rows with a larger score are flagged.
+        What has a larger score is flagged.
     labels : (n,) array of {-1, 0, 1}, optional
         Known labels; the scores of those equal to 1 are marked.
+    nouns : str
+        What is scored.
     """
-    figure = empty_figure("anomaly score", "rows (log scale)")
+    figure = empty_figure("anomaly score", f"{nouns} (log scale)")
     edges, logarithmic = _bin_edges(scores, threshold)
     counts, _ = np.histogram(scores, edges)
     middles = np.sqrt(edges[1:] * edges[:-1]) if logarithmic else (edges[1:] + edges[:-1]) / 2
@@ -66,19 +74,20 @@ def score_distribution(scores: Floats, threshold: float, labels: NDArray[np.int_
     for mask, name, colour in ((~above, "not flagged", NORMAL), (above, "flagged", SUSPECT)):
         figure.add_bar(
             x=middles[mask], y=counts[mask], width=np.diff(edges)[mask], name=name, marker_color=colour,
-            marker_line_width=0, hovertemplate="%{y:,} rows near %{x:.4g}<extra></extra>",
+            marker_line_width=0, hovertemplate=f"%{{y:,}} {nouns} near %{{x:.4g}}<extra></extra>",
         )  # fmt: skip
     if labels is not None and (labels == 1).any():
         _mark_known(figure, scores[labels == 1])
     figure.update_layout(bargap=0, barmode="overlay")
-    figure.update_layout(yaxis={"type": "log", "dtick": 1, "range": [-0.15, math.log10(max(counts.max(), 1)) + 0.1]})
+    top = (1 + HEADROOM) * math.log10(max(counts.max(), 1)) + 0.1
+    figure.update_layout(yaxis={"type": "log", "dtick": 1, "range": [-0.15, top]})
     if logarithmic:
         figure.update_xaxes(type="log", dtick=1)
-    _threshold_line(figure, threshold, logarithmic=logarithmic and threshold > 0)
+    _threshold_line(figure, threshold, (edges[0], edges[-1]), logarithmic=logarithmic)
     n_flagged = int((scores > threshold).sum())
     return Drawing(
         figure,
-        f"Histogram of {len(scores):,} anomaly scores from {show_number(float(scores.min()))} to "
+        f"Histogram of the anomaly scores of {len(scores):,} {nouns}, from {show_number(float(scores.min()))} to "
         f"{show_number(float(scores.max()))}, median {show_number(float(np.median(scores)))}. "
         f"{n_flagged:,} lie above the threshold of {show_number(threshold)}.",
         "Higher is more unusual. A clear gap before the threshold means an easy decision; a smooth slope means that "
@@ -104,7 +113,7 @@ def training_curves(history: Epochs, warmup: int = 0) -> Drawing | None:
         f"{show_number(float(first))} to {show_number(float(last))}"
         + "".join(f"; the {losses[other]} is shown below it" for other in others)
         + ".",
-        "The normal loss measures how well rows fit in, the abnormal loss how well they stand out, and that on "
+        "The normal loss measures how well the data fit in, the abnormal loss how well they stand out, and that on "
         "outliers how well the model recognises what it was exposed to. All should settle.",
         tall=True,
     )
@@ -129,7 +138,7 @@ def suspect_churn(history: Epochs) -> Drawing | None:
 
 
 def plane_map(
-    points: Floats, shares: Sequence[float], flagged: NDArray[np.bool_], names: Sequence[str], n_rows: int
+    points: Floats, shares: Sequence[float], flagged: NDArray[np.bool_], names: Sequence[str], total: str
 ) -> Drawing:
     """Rows as dots on the two directions in which they differ most.
 
@@ -141,8 +150,8 @@ def plane_map(
     flagged : (n,) array of bool
     names : n strings
         Shown when pointing at a dot; any text is safe.
-    n_rows : int
-        Of how many rows these are some.
+    total : str
+        Of how many these are some: "400 rows".
     """
     titles = [f"direction {i}: {show_share(share)} of variation" for i, share in enumerate(shares, 1)]
     figure = empty_figure(*titles)
@@ -160,12 +169,13 @@ def plane_map(
         )  # fmt: skip
     figure.update_xaxes(showticklabels=False)
     figure.update_yaxes(showticklabels=False)
-    some = f"{len(points):,} of the {n_rows:,} rows, the suspects among them" if len(points) < n_rows else "All rows"
+    shown = f"{len(points):,} {total.rsplit(maxsplit=1)[-1]}"
+    some = f"{len(points):,} of the {total}, the first of the ranking among them" if shown != total else f"All {total}"
     return Drawing(
         figure,
-        f"Scatter plot of {len(points):,} rows, {int(flagged.sum()):,} of them flagged.",
-        f"{some}, seen along the two directions in which they differ most. Only a shadow of the data: a row in the "
-        "crowd can still be unusual in what the map leaves out.",
+        f"Scatter plot of {shown}, {int(flagged.sum()):,} of them flagged.",
+        f"{some}, seen along the two directions in which they differ most. Only a shadow of the data: what stands in "
+        "the crowd can still be unusual in what the map leaves out.",
         tall=True,
     )
 
@@ -179,7 +189,7 @@ def source_scores(panels: Mapping[str, Sources], threshold: float) -> Drawing:
         The last panel is that of the model itself, and has the threshold.
     threshold : float
     """
-    figure = panelled_figure(list(panels), "anomaly score", "share of rows")
+    figure = panelled_figure(list(panels), "anomaly score", "share")
     names = list(dict.fromkeys(name for sources in panels.values() for name in sources))
     for row, sources in enumerate(panels.values(), start=1):
         every = np.concatenate([np.asarray(scores, dtype=np.float64) for scores in sources.values()])
@@ -208,7 +218,7 @@ def source_scores(panels: Mapping[str, Sources], threshold: float) -> Drawing:
 
 
 def reliability_diagram(sides: Mapping[str, Mapping[str, Any]]) -> Drawing:
-    """Accuracy of rows that are about equally sure of their class; on the diagonal it is what was said.
+    """Accuracy of samples that are about equally sure of their class; on the diagonal it is what was said.
 
     Parameters
     ----------
@@ -225,7 +235,7 @@ def reliability_diagram(sides: Mapping[str, Mapping[str, Any]]) -> Drawing:
             x=np.round(bins["confidence"], 4), y=np.round(bins["accuracy"], 4), mode="lines+markers", name=name,
             line={"color": COLOURS[place], "width": 2, "dash": DASHES[place]},
             marker={"symbol": MARKS[place], "size": 8}, customdata=bins["rows"],
-            hovertemplate="says %{x:.1%}, is right in %{y:.1%} of %{customdata} rows<extra>" + name + "</extra>",
+            hovertemplate="says %{x:.1%}, is right in %{y:.1%} of %{customdata}<extra>" + name + "</extra>",
         )  # fmt: skip
     figure.update_xaxes(tickformat=".0%", range=[-0.02, 1.02])
     figure.update_yaxes(tickformat=".0%", range=[-0.02, 1.05])
@@ -236,7 +246,7 @@ def reliability_diagram(sides: Mapping[str, Mapping[str, Any]]) -> Drawing:
     )
     return Drawing(
         figure,
-        f"Reliability diagram, in bins of equally many rows. {said}.",
+        f"Reliability diagram, in bins of equal size. {said}.",
         "Is the model right as often as it says? Points below the diagonal are too sure, points above it too modest.",
     )
 
@@ -271,15 +281,23 @@ def _mark_known(figure: Figure, scores: Floats) -> None:
     )
 
 
-def _threshold_line(figure: Figure, threshold: float, *, logarithmic: bool) -> None:
+def _threshold_line(figure: Figure, threshold: float, ends: tuple[float, float], *, logarithmic: bool) -> None:
+    """Draw the line where it can be seen beside the scores; the label is part of it, and so cannot stand elsewhere."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        low, high, place = np.log10([*ends, threshold]) if logarithmic else np.array([*ends, threshold])
+        room = (high - low) / 2
+    if not (math.isfinite(room) and low - room <= place <= high + room):
+        return  # the caption says where it is
+    margin = room / 20
+    low, high = min(low, place) - margin, max(high, place) + margin
+    figure.update_xaxes(range=[low, high])
     figure.add_shape(
         type="line", x0=threshold, x1=threshold, y0=0, y1=1, yref="paper",
         line={"color": TEXT, "width": 1.5, "dash": "dash"},
-    )  # fmt: skip
-    figure.add_annotation(
-        x=math.log10(threshold) if logarithmic else threshold,  # unlike shapes on such an axis
-        y=1, yref="paper", text="threshold", showarrow=False, yanchor="top", xanchor="left", xshift=6,
-        font={"color": TEXT},
+        label={
+            "text": "threshold", "textposition": "end", "textangle": 0, "yanchor": "top", "padding": 6,
+            "xanchor": "left" if place < low + LABEL_RIGHT * (high - low) else "right", "font": {"color": TEXT},
+        },
     )  # fmt: skip
 
 

@@ -15,6 +15,8 @@ from expose.estimators import AnomalyDetector, OutlierExposureClassifier
 from expose.explain import explain_parts
 from expose.model import Decisions, Fitted
 from expose.report.given import checked_labels, id_columns, known_classes
+from expose.report.lines import Line, assumed_shares, lines_of
+from expose.report.readable import Readable, readable
 from expose.report.suspects import Known, Suspect, reasons_of, suspects_of
 from expose.report.typical import show_share
 from expose.scoring import Scorer
@@ -43,6 +45,9 @@ class Findings:
         where it comes from, in words.
     known : Known
     suspects : tuple of Suspect
+        The first rows of the ranking, flagged or not.
+    lines : tuple of Line
+        Where the ranking may end.
     sample : array of int
         Rows of the map, suspects first.
     vectors : (len(sample), D) array
@@ -59,6 +64,7 @@ class Findings:
     rule: str
     known: Known
     suspects: tuple[Suspect, ...]
+    lines: tuple[Line, ...]
     sample: Rows
     vectors: NDArray[np.float32]
     n_typical: int
@@ -73,6 +79,16 @@ class Findings:
     def flagged(self) -> NDArray[np.bool_]:
         """Which rows lie above the threshold, (n,)."""
         return self.said.is_anomaly
+
+    @property
+    def noun(self) -> str:
+        """What one sample is called."""
+        return self.fitted.kind.noun
+
+    @property
+    def nouns(self) -> str:
+        """What several are called."""
+        return f"{self.noun}s"
 
 
 def examine(
@@ -109,22 +125,25 @@ def examine(
     names = id_columns(ids, len(samples))
     said, threshold, rule = decided(scorer, samples, fdr)
     known = Known(names, given, of_classes, is_training_data(fitted, said.anomaly_score))
-    rows = ranked_rows(fitted, said.anomaly_score, known.trained_on)[:top]
+    order = ranked_rows(fitted, said.anomaly_score, known.trained_on)
+    rows, shown = order[:top], readable(fitted, samples)
     sample, parts = encoded_sample(scorer, samples, said.anomaly_score, rows)
     typical = sample[typical_places(fitted, said.anomaly_score[sample])]
-    reasons = reasons_of(scorer, samples, rows, typical, explain_parts(fitted, parts[: len(rows)]))
+    first = parts[: len(rows)]
+    reasons = reasons_of(shown, rows, typical, explain_parts(fitted, first))
+    assumed = assumed_shares(fitted) if known.trained_on else None
     return Findings(
         fitted, said, threshold, rule, known,
-        suspects_of(scorer, samples, rows, said, known, reasons),
+        suspects_of(fitted, shown, rows, first, said, known, reasons),
+        lines_of(said.anomaly_score[order], said.is_anomaly[order], assumed),
         sample, parts if parts.ndim == 2 else parts.mean(axis=1), len(typical),
-        has_columns(scorer, samples),
+        has_columns(fitted, shown),
     )  # fmt: skip
 
 
-def has_columns(scorer: Scorer, samples: Any) -> bool:
+def has_columns(fitted: Fitted, shown: Readable) -> bool:
     """Whether what the encoder distinguishes is what a person sees of a row."""
-    fitted = scorer.fitted
-    return not fitted.kind.show(samples, 0).keys().isdisjoint(name for name, _ in fitted.encoder.groups)
+    return not shown.show(0).keys().isdisjoint(name for name, _ in fitted.encoder.groups)
 
 
 def decided(scorer: Scorer, samples: Any, fdr: float | None) -> tuple[Decisions, float, str]:

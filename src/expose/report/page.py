@@ -18,6 +18,7 @@ from expose.report import about, figures
 from expose.report.canvas import Drawing, require_plotly
 from expose.report.comparison import quantiles
 from expose.report.findings import Findings, Model, examine
+from expose.report.lines import marks_of
 from expose.report.plane import project
 from expose.report.rendering import render, write_page
 from expose.report.summary import Measured, class_table, measured, summary_of
@@ -27,15 +28,17 @@ SECTIONS = {  # in order, with their headings
     "summary": "Summary",
     "classes": "Classes",
     "scores": "Score distribution",
+    "lines": "Where the line is drawn",
     "sources": "Scores by source",
     "reliability": "Reliability",
-    "suspects": "Suspects",
+    "suspects": "Ranking",
     "map": "Map",
     "training": "Training curves",
     "churn": "Suspect churn",
     "quality": "Data quality",
     "reproduce": "Reproduce",
 }
+LONGEST_HOVER = 40  # signs of a name on the map: a longer one covers it on a phone
 MOST_EPOCHS = 1_000  # points per training curve
 
 
@@ -73,7 +76,7 @@ def build_report(
         What to run to get this report again. Without it: the command stored with the model, or the Python
         call.
     top : int
-        How many suspects to explain, 1 to 200.
+        How many rows of the ranking to show and explain, flagged or not, 1 to 200.
     fdr : float, optional
         Flag by p-values at this false-discovery rate instead of by the model's threshold.
     comparison : dict, optional
@@ -107,8 +110,9 @@ def build_report(
     facts = drawings | {
         "summary": summary_of(findings, found),
         "classes": class_table(findings, found),
+        "lines": findings.lines,
         "suspects": findings.suspects,
-        "quality": about.notes_of(findings.fitted),
+        "quality": about.quality_of(findings.fitted),
         "reproduce": about.settings_of(model, findings.fitted.objective),
     }
     return render(
@@ -117,6 +121,9 @@ def build_report(
         title=show_text(title, 200),
         written=datetime.now(UTC),
         findings=findings,
+        noun=findings.noun,
+        nouns=findings.nouns,
+        marks=marks_of(findings.lines),
         n_trained=len(findings.fitted.latent),
         command=about.command_for(model, command),
         version=about.versions()["expose"],
@@ -158,7 +165,9 @@ def drawings_of(findings: Findings, found: Measured | None) -> dict[str, Drawing
     """All plots by section, None where there is nothing to draw."""
     history = thinned(findings.fitted.history)
     return {
-        "scores": figures.score_distribution(findings.scores, findings.threshold, findings.known.labels),
+        "scores": figures.score_distribution(
+            findings.scores, findings.threshold, findings.known.labels, findings.nouns
+        ),
         "sources": by_source(findings, found),
         "reliability": figures.reliability_diagram(found.sides) if found and found.sides else None,
         "map": row_map(findings),
@@ -176,16 +185,17 @@ def by_source(findings: Findings, found: Measured | None) -> Drawing | None:
         if side is not None:
             outliers = {} if side["outlier_scores"] is None else {"outliers": side["outlier_scores"]}
             panels[name] = {"classes": side["scores"]} | outliers
-    panels["after exposure"] |= {"these rows": quantiles(findings.scores)}
+    panels["after exposure"] |= {f"these {findings.nouns}": quantiles(findings.scores)}
     return figures.source_scores(panels, findings.threshold)
 
 
 def row_map(findings: Findings) -> Drawing:
     """Rows on a plane."""
     points, shares = project(findings.vectors)
-    names = [suspect.name for suspect in findings.suspects]
-    names += [f"row {row}" for row in findings.sample[len(names) :]]
-    return figures.plane_map(points, shares, findings.flagged[findings.sample], names, len(findings.scores))
+    names = [show_text(suspect.name, LONGEST_HOVER) for suspect in findings.suspects]
+    names += [f"{findings.noun} {row}" for row in findings.sample[len(names) :]]
+    total = f"{len(findings.scores):,} {findings.nouns}"
+    return figures.plane_map(points, shares, findings.flagged[findings.sample], names, total)
 
 
 def warmup_of(findings: Findings) -> int:

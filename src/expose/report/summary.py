@@ -16,13 +16,14 @@ from expose.report.typical import show_number, show_share, show_text
 
 MOST_CLASSES = 50  # in the table of accuracies
 HELD_OUT = (
-    "Held-out rows were not trained on. The threshold, the p-values and the temperature of the probabilities were "
-    "taken from the same rows, so here as many lie above the threshold as it says. Held-out outliers are of the kind "
-    "that the model was exposed to; other kinds may be harder."
+    "Held-out {nouns} were not trained on. The threshold, the p-values and the temperature of the probabilities were "
+    "taken from the same {nouns}, so here as many lie above the threshold as it says. Held-out outliers are of the "
+    "kind that the model was exposed to; other kinds may be harder."
 )
 NONE_HELD_OUT = (
-    "No rows were held out when the model was trained, so accuracy is known only for these rows, if their classes are."
+    "No {nouns} were held out when the model was trained, so accuracy is known only for these, if their classes are."
 )
+DECIDES = "It decides how many are suspected and, unless a threshold is given, where the line is drawn."
 ONCE = "The model was not trained a second time without outliers, so there is no figure from before exposure."
 
 Side = Mapping[str, Any]  # what `rightness` or `measure` gives
@@ -38,10 +39,11 @@ class Tile(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """Tiles, the strip of the estimate, and sentences."""
+    """Tiles, the strip of the estimate, how it was estimated, and sentences."""
 
     tiles: list[Tile]
     strip: Strip | None
+    method: str
     sentences: list[str]
 
 
@@ -61,11 +63,12 @@ class Measured(NamedTuple):
     here: Side | None = None
     rows: int = 0  # held out
     outliers: int = 0
+    nouns: str = "rows"
 
     @property
     def sides(self) -> dict[str, Side]:
         """All there are, by name."""
-        named = {"before exposure": self.before, "after exposure": self.after, "these rows": self.here}
+        named = {"before exposure": self.before, "after exposure": self.after, f"these {self.nouns}": self.here}
         return {name: side for name, side in named.items() if side is not None}
 
 
@@ -74,7 +77,8 @@ def measured(findings: Findings, comparison: Mapping[str, Any] | None) -> Measur
     head, classes = findings.fitted.head, findings.known.classes
     if not isinstance(head, Verdict):
         return None
-    known = Measured(**(findings.fitted.metadata.get("comparison") or {} if comparison is None else comparison))
+    given = findings.fitted.metadata.get("comparison") or {} if comparison is None else comparison
+    known = Measured(**given, nouns=findings.nouns)
     some = np.zeros(0, dtype=bool) if classes is None else classes.numbers >= 0
     if classes is None or not some.any():
         return known
@@ -86,7 +90,7 @@ def summary_of(findings: Findings, found: Measured | None) -> Summary:
     of_labels, labels_used = label_facts(findings)
     tiles = data_tiles(findings) + model_tiles(findings) + class_tiles(found) + of_labels
     sentences = model_sentences(findings) + class_sentences(findings, found) + labels_used
-    return Summary(tiles, strip_of(findings.fitted, findings.threshold), sentences)
+    return Summary(tiles, strip_of(findings.fitted, findings.threshold), method_of(findings.fitted), sentences)
 
 
 # ------------------------------------------------------------------------------------------------------- tiles
@@ -95,11 +99,12 @@ def summary_of(findings: Findings, found: Measured | None) -> Summary:
 def data_tiles(findings: Findings) -> list[Tile]:
     """Rows, columns, and what is flagged."""
     n, flagged = len(findings.scores), int(findings.flagged.sum())
+    share = f"{show_share(flagged / n)} of these {findings.nouns} score above the threshold"
     return [
-        Tile("Rows", f"{n:,}"),
+        Tile(findings.nouns.capitalize(), f"{n:,}"),
         Tile("Columns" if findings.has_columns else "Values", f"{findings.fitted.n_features:,}"),
-        Tile("Flagged", f"{flagged:,}", f"{show_share(flagged / n)} of the rows", hot=flagged > 0),
-        Tile("Threshold", show_number(findings.threshold), f"a row scoring more is flagged. {findings.rule}"),
+        Tile("Flagged", f"{flagged:,}", share, hot=flagged > 0),
+        Tile("Threshold", show_number(findings.threshold), findings.rule),
     ]
 
 
@@ -111,7 +116,7 @@ def model_tiles(findings: Findings) -> list[Tile]:
         terms = ", ".join(f"{name} {weight:g}" for name, weight in head.terms.items())
         return [
             Tile("Classes", f"{len(head.classes):,}"),
-            Tile("Anomaly score", head.score_function, f"terms: {terms}"),
+            Tile("Anomaly score", head.score, f"terms: {terms}"),
             *tiles,
         ]
     members = fitted.ensemble.n_members
@@ -121,10 +126,13 @@ def model_tiles(findings: Findings) -> list[Tile]:
 
 def contamination_tiles(fitted: Fitted) -> list[Tile]:
     """How many anomalies were assumed, and how they were dealt with."""
-    low, high = fitted.estimate.low, fitted.estimate.high
-    interval = "of the training rows" if low == high else f"{show_share(low)} to {show_share(high)}"
+    low, high = fitted.contamination_interval
+    how, end = (
+        ("given", "") if low == high else ("estimated", f"; {show_share(low)} to {show_share(high)} is plausible")
+    )
+    assumed = f"share of anomalies assumed among the training {fitted.kind.noun}s{end}"
     return [
-        Tile("Contamination", show_share(fitted.contamination), interval),
+        Tile(f"Contamination, {how}", show_share(fitted.contamination), assumed),
         Tile("Exposure", fitted.exposure, EXPOSURES.get(fitted.exposure, "")),
     ]
 
@@ -140,7 +148,7 @@ def class_tiles(found: Measured | None) -> list[Tile]:
         return []
     tiles, was, now = [], found.before, found.after
     if now is not None:
-        rows = f"of {found.rows:,} held-out rows" + (", before → after exposure" if was else "")
+        rows = f"of {found.rows:,} held-out {found.nouns}" + (", before → after exposure" if was else "")
         tiles += [
             Tile("Accuracy", change(was, now, "accuracy"), rows),
             Tile("Calibration error", change(was, now, "calibration_error"), "between probability and accuracy"),
@@ -152,7 +160,7 @@ def class_tiles(found: Measured | None) -> list[Tile]:
                 Tile("Outliers flagged", change(was, now, "outliers_flagged"), "of the held-out ones"),
             ]
     if found.here:
-        rows = f"of the {found.here['rows']:,} rows of known classes"
+        rows = f"of the {found.here['rows']:,} {found.nouns} of known classes"
         tiles.append(Tile("Accuracy here", percent(found.here["accuracy"]), rows))
     return tiles
 
@@ -167,16 +175,16 @@ def label_facts(findings: Findings) -> tuple[list[Tile], list[str]]:
     truth, scores = labels[labels >= 0], findings.scores[labels >= 0]
     area, anomalies = f"{roc_auc_score(truth, scores):.3f}", int(truth.sum())
     if findings.known.classes is not None:
-        return [Tile("AUROC of other classes", area, f"{anomalies:,} rows here")], []
+        return [Tile("AUROC of other classes", area, f"{anomalies:,} {findings.nouns} here")], []
     hits = f"{sum(suspect.label == 1 for suspect in findings.suspects)} of {len(findings.suspects)}"
     precision, chance = average_precision_score(truth, scores), anomalies / len(truth)
     tiles = [
         Tile("AUROC against labels", area, "0.5 is chance, 1 is perfect"),
         Tile("Average precision", f"{precision:.3f}", f"chance is {chance:.3f}"),
-        Tile("Anomalies in the list", hits, "suspects below, by their labels"),
+        Tile("Anomalies in the list", hits, "the ranking below, by labels"),
     ]
-    used = f"The labels of {len(truth):,} rows ({anomalies:,} anomalies) were used only for the figures above, "
-    return tiles, [used + "after scoring."]
+    used = f"The labels of {len(truth):,} {findings.nouns} ({anomalies:,} anomalies) were used only for the figures "
+    return tiles, [used + "above, after scoring."]
 
 
 def percent(share: float | None) -> str:
@@ -194,25 +202,37 @@ def change(was: Side | None, now: Side, name: str, style: str = "") -> str:
 
 
 def model_sentences(findings: Findings) -> list[str]:
-    """What contamination is, and where its value comes from."""
+    """What contamination is, and what it decides."""
     if not may_suspect(findings):
         return []
-    method = show_text(findings.fitted.estimate.method, LONGEST_NOTE).rstrip(".")
-    return [f"Contamination is the share of anomalies assumed in the training data; {method}."]
+    fitted = findings.fitted
+    given = "" if method_of(fitted) else f"; {sentence(fitted.estimate.method)}"
+    return [f"Contamination is an assumption, the share of anomalies in the training data{given}. {DECIDES}"]
+
+
+def method_of(fitted: Fitted) -> str:
+    """How contamination was estimated; nothing where it was given."""
+    low, high = fitted.contamination_interval
+    return "" if low == high else sentence(fitted.estimate.method) + "."
+
+
+def sentence(text: str) -> str:
+    """Text of bounded length without a full stop."""
+    return show_text(text, LONGEST_NOTE).rstrip(".")
 
 
 def class_sentences(findings: Findings, found: Measured | None) -> list[str]:
     """What held-out rows are, or that there are none, and which classes are new."""
     if found is None:
         return []
-    sentences = [HELD_OUT if found.after else NONE_HELD_OUT]
+    sentences = [(HELD_OUT if found.after else NONE_HELD_OUT).format(nouns=found.nouns)]
     if found.after and found.before is None:
         sentences.append(ONCE)
     if findings.known.classes is not None and findings.known.classes.foreign:
         listed = ", ".join(f"{name} ({rows:,})" for name, rows in findings.known.classes.foreign)
         sentences.append(
-            f"Some rows are of classes that the model was not trained on: {listed}. They count as anomalies, and not "
-            "towards accuracy."
+            f"Some {found.nouns} are of classes that the model was not trained on: {listed}. They count as anomalies, "
+            "and not towards accuracy."
         )
     return sentences
 
@@ -225,7 +245,7 @@ def class_table(findings: Findings, found: Measured | None) -> Table | None:
     if found is None or not found.sides:
         return None
     names = findings.fitted.head.classes.tolist()  # type: ignore[union-attr]
-    counted = ["held-out rows"] if found.after else []
+    counted = [f"held-out {found.nouns}"] if found.after else []
     rows = [[show_text(name), *cells_of(found, place)] for place, name in enumerate(names[:MOST_CLASSES])]
     note = f"The first {len(rows)} of {len(names)} classes." if len(names) > len(rows) else ""
     return Table(["class", *counted, *found.sides], rows, note)

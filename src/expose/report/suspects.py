@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.decide import Combination
-from expose.errors import DataWarning
 from expose.explain import Explanation
-from expose.model import Decisions
+from expose.model import Decisions, Fitted
 from expose.report.given import KnownClasses
+from expose.report.readable import Readable
 from expose.report.typical import describe_typical, show_text, show_value
-from expose.scoring import Scorer
 
 MOST_REASONS = 6  # shown per suspect
 SMALLEST_SHARE = 0.01  # what explains less of a suspect's excess score is not shown
 DESCRIBED_ROWS = 1_000  # typical rows whose values are put into words,
 DESCRIBED_VALUES = 200_000  # and fewer where each has many values
+MOST_IDS = 2  # found by the encoder
 MOST_FACTS, FACT_SIGNS = 12, 600  # shown of one suspect
 
 Rows = NDArray[np.intp]
@@ -47,10 +46,14 @@ class Suspect:
 
     Attributes
     ----------
+    noun : str
+        What it is: "row".
     rank, row : int
     ids, facts : tuple of (name, value)
         Its names, and what a person sees of it beside the values among the reasons.
     score : float
+    components : tuple of (name, score)
+        Scores that it is the largest of, if there are such.
     flagged : bool
     p_value : float or None
         None for a row trained on, and without calibration.
@@ -66,11 +69,13 @@ class Suspect:
         The most telling first.
     """
 
+    noun: str
     rank: int
     row: int
     ids: tuple[tuple[str, str], ...]
     facts: tuple[tuple[str, str], ...]
     score: float
+    components: tuple[tuple[str, float], ...]
     flagged: bool
     p_value: float | None
     label: int | None
@@ -84,7 +89,12 @@ class Suspect:
     @property
     def name(self) -> str:
         """Ids where there are any, otherwise the row number."""
-        return ", ".join(value for _, value in self.ids) or f"row {self.row}"
+        return ", ".join(value for _, value in self.ids) or f"{self.noun} {self.row}"
+
+    @property
+    def found_by(self) -> str | None:
+        """The component that the score is."""
+        return max(self.components, key=lambda one: one[1])[0] if self.components else None
 
     @property
     def brief(self) -> list[tuple[str, str]]:
@@ -104,19 +114,26 @@ class Known:
 
 
 def suspects_of(
-    scorer: Scorer, samples: Any, rows: Rows, said: Decisions, known: Known, reasons: Sequence[tuple[Reason, ...]]
+    fitted: Fitted,
+    shown: Readable,
+    rows: Rows,
+    parts: NDArray[np.float32],
+    said: Decisions,
+    known: Known,
+    reasons: Sequence[tuple[Reason, ...]],
 ) -> tuple[Suspect, ...]:
-    """Gather what is to be said of the suspects ``rows``, the most suspicious first."""
-    fitted = scorer.fitted
-    differ = disagreement(scorer, samples, rows)
+    """Gather what is to be said of the suspects ``rows``, encoded ``parts``, the most suspicious first."""
+    differ, components = disagreement(fitted, parts), fitted.components(parts)
     called = None if said.predicted is None else fitted.head.classes[said.predicted[rows]]  # type: ignore[union-attr]
     return tuple(
         Suspect(
+            noun=fitted.kind.noun,
             rank=place + 1,
             row=row,
-            ids=tuple((show_text(name) if name else "", show_text(column[row])) for name, column in known.ids.items()),
-            facts=facts_of(fitted.kind.show(samples, row), [name for name, _ in fitted.encoder.groups]),
+            ids=ids_of(known.ids, row) or found_ids(fitted, shown.show(row)),
+            facts=facts_of(shown.show(row), [name for name, _ in fitted.encoder.groups]),
             score=float(said.anomaly_score[row]),
+            components=tuple((name, float(scores[place])) for name, scores in components.items()),
             flagged=bool(said.is_anomaly[row]),
             p_value=None if said.p_value is None or known.trained_on else float(said.p_value[row]),
             label=None if known.labels is None else int(known.labels[row]),
@@ -131,14 +148,22 @@ def suspects_of(
     )
 
 
-def disagreement(scorer: Scorer, samples: Any, rows: Rows) -> NDArray[np.float64] | None:
-    """Standard deviation of the members' scores of some rows, in robust units; None of one member."""
-    head = scorer.fitted.head
-    if scorer.fitted.ensemble.n_members == 1 or not isinstance(head, Combination):
+def ids_of(ids: Mapping[str, Sequence[Any]], row: int) -> tuple[tuple[str, str], ...]:
+    """What a row is called by its owner."""
+    return tuple((show_text(name) if name else "", show_text(column[row])) for name, column in ids.items())
+
+
+def found_ids(fitted: Fitted, seen: Shown) -> tuple[tuple[str, str], ...]:
+    """What a row is called by the columns that the encoder took for identifiers."""
+    names = [column.name for column in fitted.encoder.columns_read if column.kind == "identifier"]
+    return tuple((show_text(name), show_value(seen[name])) for name in names[:MOST_IDS] if name in seen)
+
+
+def disagreement(fitted: Fitted, parts: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    """Standard deviation of the members' scores of some encoded rows, in robust units; None of one member."""
+    if fitted.ensemble.n_members == 1 or not isinstance(fitted.head, Combination):
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DataWarning)  # scoring all rows has given it already
-        spread: NDArray[np.float64] = head.standardise(scorer.member_scores(samples.take(rows))).std(axis=0)
+    spread: NDArray[np.float64] = fitted.head.standardise(fitted.member_outputs(parts)).std(axis=0)
     return spread
 
 
@@ -153,19 +178,18 @@ def facts_of(shown: Shown, explained: Sequence[str]) -> tuple[tuple[str, str], .
     )
 
 
-def reasons_of(scorer: Scorer, samples: Any, rows: Rows, typical: Rows, found: Explanation) -> list[tuple[Reason, ...]]:
+def reasons_of(readable: Readable, rows: Rows, typical: Rows, found: Explanation) -> list[tuple[Reason, ...]]:
     """What explains each suspect; values are compared with those of typical rows where a person can read them.
 
     Where the encoder distinguishes nothing, and what it has encoded cannot be read, there are no reasons.
     """
-    show = scorer.fitted.kind.show
-    shown = [show(samples, row) for row in rows.tolist()]
+    shown = [readable.show(row) for row in rows.tolist()]
     if len(found.names) == 1 and found.names[0] not in shown[0]:
         return [()] * len(rows)
     tops = [[one for one in found.top(place, MOST_REASONS) if one[1] >= SMALLEST_SHARE] for place in range(len(rows))]
     names = shown[0].keys() & {name for top in tops for name, _ in top}
     described = min(DESCRIBED_ROWS, max(10, DESCRIBED_VALUES // max(1, len(shown[0]))))
-    others = [show(samples, row) for row in typical[:described].tolist()] if names else []
+    others = [readable.show(row) for row in typical[:described].tolist()] if names else []
     usual = {name: describe_typical([other.get(name) for other in others]) for name in names}
     return [
         tuple(

@@ -93,6 +93,13 @@ class Scorer:
         """Raw anomaly scores of each member, ``(M, n)``."""
         return self.fitted.member_outputs(self.encode(X))
 
+    def components(self, X: Any) -> dict[str, Floats]:
+        """Scores of which the anomaly score of each sample is the largest, by name, ``(n,)`` each, if there are such.
+
+        What they mean is said by `Objective.components`: of "neighbours" they are its three scales.
+        """
+        return self.fitted.components(self.encode(X))
+
     def part_scores(self, X: Any) -> Floats:
         """Anomaly scores of the parts of each sample, ``(n, P)``; `Kind.put_back` puts them where they came from."""
         parts = self.encode(X)
@@ -146,12 +153,14 @@ class Scorer:
 def reading_as_trained(fitted: Fitted, id: str | Sequence[str] | None = None) -> Reading:
     """How files are read for a model: columns have the roles they had in training, with other ids if some are given."""
     names = fitted.metadata
+    own = names.get("id", ())
     id = [id] if isinstance(id, str) else id
     return Reading(
-        id=tuple(names.get("id", ()) if id is None else id),
-        ignore=tuple(names.get("ignore", ())),
+        id=tuple(own if id is None else id),
+        ignore=(*names.get("ignore", ()), *(() if id is None else own)),
         label=names.get("label"),
         encoding=names.get("encoding", "utf-8"),
         text=fitted.encoder.text_columns,
+        features=fitted.columns,
         later=True,
     )

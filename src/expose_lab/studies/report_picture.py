@@ -32,7 +32,7 @@ def draw(results: Path, docs: Path) -> None:
             size: dict[str, Any] = {"width": WIDTH, "height": 1400, "deviceScaleFactor": SCALE, "mobile": False}
             browser.send("Emulation.setDeviceMetricsOverride", **size)
             browser.settle()
-            last = f"document.querySelectorAll('.suspects > li')[{LAST - 1}]"
+            last = f"document.querySelectorAll('.suspects > li:not(.mark)')[{LAST - 1}]"
             bottom = browser.run(f"{last}.getBoundingClientRect().bottom")
             clip = {"x": 0, "y": 0, "width": WIDTH, "height": round(bottom), "scale": 1}
             shot = browser.send("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)

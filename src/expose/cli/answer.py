@@ -1,0 +1,252 @@
+"""What a training found, for machines and for people: how the columns were read, the notes, the shares, the ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from expose.cli.reasons import Reason, have_columns, in_words, reason_columns, reasons_of, taken
+from expose.cli.sources import LABEL, ROW, named
+from expose.cli.text import aligned, count, indented, joined, percent
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from expose.encoders.base import ColumnRead
+    from expose.estimators import AnomalyDetector
+    from expose.kinds import Batch
+
+TOP = 20  # rows of the ranking that are shown
+EXPLAINED = 1_000  # rows of the ranking whose reasons are written to a file; each costs some 100 scores
+REASONS = 3  # of each row
+SHARES = (0.001, 0.01, 0.05, 0.1)  # "if so many are anomalous": what the ranking gives then
+COLUMN_LINES = 15  # on how the columns were read
+BESIDE = 74  # characters of a line beside a title
+IDS_SHOWN = 2  # columns that name a row, on the screen
+LABELS = {1: "anomaly", 0: "normal"}
+
+
+# ---------------------------------------------------------------------------------------------- for machines
+
+
+def summary(detector: AnomalyDetector, batch: Batch, found: Iterable[ColumnRead] = ()) -> dict[str, Any]:
+    """What a fitted detector found in its training data, without the ranking, as plain values.
+
+    Parameters
+    ----------
+    detector : AnomalyDetector
+    batch : Batch
+        What it was trained on.
+    found : iterable of ColumnRead
+        Columns that name the rows, and so are not among the samples.
+    """
+    scores, line, known = detector.training_scores_, detector.threshold_score(), detector.fitted_.known
+    calibration, (low, high) = detector.calibration_scores_, detector.fitted_.contamination_interval
+    columns = (*found, *detector.fitted_.encoder.columns_read)
+    return {
+        "rows": len(scores),
+        "columns": detector.n_features_in_,
+        "columns_read": [one._asdict() for one in columns],
+        "notes": list(dict.fromkeys([*getattr(batch, "notes", ()), *detector.notes_])),
+        "known_anomalies": int((known == 1).sum()),
+        "known_normal": int((known == 0).sum()),
+        "contamination": detector.contamination_,
+        "contamination_low": low,
+        "contamination_high": high,
+        "contamination_method": detector.contamination_estimate_.method,
+        "threshold": line,
+        "threshold_rule": detector.threshold_rule_,
+        "calibration_rows": 0 if calibration is None else len(calibration),
+        "flagged": int((scores > line).sum()),
+        "shares": shares(scores),
+    }
+
+
+def shares(scores: Any) -> list[dict[str, Any]]:
+    """If so many rows are anomalous: how many rows these are, and the score of the last of them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> shares(np.arange(40.0))
+    [{'share': 0.05, 'rows': 2, 'anomaly_score': 38.0}, {'share': 0.1, 'rows': 4, 'anomaly_score': 36.0}]
+    """
+    import numpy as np
+
+    falling = np.sort(scores)[::-1].tolist()
+    rows = {share: round(share * len(falling)) for share in SHARES}
+    return [{"share": share, "rows": n, "anomaly_score": falling[n - 1]} for share, n in rows.items() if n]
+
+
+def explained(detector: AnomalyDetector, batch: Batch, most: int) -> list[tuple[Reason, ...]]:
+    """The reasons of the first rows of the ranking; none where there are no columns."""
+    rows = detector.ranking_["row"][:most]
+    if not len(rows) or not have_columns(detector.fitted_):
+        return []
+    return reasons_of(detector.scorer(), detector.fitted_.kind.samples(taken(batch.samples, rows)), REASONS)
+
+
+def ranking(
+    detector: AnomalyDetector, batch: Batch, reasons: Sequence[Sequence[Reason]], most: int
+) -> list[dict[str, Any]]:
+    """The first rows of the ranking: rank, row (counted from 0), ids, score, whether above the line, and reasons."""
+    import pyarrow as pa
+
+    first, known = detector.ranking_[:most], detector.fitted_.known
+    names = None if batch.ids is None else taken(batch.ids, first["row"])
+    last = {
+        "anomaly_score": first["anomaly_score"],
+        "above_line": first["anomaly_score"] > detector.threshold_score(),
+        "known": [LABELS.get(label) for label in known[first["row"]].tolist()],
+        "reasons": pa.nulls(len(first)),
+    }
+    rows: list[dict[str, Any]] = named(names, {"rank": first["rank"], ROW: first["row"]}, last, quiet=True).to_pylist()
+    kind, encoder = detector.fitted_.kind, detector.fitted_.encoder
+    samples = encoder.read(kind.samples(taken(batch.samples, first["row"]))) if reasons else None
+    for place, row in enumerate(rows):
+        shown = kind.show(samples, place) if reasons else {}
+        own = reasons[place] if reasons else ()
+        row["reasons"] = [one._asdict() | {"value": shown.get(one.column)} for one in own]
+    return rows
+
+
+# ------------------------------------------------------------------------------------------------ for a file
+
+
+def whole_ranking(
+    detector: AnomalyDetector, batch: Batch, reasons: Sequence[Sequence[Reason]], label: str | None = None
+) -> pa.Table:
+    """All training rows, the most suspicious first: rank, row, ids, score, reasons, and the values as they came.
+
+    ``label`` is the name of the label column, if there is one.
+    """
+    import pyarrow as pa
+
+    ranked = detector.ranking_
+    order = ranked["row"]
+    known = pa.table({} if batch.label is None else {label or LABEL: batch.label})
+    given = [table for table in (batch.ids, batch.samples) if isinstance(table, pa.Table)]
+    columns = {name: table[name] for table in (*given, known) for name in table.column_names}
+    n_ids = 0 if batch.ids is None else batch.ids.num_columns
+    first = {"rank": pa.array(ranked["rank"]), ROW: pa.array(order)}
+    last = {
+        "anomaly_score": pa.array(ranked["anomaly_score"]),
+        "above_line": pa.array(ranked["anomaly_score"] > detector.threshold_score()),
+        **reason_columns(reasons, REASONS if reasons else 0, len(order)),
+    }
+    table = named(pa.table(columns).take(order) if columns else None, first, last)
+    names = [name for name in table.column_names if name not in {*first, *last}]
+    return table.select([*first, *names[:n_ids], *last, *names[n_ids:]])
+
+
+# ------------------------------------------------------------------------------------------------ for people
+
+
+def described(facts: Mapping[str, Any], seconds: float, *, named_columns: bool) -> list[str]:
+    """The same for people."""
+    rows = count(facts["rows"], "row")
+    table = f"{rows} x {count(facts['columns'], 'column' if named_columns else 'value')}"
+    return [
+        f"Trained         on {table} in {seconds:.0f} s",
+        *in_columns("Read as", [line for one in read_lines(facts["columns_read"]) for line in beside(one, 12)]),
+        *in_columns("Noticed", [line for note in facts["notes"] for line in beside(f"- {note}", 2)]),
+        *known_line(facts),
+        *indented(f"Share           {share_sentence(facts)}", 0, 16),
+        *indented(f"Line            {line_sentence(facts)}", 0, 16),
+        *([f"P-values        by {count(facts['calibration_rows'], 'row')}"] if facts["calibration_rows"] else []),
+        *share_table(facts["shares"]),
+        *ranking_table(facts["ranking"], facts["rows"]),
+    ]
+
+
+def beside(text: str, then: int) -> list[str]:
+    """A text as lines that stand beside a title; all but the first are indented."""
+    return indented(text, 0, then, BESIDE)
+
+
+def in_columns(title: str, lines: Sequence[str]) -> list[str]:
+    """Lines beside a title, which stands before the first."""
+    return [f"{'' if place else title:<15} {line}" for place, line in enumerate(lines)]
+
+
+def read_lines(columns: Sequence[Mapping[str, str]]) -> list[str]:
+    """How the columns were read: plain ones of a kind in one line, each that is remarkable in one of its own."""
+    plain: dict[str, list[str]] = {}
+    for one in columns:
+        if not one["how"]:
+            plain.setdefault(one["kind"], []).append(one["name"])
+    lines = [f"{kind:<11} {joined(names)}" for kind, names in plain.items()]
+    lines += [f"{one['kind']:<11} {joined([one['name']])}: {one['how']}" for one in columns if one["how"]]
+    if len(lines) > COLUMN_LINES:
+        lines = [*lines[: COLUMN_LINES - 1], f"and {len(lines) - COLUMN_LINES + 1} more: --json lists all"]
+    return lines
+
+
+def known_line(facts: Mapping[str, Any]) -> list[str]:
+    """How many labels and answers were used, if any."""
+    anomalies, normal = facts["known_anomalies"], facts["known_normal"]
+    if not anomalies + normal:
+        return []
+    noun = "anomaly" if anomalies == 1 else "anomalies"
+    return [
+        f"Known           {anomalies:,} {noun} and {count(normal, 'normal row')}, by labels and answers; all were used"
+    ]
+
+
+def share_sentence(facts: Mapping[str, Any]) -> str:
+    """What share of anomalies training went by, and how sure that is."""
+    share, low, high = (facts[name] for name in ("contamination", "contamination_low", "contamination_high"))
+    method = facts["contamination_method"]
+    if not method.startswith("estimated"):
+        reason = "as was given" if method.startswith("given") else f"as {method}"
+        return f"training took {percent(share)} of the rows for anomalies, {reason}"
+    source = f" {method[10:].partition(',')[0]}" if method.startswith("estimated from") else ""
+    return (
+        f"about {percent(share)} of the rows look anomalous: an estimate{source}, it may be {percent(low)} to "
+        f"{percent(high)}. The ranking below is there whatever it is"
+    )
+
+
+def line_sentence(facts: Mapping[str, Any]) -> str:
+    """Where the line is drawn, by what rule, and how many rows lie above it."""
+    flagged, rows, rule = facts["flagged"], facts["rows"], facts["threshold_rule"]
+    name, _, rest = rule.partition(": ")
+    by = {"contamination": "drawn by that share", "share": f"drawn by --threshold, a share of {rest.split(' ')[0]}"}
+    share = "" if name == "contamination" else f" ({percent(flagged / rows)})"  # said already, and rounded otherwise
+    text = f"{flagged:,} of {count(rows, 'row')}{share} score above {facts['threshold']:.4g}, "
+    text += by.get(name, f"drawn by {rule}")
+    tied = name == "contamination" and flagged < int(facts["contamination"] * rows + 0.5)
+    return text + ("; fewer, as rows of equal scores stay together" if tied else "")
+
+
+def share_table(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """If so many are anomalous, these are they."""
+    if not found:
+        return []
+    rows = [
+        {"share": f"{100 * one['share']:g} %", "rows": one["rows"], "last score": one["anomaly_score"]} for one in found
+    ]
+    return [
+        "What if         this share of the rows were anomalous: how many they are, and how far down",
+        *aligned(rows),
+    ]
+
+
+def ranking_table(found: Sequence[Mapping[str, Any]], n_rows: int) -> list[str]:
+    """The first rows of the ranking."""
+    if not found:
+        return []
+    which = f"the first {len(found):,} of {n_rows:,} rows" if len(found) < n_rows else f"all {count(n_rows, 'row')}"
+    return [f"Ranking         {which} (row 0 is the first row of data)", *aligned([shown(one, found) for one in found])]
+
+
+def shown(one: Mapping[str, Any], among: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """A row of the ranking for people: what no row has is left out, and of its ids the first few are enough."""
+    ids = list(one)[2 : list(one).index("anomaly_score")][:IDS_SHOWN]
+    found = {name: one[name] for name in ("rank", ROW, *ids, "anomaly_score")}
+    found["line"] = "above" if one["above_line"] else "below"
+    if any(other["known"] for other in among):
+        found["known"] = one["known"] or ""
+    if any(other["reasons"] for other in among):
+        found["because of"] = in_words(one["reasons"])
+    return found

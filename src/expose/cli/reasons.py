@@ -1,0 +1,112 @@
+"""Why samples are anomalous: of each the columns that made it so, in files and on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from expose.cli.text import LONGEST_LAST, cell, percent
+from expose.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from expose import Scorer
+    from expose.model import Fitted
+
+AT_ONCE = 1_000  # rows explained together: some 100 scores are computed for each, more where they are fewer
+SMALLEST_SHARE = 0.01  # what explains less of a row's excess score is no reason
+LONGEST_VALUE = 20  # characters of a value among reasons
+
+
+class Reason(NamedTuple):
+    """A column, and the share of a row's excess score that is due to it."""
+
+    column: str
+    share: float
+
+
+def have_columns(fitted: Fitted) -> bool:
+    """Whether what a model was trained on has columns, or something else by which people know it, to explain by."""
+    return bool(fitted.encoder.columns_read) or len(fitted.encoder.groups) > 1
+
+
+def check_explainable(fitted: Fitted) -> None:
+    """Refuse to explain where there is nothing to name, before any work is done."""
+    if not have_columns(fitted):
+        raise InputError(
+            f"--explain names the columns that make a row anomalous; {fitted.kind.plural} have no columns. "
+            "Leave it out; 'expose report' shows which part of each is unusual."
+        )
+
+
+def reasons_of(scorer: Scorer, samples: Any, most: int) -> list[tuple[Reason, ...]]:
+    """The columns that make each sample most anomalous, at most so many of each, the most telling first."""
+    from expose.explain import explain
+
+    found: list[tuple[Reason, ...]] = []
+    for start in range(0, len(samples), AT_ONCE):
+        explained = explain(scorer, taken(samples, range(start, min(start + AT_ONCE, len(samples)))))
+        for row in range(len(explained.excess)):
+            tops = (Reason(name, min(share, 1.0)) for name, share in explained.top(row, most))
+            found.append(tuple(one for one in tops if one.share >= SMALLEST_SHARE))
+    return found
+
+
+def taken(samples: Any, rows: Any) -> Any:
+    """Some samples, by number."""
+    import numpy as np
+
+    return samples.take(np.asarray(rows, dtype=np.int64))
+
+
+def reason_columns(reasons: Sequence[Sequence[Reason]], most: int, n_rows: int) -> dict[str, pa.Array]:
+    """Reasons as columns of a file, ``(n,)`` each: empty where a row has fewer, or was not explained."""
+    import pyarrow as pa
+
+    found: dict[str, pa.Array] = {}
+    for place in range(most):
+        each = [some[place] if place < len(some) else None for some in reasons]
+        each += [None] * (n_rows - len(each))
+        found[f"reason_{place + 1}"] = pa.array([one and one.column for one in each], pa.string())
+        found[f"reason_{place + 1}_share"] = pa.array([one and one.share for one in each], pa.float64())
+    return found
+
+
+def explained_tables(scorer: Scorer, sources: Sequence[str], most: int) -> Iterator[pa.Table]:
+    """Score files in order as `Scorer.scan` does, with the reasons of every row."""
+    from expose.files import with_ids
+
+    for batch in scorer.fitted.kind.scan(sources, scorer.reading):
+        reasons = reasons_of(scorer, batch.samples, most)
+        columns = reason_columns(reasons, most, len(reasons))
+        yield with_ids(batch.ids, scorer.columns(batch.samples) | columns)
+
+
+def folded(row: Mapping[str, Any], most: int) -> dict[str, Any]:
+    """A row of a file with its columns of reasons made one text."""
+    pairs = [(f"reason_{place}", f"reason_{place}_share") for place in range(1, most + 1)]
+    texts = [f"{row[name]} ({percent(row[share])})" for name, share in pairs if row[name] is not None]
+    others = {name: value for name, value in row.items() if name not in {one for pair in pairs for one in pair}}
+    return others | {"because of": ", ".join(texts)}
+
+
+def in_words(reasons: Sequence[Mapping[str, Any]], longest: int = LONGEST_LAST) -> str:
+    """Reasons with their values, for people: as many as there is room for.
+
+    Examples
+    --------
+    >>> in_words([{"column": "amount", "value": 402.5, "share": 0.71}, {"column": "hour", "value": 3, "share": 0.2}])
+    'amount 402.5 (71 %), hour 3 (20 %)'
+    """
+    texts = [f"{one['column']} {value_of(one['value'])} ({100 * one['share']:.0f} %)" for one in reasons]
+    return next(
+        (text for n in range(len(texts), 1, -1) if len(text := ", ".join(texts[:n])) <= longest), "".join(texts[:1])
+    )
+
+
+def value_of(value: Any) -> str:
+    """A value in a few characters."""
+    if value is None:
+        return "missing"
+    return f"{value:.6g}" if isinstance(value, float) else cell(value, LONGEST_VALUE)

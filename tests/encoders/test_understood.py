@@ -1,0 +1,149 @@
+"""Columns of texts are understood on training rows, and held to it; equal values mean the same from every source."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from expose.encoders import TableEncoder
+from expose.errors import DataWarning, InputError
+from expose.files.written import Conventions, marked
+from expose.kinds import as_table
+from expose.kinds.understood import understood_alone
+
+N = 40
+
+
+def texts_of(frame: dict[str, list[object]]) -> pa.Table:
+    """The frame as a reader of a CSV file gives it."""
+    rows = list(csv.reader(io.StringIO(pd.DataFrame(frame).to_csv(index=False))))
+    return pa.table({name: [row[i] or None for row in rows[1:]] for i, name in enumerate(rows[0])})
+
+
+def stored(frame: dict[str, list[object]]) -> pa.Table:
+    """The frame as it comes back from a Parquet file."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(frame), sink)
+    return pq.read_table(pa.BufferReader(sink.getvalue()))
+
+
+SOURCES = {
+    "csv": texts_of,
+    "parquet": stored,
+    "arrow": pa.table,
+    "pandas": pd.DataFrame,
+    "pandas nullable": lambda frame: pd.DataFrame(frame).convert_dtypes(),
+    "pandas objects": lambda frame: pd.DataFrame(frame).astype(object),
+    "polars": pl.DataFrame,
+}
+
+COLUMNS: dict[str, list[object]] = {
+    "integers": [i % 7 for i in range(N)],
+    "floats": [None if i % 9 == 4 else i / 8 for i in range(N)],
+    "booleans": [i % 3 == 0 for i in range(N)],
+    "booleans with gaps": [None if i == 3 else i % 3 == 0 for i in range(N)],
+    "names": [None if i == 5 else ["red", "green", "blue"][i % 3] for i in range(N)],
+    "dates": [dt.date(2025, 1, 1) + dt.timedelta(days=i * 11) for i in range(N)],
+    "moments": [dt.datetime(2025, 1, 1, 8) + dt.timedelta(hours=i * 31) for i in range(N)],
+    "clock": [dt.time(i % 24, 5 * (i % 12), 1) for i in range(N)],
+    "numbers as text": [str(i / 4) for i in range(N)],
+    "numbers with a word": ["ERR" if i == 6 else str(i) for i in range(N)],
+    "decimal comma": [f"{i},25" for i in range(N)],
+    "padded codes": [f"00{i % 3}" for i in range(N)],
+}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+@pytest.mark.parametrize("source", SOURCES)
+def test_equal_values_are_encoded_equally_from_every_source(source, name):
+    values = COLUMNS[name]
+    given = SOURCES[source]({name: values})
+    expected = TableEncoder().fit(pa.table({name: values}))
+    encoder = TableEncoder().fit(given)
+    np.testing.assert_array_equal(encoder.transform(given), expected.transform(pa.table({name: values})))
+    np.testing.assert_array_equal(expected.transform(given), encoder.transform(pa.table({name: values})))
+
+
+def fitted(**columns: list[object]) -> TableEncoder:
+    return TableEncoder().fit(pa.table(columns))
+
+
+def test_how_each_column_was_read_is_said():
+    encoder = fitted(
+        x=[f"{i},5" for i in range(N)], day=[f"{1 + i % 28}.{1 + i % 12}.2025" for i in range(N)],
+        odd=["-" if i == 3 else str(i * i) for i in range(N)], kind=["a", "b"] * (N // 2),
+        key=[f"k{i}" for i in range(N)], same=["1"] * N,
+    )  # fmt: skip
+    assert [(one.name, one.kind) for one in encoder.columns_read] == [
+        ("x", "number"), ("day", "date"), ("odd", "number"), ("kind", "category"), ("key", "identifier"),
+        ("same", "left out"),
+    ]  # fmt: skip
+    how = {one.name: one.how for one in encoder.columns_read}
+    assert how["x"] == "decimal ','"
+    assert how["day"] == "day first"
+    assert how["odd"] == "'-' count as missing"
+    assert "'odd' holds numbers; 1 value(s) are none and count as missing: '-' (row 3)" in encoder.notes
+
+
+def test_strays_known_from_training_are_missing_without_a_word_and_new_ones_are_named():
+    encoder = fitted(x=["-" if i == 3 else str(i) for i in range(N)])
+    later = pa.table({"x": ["-", "5"]})
+    np.testing.assert_array_equal(encoder.transform(later), encoder.transform(pa.table({"x": [None, 5.0]})))
+    with pytest.warns(DataWarning, match=r"1 value.* are none and count as missing .*: 'broken' in row 1001"):
+        encoder.transform(marked(pa.table({"x": ["5", "broken"]}), Conventions(), first=1000))
+
+
+def test_a_column_that_has_changed_its_meaning_is_refused():
+    encoder = fitted(x=[str(i) for i in range(N)])
+    with pytest.raises(InputError, match=r"'x' held numbers in training; row 0 .* 'a', and none of the 30 values"):
+        encoder.transform(pa.table({"x": ["a"] * 30}))
+
+
+def test_strict_refuses_the_first_stray():
+    table = pa.table({"x": ["-" if i == 3 else str(i) for i in range(N)]})
+    with pytest.raises(InputError, match=r"'x' holds numbers, but row 3 .* holds '-'. Correct it"):
+        TableEncoder().fit(marked(table, Conventions(strict=True)))
+
+
+def test_infinity_is_refused_or_missing_as_was_said():
+    table = pa.table({"x": ["Infinity" if i == 3 else str(i) for i in range(N)]})
+    with pytest.raises(InputError, match=r"row 3 .* holds inf"):
+        TableEncoder().fit(table)
+    encoder = TableEncoder().fit(marked(table, Conventions(infinity="missing")))
+    gap = encoder.transform(pa.table({"x": [None, "1"]}))
+    np.testing.assert_array_equal(encoder.transform(pa.table({"x": ["Infinity", "1"]})), gap)
+
+
+def test_columns_named_as_categories_are_such_whatever_their_values():
+    table = pa.table({"zip": [10, 20, 30, 40] * 10, "x": [str(i) for i in range(N)]})
+    encoder = TableEncoder().fit(marked(table, Conventions(category=("zip",))))
+    assert [one.kind for one in encoder.columns_read] == ["category", "number"]
+    texts = pa.table({"zip": ["10", "20"], "x": ["1", "2"]})
+    np.testing.assert_array_equal(encoder.transform(texts), encoder.transform(pa.table({"zip": [10, 20], "x": [1, 2]})))
+
+
+def test_a_stored_encoder_understands_the_same(restored):
+    table = pa.table({"x": [f"{i},5" for i in range(N)], "day": [f"{1 + i % 28}.2.2025" for i in range(N)]})
+    encoder = TableEncoder().fit(marked(table, Conventions(decimal=",")))
+    twin = restored(encoder)
+    np.testing.assert_array_equal(twin.transform(table), encoder.transform(table))
+    assert twin.columns_read == encoder.columns_read
+
+
+def test_words_for_people_are_those_that_were_understood():
+    encoder = fitted(x=[f"{i},5" for i in range(N)], kind=["a", "b"] * (N // 2))
+    table = encoder.read(pa.table({"x": ["7,5"], "kind": ["a"]}))
+    assert table.column("x").tolist() == [7.5]
+    assert table.column("kind").tolist() == ["a"]
+
+
+def test_a_table_alone_is_understood_by_its_own_values():
+    assert understood_alone(as_table([["1", "a"], ["2", "b"]])).kinds == ("number", "category")
