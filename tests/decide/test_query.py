@@ -49,6 +49,16 @@ def test_a_settled_group_is_not_asked_about_again():
     assert 1 not in group[chosen]
 
 
+def test_every_third_is_the_oddest_that_nothing_speaks_for():
+    rows, _, relatives = planted()
+    rows = np.concatenate([rows, [[30.0, 30.0]]])  # alone: the neighbour of no other row
+    relatives = np.concatenate([relatives, [np.arange(10)]])
+    scores = np.linalg.norm(rows, axis=1)
+    chosen = choose_queries(scores, relatives, np.full(len(rows), -1), 3)
+    assert chosen[2] == len(rows) - 1
+    assert len(rows) - 1 not in choose_queries(scores, relatives, np.full(len(rows), -1), 2)
+
+
 @pytest.mark.parametrize("k", [0, 3])
 def test_more_than_there_are(k):
     with pytest.raises(InputError, match="from 1 to the number of unlabelled rows, 2 here"):

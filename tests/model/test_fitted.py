@@ -87,5 +87,6 @@ def test_the_ranking_orders_all_rows_and_begins_with_the_suspects():
     assert set(ranking["row"][:3]) == {0, 1, 2}
     assert ranking["row"][3 : 3 + len(model.suspects_)].tolist() == model.suspects_["row"].tolist()
     assert np.array_equal(ranking["anomaly_score"], model.training_scores_[ranking["row"]])
-    order = np.lexsort((-ranking["anomaly_score"], -ranking["latent_label"]))
+    assert set(ranking["row"][-3:]) == {3, 4, 5}  # known to be normal
+    order = np.lexsort((-ranking["anomaly_score"], -ranking["latent_label"], np.arange(200) >= 197))
     assert order.tolist() == list(range(200))

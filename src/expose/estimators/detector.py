@@ -92,7 +92,8 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
     latent_labels_ : ndarray of shape (n_train,)
         The weight y of each training sample as an anomaly at the end of training, mean over members.
     ranking_ : recarray
-        All training samples, the most suspicious first: rank, row, latent_label, anomaly_score.
+        All training samples, known anomalies first, then the most suspicious, known normal ones last: rank, row,
+        latent_label, anomaly_score.
     suspects_ : recarray
         Of the unlabelled ones as many as training took for anomalies; none with the exposure "blind".
     history_ : list of dict
@@ -326,7 +327,7 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
 
     @property
     def ranking_(self) -> np.recarray[Any, Any]:
-        """All training samples, the most suspicious first: by latent label, then by score."""
+        """All training samples, the most suspicious first: by latent label, then by score; known normal ones last."""
         n_train = len(self.latent_labels_)
         return self._ranked(np.arange(n_train), n_train)
 
@@ -340,7 +341,7 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
     def _ranked(self, rows: NDArray[np.intp], count: int) -> np.recarray[Any, Any]:
         """The ``count`` most suspicious of some training samples, in that order."""
         latent, scores = self.latent_labels_[rows], self.training_scores_[rows]
-        order = np.lexsort((-scores, -latent))[:count]
+        order = np.lexsort((-scores, -latent, self._model.known[rows] == 0))[:count]
         ranked = np.recarray(count, dtype=RANKED)
         ranked["rank"], ranked["row"] = np.arange(1, count + 1), rows[order]
         ranked["latent_label"], ranked["anomaly_score"] = latent[order], scores[order]

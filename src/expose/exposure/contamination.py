@@ -124,7 +124,7 @@ def labelled_contamination(scores: NDArray[np.float64], known: NDArray[np.int8])
     Returns
     -------
     ContaminationEstimate
-        Of the share among all n rows, at most 0.49.
+        Of the share among all n rows, at least one row, as without labels, and at most 0.49.
 
     Examples
     --------
@@ -137,8 +137,9 @@ def labelled_contamination(scores: NDArray[np.float64], known: NDArray[np.int8])
     count, width = int(labelled.sum()), max(float(np.ptp(scores)) / max(1, labelled.sum()), 1e-12)
     queried, label = scores[labelled], known[labelled] == 1
     weight = density(queried, scores, width) / density(queried, queried, width)
-    value = min(HIGHEST_SHARE, float((weight * label).mean()))
-    low, high = wilson(value, float(weight.sum() ** 2 / (weight**2).sum()))
+    share = min(HIGHEST_SHARE, float((weight * label).mean()))
+    low, high = wilson(share, float(weight.sum() ** 2 / (weight**2).sum()))
+    value = min(HIGHEST_SHARE, max(share, 1 / len(scores)))
     method = f"estimated from {count} labels, each weighted by how rarely rows with such a score were looked at"
     return ContaminationEstimate(value, min(low, value), min(HIGHEST_SHARE, max(high, value)), method)
 

@@ -147,6 +147,13 @@ class MemoryObjective(Objective):
         """Take over the weights that the exposure gave the remembered rows, ``(R,)`` each."""
         raise TypeError(f"{type(self).__name__} must define refit(keep_normal, keep_abnormal).")
 
+    def learn(self, known: Tensor, share: float) -> None:
+        """Make more of what somebody said of remembered rows, after `refit`; nothing by default.
+
+        ``known`` ``(R,)`` is 1 for known anomalies, 0 for known normal rows, else -1; ``share`` is that of the
+        anomalies among the others.
+        """
+
 
 def nearest_rows(objective: Objective, rows: Tensor, count: int) -> Tensor:
     """Numbers of the ``count`` nearest other rows of each row, or of all others: ``(n, D) -> (n, count)``."""

@@ -20,6 +20,10 @@ involved: one assignment, one refit.
 Rows that are known or taken as anomalies (weight as abnormal) pull the other way: near then measures
 ``log d_normal - log d_abnormal / 2``, the two-sided score of which docs/notes/default-objective.md tells.
 
+Answers of somebody who looked correct the score where it was wrong about them, see `answers`:
+
+    normal(x) = max(near(x), linked(x), wide(x)) * exp(sum over the answered rows i of  a_i * likeness(x, i))
+
 Sources: k-th neighbour distances, Ramaswamy et al., "Efficient Algorithms for Mining Outliers from Large Data Sets",
 SIGMOD 2000; linkage by mutual reachability, see `linking`; refinement, Yoon et al., "Self-supervise, Refine, Repeat",
 TMLR 2022; the combination is ours.
@@ -37,6 +41,7 @@ from torch import Tensor
 
 from expose.encoders.layout import Layout
 from expose.errors import InputError
+from expose.objectives.answers import corrections
 from expose.objectives.base import Losses, MemoryObjective, register
 from expose.objectives.linking import joining_heights
 from expose.objectives.recipes import is_number
@@ -49,7 +54,10 @@ TINY = 1e-9  # a distance of 0 has no logarithm
 PULL, ABNORMAL_NEIGHBOURS = 0.5, 3  # of rows known or taken as anomalies
 SAME = 1e-3  # of the usual near distance: within it a row is a remembered one, whose input was rounded since
 ROWS_AT_ONCE = 256
-WEIGHTS = ("present", "keep_normal", "keep_abnormal")
+LEAST_SHARE = 0.005  # of anomalies: where fewer are assumed, answers count as if it were so many
+INSIDE = 0.1  # added to scores before their logarithm is taken: below, all are in the midst of others
+MANNER = 2.0  # in logarithms: rows further apart in how odd they are at the three scales are not alike
+WEIGHTS = ("present", "keep_normal", "keep_abnormal", "correction", "manner")
 
 
 @register("neighbours")
@@ -82,7 +90,10 @@ class Neighbours(MemoryObjective):
     present: Tensor
     keep_normal: Tensor
     keep_abnormal: Tensor
+    correction: Tensor  # how far each answer moves the logarithm of the score of rows like it
+    manner: Tensor  # logarithms of the scores at the three scales
     refined: Tensor
+    apart: Tensor  # usual distance of two rows, in each view
     height: Tensor
     same: Tensor  # distance up to which a row counts as a remembered one, in each view
     near_tail: Tensor
@@ -111,8 +122,9 @@ class Neighbours(MemoryObjective):
         views = self.n_views = layout.views
         self.rows = torch.nn.Parameter(torch.zeros(0, layout.n_values), requires_grad=False)  # (R, D * V)
         for name in WEIGHTS:
-            self.register_buffer(name, torch.zeros(0))  # (R,)
+            self.register_buffer(name, torch.zeros(0))  # (R,), manner (R, 3)
         self.register_buffer("refined", torch.zeros(()))
+        self.register_buffer("apart", torch.ones(views, 1, 1))
         self.register_buffer("height", torch.zeros(views, 0))  # (V, R)
         self.register_buffer("same", torch.zeros(views, 1, 1))
         self.register_buffer("near_tail", torch.zeros(views, 1, len(SURVIVAL)))
@@ -128,6 +140,7 @@ class Neighbours(MemoryObjective):
         self.rows = torch.nn.Parameter(rows.clone(), requires_grad=False)
         self.present = present.to(rows.dtype)
         self.keep_normal, self.keep_abnormal = self.present.clone(), torch.zeros_like(self.present)
+        self.correction, self.manner = torch.zeros_like(self.present), self.present.new_zeros(len(rows), 3)
         self.refined.zero_()
         self.same.zero_()  # these rows are at distance 0 of themselves, exactly
         self.height = self.heights()
@@ -144,17 +157,51 @@ class Neighbours(MemoryObjective):
         self.near_tail.copy_(knots(self.measure(self.rows)[0], self.present))
         self.refined.fill_(1.0)
 
+    @torch.no_grad()
+    def learn(self, known: Tensor, share: float) -> None:
+        """Correct the scores of rows like those that were answered, where they were wrong about these."""
+        answered = torch.nonzero(known >= 0).flatten()
+        if len(answered) == 0:
+            return
+        some = self.views(self.rows[:: max(1, len(self.rows) // ROWS_AT_ONCE)])
+        self.apart.copy_(torch.cdist(some, some).flatten(1).median(dim=1).values.clamp(min=TINY)[:, None, None])
+        scales = self.scales(self.rows)
+        scores = scales.amax(dim=-1)
+        odd = float((known == 1).sum()) + share * float((known < 0).sum())  # known and assumed anomalies
+        line = torch.quantile(scores, 1 - max(odd / len(known), LEAST_SHARE)).clamp(min=TINY)
+        self.manner = torch.log(scales + INSIDE)
+        alike = self.likeness(self.rows[answered], scales[answered], answered)
+        self.correction[answered] = corrections(scores[answered] / line, alike, known[answered])
+
     def losses(self, batch: Tensor) -> Losses:
         """How rare the distances of each row are, and the negative of it."""
         normal = self.component_scores(batch).amax(dim=-1)
         return Losses(normal, -normal)
 
     def component_scores(self, batch: Tensor) -> Tensor:
+        """The scores at the three scales, ``(B, 3)``, corrected by answers, if there are any."""
+        scales = self.scales(batch)
+        answered = torch.nonzero(self.correction).flatten()
+        if len(answered) == 0:
+            return scales
+        alike = self.likeness(batch, scales, answered)  # (B, L)
+        return scales * torch.exp((alike * self.correction[answered]).sum(dim=-1, keepdim=True))
+
+    def scales(self, batch: Tensor) -> Tensor:
         """How rare the near, the linked and the wide distances of each row are, ``(B, 3)``."""
         near, linked, wide = self.measure(batch)  # (V, B, 1), (V, B, 1), (V, B, S)
         near = tail(near, self.near_tail).mean(dim=(0, 2)) * self.refined  # (B,)
         linked = tail(linked, self.linked_tail, SMALLEST_SPREAD).mean(dim=(0, 2))  # (B,)
         return torch.stack([near, linked, self.rarest(wide)], dim=-1)
+
+    def likeness(self, batch: Tensor, scales: Tensor, places: Tensor) -> Tensor:
+        """How alike rows and some remembered ones are, in place and in how odd at which scale: ``(B, L)``, 0 to 1."""
+        exact = "donot_use_mm_for_euclid_dist"
+        rows = self.views(self.rows[places])
+        distance = torch.cdist(self.views(batch.to(self.rows.dtype)), rows, compute_mode=exact)  # (V, B, L)
+        near = torch.exp(-0.5 * (distance / self.apart).square()).mean(dim=0)
+        manner = torch.cdist(torch.log(scales + INSIDE), self.manner[places], compute_mode=exact)
+        return near * torch.exp(-0.5 * (manner / MANNER).square())
 
     def rarest(self, wide: Tensor) -> Tensor:
         """Wide distances of all views and shares as one: ``(V, B, S) -> (B,)``."""
