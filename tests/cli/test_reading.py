@@ -30,9 +30,21 @@ SAID = [
     "latin-1",
     "--null",
     "-",
+    "--decimal",
+    ",",
+    "--thousands",
+    ".",
+    "--day-first",
+    "--infinity",
+    "missing",
+    "--strict",
+    "--category",
+    "x1",
 ]
-KEPT = {
-    "delimiter": "|", "header": False, "skip_lines": 2, "comment": "%", "encoding": "latin-1", "null": ["-"],
+KEPT = {"delimiter": "|", "header": False, "skip_lines": 2, "comment": "%", "encoding": "latin-1"}
+VALUES = {
+    "decimal": ",", "thousands": ".", "day_first": True, "null": ["-"], "infinity": "missing", "strict": True,
+    "category": ["x1"],
 }  # fmt: skip
 
 
@@ -57,7 +69,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_model_folder_keeps_what_was_said_and_score_goes_by_it(run: Run, trained: Path) -> None:
-    assert load_fitted(trained / "model")[0].metadata["dialect"] == KEPT
+    metadata = load_fitted(trained / "model")[0].metadata
+    assert metadata["dialect"] == KEPT
+    assert metadata["conventions"] == VALUES
     result = run("score", trained / "model", trained / "odd.txt", "--out", trained / "scores.csv")
     assert result.exit_code == 0, result.output
     assert "60 rows" in result.stdout
@@ -86,14 +100,14 @@ def test_a_folder_of_an_older_version_still_says_its_encoding() -> None:
 @pytest.mark.parametrize("name", ["fit", "classify", "score", "query", "report"])
 def test_help_names_what_it_does_not_list(run: Run, name: str) -> None:
     shown = " ".join(run(name, "--help").stdout.split())
-    for option in ("--delimiter", "--no-header", "--comment", "--encoding", "--null"):
+    for option in ("--delimiter", "--no-header", "--comment", "--encoding", "--null", "--decimal", "--strict"):
         assert shown.count(option) == 1
     known = {flag for one in command_of(name).params for flag in (*one.opts, *one.secondary_opts)}
     assert {"--delimiter", "--header", "--no-header", "--skip-lines", "--comment", "--encoding", "--null"} <= known
 
 
 def test_what_cannot_be_said_is_refused(run: Run, trained: Path) -> None:
-    for wrong in (["--delimiter", "||"], ["--encoding", "klingon"]):
+    for wrong in (["--delimiter", "||"], ["--encoding", "klingon"], ["--decimal", "x"], ["--category", "zip"]):
         result = run("fit", trained / "odd.txt", *wrong, "--out", trained / "none")
         assert result.exit_code == 2
         assert wrong[1] in result.stderr

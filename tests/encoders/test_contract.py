@@ -79,7 +79,7 @@ def test_state_restores_the_encoder_to_the_bit(case, restored):
     twin = restored(encoder)
     assert type(twin) is type(encoder)
     assert quiet(twin, samples).tobytes() == quiet(encoder, samples).tobytes()
-    for attribute in ("layout", "groups", "notes", "text_columns"):
+    for attribute in ("layout", "groups", "notes"):
         assert getattr(twin, attribute) == getattr(encoder, attribute)
     assert restored(twin).state().meta == encoder.state().meta
     assert restore_encoder(encoder.family, encoder.state(), kind).layout == encoder.layout

@@ -139,7 +139,7 @@ def test_each_of_several_scalings_is_what_it_is_alone(table, scalings):
     for view, scaling in enumerate(scalings):
         alone = TableEncoder(scaling).fit(as_table(table))
         assert views[..., view].tobytes() == encoded(alone, table).tobytes()
-        assert (together.notes, together.text_columns) == (alone.notes, alone.text_columns)
+        assert (together.notes, together.columns_read) == (alone.notes, alone.columns_read)
         assert together.groups[-1][1].stop == alone.groups[-1][1].stop * len(scalings)
 
 

@@ -88,8 +88,8 @@ def test_what_cannot_be_said(given):
 
 
 def test_only_what_was_said_is_kept():
-    said = Dialect(header=False, null=["-", "x"], comment="")
-    assert said.given() == {"header": False, "comment": "", "null": ["-", "x"]}
+    said = Dialect(header=False, comment="")
+    assert said.given() == {"header": False, "comment": ""}
     assert Dialect(**said.given()) == said
 
 

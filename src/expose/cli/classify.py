@@ -63,6 +63,7 @@ def classify(
     ] = None,
     id_columns: opt.Id = None,
     ignore: opt.Ignore = None,
+    category: opt.Category = None,
     contamination: Annotated[
         float, typer.Option(metavar="SHARE", help="Of rows whose class is wrong; inferred which.")
     ] = 0.0,
@@ -104,7 +105,7 @@ def classify(
         kind = kind_of_files(data)
         classifier = new_classifier(context)
         classifier.set_params(checkpoint=beside(out, "checkpoint"), verbose=session.verbose)
-        reading = reading_of(id_columns, ignore, label, written)
+        reading = reading_of(id_columns, ignore, label, written, category)
         batch = kind.read(data, reading)
         extra = None if outliers is None else read_outliers(kind, outliers, batch.samples, reading)
         found = classes_of(label_of(kind, batch, label), label)

@@ -75,6 +75,7 @@ def fit(
     out: opt.NewModel,
     id_columns: opt.Id = None,
     ignore: opt.Ignore = None,
+    category: opt.Category = None,
     label: Annotated[
         str | None,
         typer.Option(metavar="COLUMN", help="What is known: 1 anomaly, 0 normal, empty unknown."),
@@ -90,7 +91,7 @@ def fit(
         typer.Option(
             metavar="NAME",
             is_eager=True,  # --set help asks for it
-            help=f"How a sample is judged: {', '.join(opt.objective_names())}.",
+            help=f"{', '.join(opt.objective_names())}.",
             autocompletion=opt.completed(opt.objective_names),
         ),
     ] = "auto",
@@ -98,7 +99,7 @@ def fit(
         str,
         typer.Option(
             metavar="RULE",
-            help=f"For suspects: {', '.join(opt.RULES)}.",
+            help=f"One of {', '.join(opt.RULES)}.",
             autocompletion=opt.completed(lambda: EXPOSURES),
         ),
     ] = "auto",
@@ -145,7 +146,7 @@ def fit(
         kind = kind_of_files(data)
         detector = new_detector(context.params, kind.objective if objective == "auto" else objective)
         detector.set_params(checkpoint=beside(out, "checkpoint"), verbose=session.verbose)
-        reading = replace(reading_of(id_columns, ignore, label, written), skip_bad=skip_bad)
+        reading = replace(reading_of(id_columns, ignore, label, written, category), skip_bad=skip_bad)
         batch, reading, found = identified(kind, kind.read(data, reading), reading)
         labels = with_answers(known_of(label_of(kind, batch, label), label), answers or (), len(batch.samples))
         extra = None if outliers is None else read_outliers(kind, outliers, batch.samples, reading)

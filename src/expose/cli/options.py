@@ -86,7 +86,12 @@ Id = Annotated[
     list[str] | None,
     typer.Option("--id", metavar="COLUMNS", help="Name a row: kept beside its score, not looked at."),
 ]
-Ignore = Annotated[list[str] | None, typer.Option(metavar="COLUMNS", help="To leave out. Repeat, or a comma list.")]
+Ignore = Annotated[
+    list[str] | None, typer.Option(metavar="COLUMNS", help="To leave out. --category: numbers that are names.")
+]
+Category = Annotated[
+    list[str] | None, typer.Option(metavar="COLUMNS", hidden=True, help="Whose numbers are names, as of shops.")
+]
 Threshold = Annotated[
     str | None,
     typer.Option(
@@ -119,13 +124,15 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but er
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and every warning.")]
 
-# How files are written: of each option the name that `Dialect` has for it. One stands in --help and names the others.
+# How files are written: of each option the name that `Dialect` or `Conventions` has for it. One stands in --help and
+# names the others.
 WRITTEN: dict[str, Any] = {
     "delimiter": Annotated[
         str | None,
         typer.Option(
             metavar="CHAR",
-            help="Of text files; found, like --no-header, --skip-lines, --comment, --encoding, --null.",
+            help="Found, like --no-header, --skip-lines, --comment, --encoding, --null, --decimal, --thousands, "
+            "--day-first, --infinity, --strict.",
         ),
     ],
     "header": Annotated[bool | None, typer.Option("--header/--no-header", hidden=True, help="Is there one?")],
@@ -134,6 +141,17 @@ WRITTEN: dict[str, Any] = {
     "encoding": Annotated[str | None, typer.Option(metavar="NAME", hidden=True, help="Such as latin-1.")],
     "null": Annotated[
         list[str] | None, typer.Option(metavar="TEXT", hidden=True, help="A spelling of a missing value; repeatable.")
+    ],
+    "decimal": Annotated[str | None, typer.Option(metavar="SIGN", hidden=True, help=". or ,")],
+    "thousands": Annotated[str | None, typer.Option(metavar="SIGN", hidden=True, help="Such as , or . or a blank.")],
+    "day_first": Annotated[
+        bool | None, typer.Option("--day-first/--month-first", hidden=True, help="Of dates such as 03/04/2025.")
+    ],
+    "infinity": Annotated[
+        str | None, typer.Option(metavar="RULE", hidden=True, help="Infinite numbers: refuse, or missing.")
+    ],
+    "strict": Annotated[
+        bool | None, typer.Option("--strict", hidden=True, help="Refuse a value that is not written like its column.")
     ],
 }
 

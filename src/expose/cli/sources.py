@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,22 +35,34 @@ def reading_of(
     ignore: Sequence[str] | None,
     label: str | None = None,
     written: Mapping[str, Any] | None = None,
+    category: Sequence[str] | None = None,
 ) -> Reading:
     """How a training file is read; ``written`` is what was said of how it is written."""
     from expose.kinds import Reading
 
-    return read_as(Reading(id=tuple(id or ()), ignore=tuple(ignore or ()), label=label), written or {})
+    return read_as(
+        Reading(id=tuple(id or ()), ignore=tuple(ignore or ()), label=label),
+        {**(written or {}), "category": tuple(category or ())},
+    )
 
 
 def read_as(reading: Reading, written: Mapping[str, Any]) -> Reading:
     """The same for files of which this is said."""
-    return replace(reading, dialect=replace(reading.dialect, **written))
+    own = {field.name for field in fields(reading.dialect)}
+    lines: dict[str, Any] = {name: value for name, value in written.items() if name in own}
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in written.items() if name not in own
+    }
+    return replace(
+        reading, dialect=replace(reading.dialect, **lines), conventions=replace(reading.conventions, **values)
+    )
 
 
 def metadata_of(reading: Reading, command: str) -> dict[str, Any]:
     """What a model folder keeps of how it came about; a `Scorer` reads new files by it."""
     roles = {"id": list(reading.id), "ignore": list(reading.ignore), "label": reading.label}
-    return {**roles, "dialect": reading.dialect.given(), "command": command}
+    written = {"dialect": reading.dialect.given(), "conventions": reading.conventions.given()}
+    return {**roles, **written, "command": command}
 
 
 def identified(kind: Kind, batch: Batch, reading: Reading) -> tuple[Batch, Reading, list[ColumnRead]]:

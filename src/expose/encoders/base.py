@@ -59,8 +59,6 @@ class Encoder:
     groups : list of (str, slice)
         The names that people know, of columns say, and the encoded values that belong to each: what a score is
         explained by. By default the whole part is one thing.
-    text_columns : tuple of str
-        Columns in which a reader of files must not guess numbers.
     """
 
     family: str = ""  # what a model folder calls it
@@ -68,7 +66,6 @@ class Encoder:
     layout: Layout
     notes: Sequence[str] = ()
     columns_read: Sequence[ColumnRead] = ()
-    text_columns: tuple[str, ...] = ()
 
     def fit(self, samples: Any) -> Self:
         """Learn from training samples."""

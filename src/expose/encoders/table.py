@@ -174,10 +174,15 @@ class TableEncoder(Encoder):
         """
         table = as_table(samples)
         said = table.conventions
-        null = self.conventions.null + tuple(word for word in said.null if word not in self.conventions.null)
-        conventions = replace(self.conventions, strict=said.strict or self.conventions.strict, null=null)
+        conventions = replace(
+            self.conventions,
+            strict=said.strict or self.conventions.strict,
+            null=tuple(dict.fromkeys([*self.conventions.null, *said.null])),
+            infinity="missing" if said.infinity == "missing" else self.conventions.infinity,
+        )
+        different = Conventions() if said == self.conventions else said
         writings = {
-            place: column.writing
+            place: column.writing.as_said(different)
             for column, place in zip(self.columns, self._places_in(table).tolist(), strict=True)
             if _is_read(table.at(place), column)
         }

@@ -27,8 +27,6 @@ class Dialect:
         What lines begin with that are no rows; "" if no line is a comment.
     encoding : str or None
         Such as "latin-1". By default UTF-8, or what a byte order mark says.
-    null : tuple of str
-        Further spellings of a missing value.
 
     Raises
     ------
@@ -46,12 +44,10 @@ class Dialect:
     skip_lines: int = 0
     comment: str | None = None
     encoding: str | None = None
-    null: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         given = self.delimiter
         object.__setattr__(self, "delimiter", given and _SPELLED.get(given.lower(), given))
-        object.__setattr__(self, "null", tuple(self.null))
         if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n\0'):
             raise InputError(f"delimiter must be one character, or a word such as 'tab' or 'space'; got {given!r}.")
         if self.skip_lines < 0:
@@ -62,8 +58,7 @@ class Dialect:
     def given(self) -> dict[str, Any]:
         """What somebody said, as plain values; `Dialect` of them is the same again."""
         usual = {field.name: field.default for field in fields(self)}
-        values = {name: value for name, value in asdict(self).items() if value != usual[name]}
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {name: value for name, value in asdict(self).items() if value != usual[name]}
 
 
 def _check_encoding(name: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final, Literal, get_args
 
 import numpy as np
@@ -72,6 +72,16 @@ class Conventions:
         """What `dataclasses.asdict` made of conventions, perhaps by way of JSON."""
         found: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in fields.items()}
         return cls(**found)
+
+    def given(self) -> dict[str, Any]:
+        """What somebody said, as plain values; `of` them is the same again.
+
+        >>> Conventions(decimal=",", null=("x",)).given()
+        {'decimal': ',', 'null': ['x']}
+        """
+        usual = {field.name: field.default for field in fields(self)}
+        values = {name: value for name, value in asdict(self).items() if value != usual[name]}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
     def __post_init__(self) -> None:
         if self.decimal not in (None, ".", ","):
@@ -159,6 +169,16 @@ class Writing:
         """What `dataclasses.asdict` made of a writing, perhaps by way of JSON."""
         found: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in fields.items()}
         return cls(**found)
+
+    def as_said(self, said: Conventions) -> Writing:
+        """The same values in a source of which something else is said."""
+        if self.form == "number" and (said.decimal, said.thousands) != (None, None):
+            decimal = said.decimal or self.decimal
+            kept = self.thousands if self.thousands != decimal else ""
+            return replace(self, decimal=decimal, thousands=kept if said.thousands is None else said.thousands)
+        if self.form == "date" and said.day_first is not None and self.order != "ymd":
+            return replace(self, order="dmy" if said.day_first else "mdy")
+        return self
 
     def in_words(self) -> str:
         """What a person wants to know of it; nothing of what is plain.

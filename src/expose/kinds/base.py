@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from expose.errors import InputError
 from expose.files.dialect import Dialect
+from expose.files.written import Conventions
 
 KINDS: dict[str, Kind] = {}
 
@@ -43,6 +44,8 @@ class Reading:
         Column of what is known of each sample.
     dialect : Dialect
         How text files are written, as far as somebody said so.
+    conventions : Conventions
+        How their values are, likewise.
     features : tuple of str
         Columns that are looked at although they name a sample, too.
     later : bool
@@ -55,6 +58,7 @@ class Reading:
     ignore: tuple[str, ...] = ()
     label: str | None = None
     dialect: Dialect = field(default_factory=Dialect)
+    conventions: Conventions = field(default_factory=Conventions)
     features: tuple[str, ...] = ()
     later: bool = False
     skip_bad: bool = False

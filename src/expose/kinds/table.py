@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 import numpy as np
@@ -12,11 +12,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from expose.errors import DataWarning
-from expose.files.names import column_names
-from expose.files.reading import opened
+from expose.files.names import column_names, existing
+from expose.files.reading import Tables, opened
 from expose.files.roles import ColumnsByRole, columns_by_role
 from expose.files.values import is_missing
-from expose.files.written import Conventions, Writing
+from expose.files.written import Conventions, Writing, marked
 from expose.kinds.base import Batch, Kind, Reading, register_kind
 from expose.kinds.frames import as_table
 from expose.kinds.rows import Table
@@ -79,20 +79,20 @@ class TableKind(Kind):
     def read(self, sources: Sequence[str], reading: Reading) -> Batch:
         """Read files whole; samples are an Arrow table of the features. Errors are those of `expose.files.read`."""
         tables = opened(_source(sources), dialect=reading.dialect)
+        names = tables.schema.names
+        named = tuple(existing(column_names(reading.conventions.category, names), names, "category"))
+        reading = replace(reading, conventions=replace(reading.conventions, category=named))
         return self.split(tables.table(), reading)._replace(notes=tables.notes)
 
     def split(self, table: Any, reading: Reading) -> Batch:
         """Rows of an Arrow table whose columns play these roles."""
-        return _by_role(table, _roles(table.column_names, reading))
+        return _by_role(table, _roles(table.column_names, reading), reading)
 
     def scan(self, sources: Sequence[str], reading: Reading) -> Iterator[Batch]:
         """Read files some ten thousand rows at a time; as `read` in all else. Files are looked at before it returns."""
         tables = opened(_source(sources), dialect=reading.dialect)
         roles = _roles(tables.schema.names, reading)  # all batches have the same columns
-        return (
-            _by_role(pa.Table.from_batches([rows]), roles)._replace(notes=tables.notes)
-            for rows in tables.batches(AT_ONCE)
-        )
+        return _scanned(tables, roles, reading)
 
     def show(self, samples: Any, row: int) -> dict[str, Any]:
         """Each column and its value, None where it is missing."""
@@ -122,9 +122,16 @@ def _is_there(name: str, names: Sequence[str]) -> bool:
     return name in names
 
 
-def _by_role(table: Any, roles: ColumnsByRole) -> Batch:
+def _scanned(tables: Tables, roles: ColumnsByRole, reading: Reading) -> Iterator[Batch]:
+    first = 0
+    for rows in tables.batches(AT_ONCE):
+        yield _by_role(pa.Table.from_batches([rows]), roles, reading, first)._replace(notes=tables.notes)
+        first += rows.num_rows
+
+
+def _by_role(table: Any, roles: ColumnsByRole, reading: Reading, first: int = 0) -> Batch:
     return Batch(
-        table.select(roles.features),
+        marked(table.select(roles.features), reading.conventions, first),
         table.select(roles.ids) if roles.ids else None,
         None if roles.label is None else table[roles.label],
     )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from expose.errors import InputError
 from expose.files import Dialect, with_ids
+from expose.files.written import Conventions
 from expose.folder import load_fitted
 from expose.kinds.base import Batch, Reading, Samples, samples_of
 from expose.model import Decisions, Fitted
@@ -164,6 +165,7 @@ def reading_as_trained(fitted: Fitted, id: str | Sequence[str] | None = None) ->
         ignore=(*names.get("ignore", ()), *(() if id is None else own)),
         label=names.get("label"),
         dialect=Dialect(**names.get("dialect", usual)),
+        conventions=Conventions.of(names.get("conventions", {})),
         features=fitted.columns,
         later=True,
     )
