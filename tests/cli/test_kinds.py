@@ -62,7 +62,7 @@ def test_a_kind_of_ones_own_is_queried_and_answered(toys: Path) -> None:
 def test_a_kind_of_ones_own_is_reported(toys: Path) -> None:
     pytest.importorskip("plotly", reason="needs the extra report")
     run_toy("report", toys / "model", toys / "a.toy", "--out", toys / "page.html")
-    assert "of 100 rows stand out" in (toys / "page.html").read_text(encoding="utf-8")
+    assert "of 100 samples stand out" in (toys / "page.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("command", ["fit", "classify"])

@@ -34,8 +34,9 @@ def classes_of(column: pa.ChunkedArray, label: str) -> Classes:
     import numpy as np
 
     from expose.files import encoded, is_empty
+    from expose.files.written import is_text, typed_column
 
-    written, codes = encoded(column)
+    written, codes = encoded(typed_column(column) if is_text(column.type) else column)
     values = [as_written(value) for value in written]
     empty = [place for place, value in enumerate(values) if is_empty(value)]
     lacking = np.flatnonzero(np.isin(codes, [*empty, len(values)]))
