@@ -389,13 +389,14 @@ def test_the_ranking_to_stdout(run: Run, mixed: Path, tmp_path: Path) -> None:
     assert "Trained  " in result.stderr
 
 
-def test_known_rows_are_counted_and_marked(run: Run, mixed: Path, tmp_path: Path) -> None:
+def test_known_rows_are_counted_and_not_shown_again(run: Run, mixed: Path, tmp_path: Path) -> None:
     (tmp_path / "answers.csv").write_text("row,label\n0,1\n100,0\n101,0\n")
     result = run("fit", mixed, "--answers", tmp_path / "answers.csv", "--out", tmp_path / "model")
     assert "Known           1 anomaly and 2 normal rows" in result.stdout
     said = facts(run("fit", mixed, "--answers", tmp_path / "answers.csv", "--out", tmp_path / "model", "--json"))
     assert (said["known_anomalies"], said["known_normal"]) == (1, 2)
-    assert {one["row"]: one["known"] for one in said["ranking"]}[0] == "anomaly"
+    assert not {0, 100, 101} & {one["row"] for one in said["ranking"]}, "what is known is not to be looked at again"
+    assert "with no known label" in result.stdout
 
 
 @pytest.mark.parametrize("name", ["nowhere/model", "nowhere/deep/model"])

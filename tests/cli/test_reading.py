@@ -107,7 +107,12 @@ def test_help_names_what_it_does_not_list(run: Run, name: str) -> None:
 
 
 def test_what_cannot_be_said_is_refused(run: Run, trained: Path) -> None:
-    for wrong in (["--delimiter", "||"], ["--encoding", "klingon"], ["--decimal", "x"], ["--encoding", "latin-1", "--category", "zip"]):
+    for wrong in (
+        ["--delimiter", "||"],
+        ["--encoding", "klingon"],
+        ["--decimal", "x"],
+        ["--encoding", "latin-1", "--category", "zip"],
+    ):
         result = run("fit", trained / "odd.txt", *wrong, "--out", trained / "none")
         assert result.exit_code == 2
         assert wrong[-1] in result.stderr

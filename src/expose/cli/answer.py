@@ -23,7 +23,6 @@ SHARES = (0.001, 0.01, 0.05, 0.1)  # "if so many are anomalous": what the rankin
 COLUMN_LINES = 15  # on how the columns were read
 BESIDE = 74  # characters of a line beside a title
 IDS_SHOWN = 2  # columns that name a row, on the screen
-LABELS = {1: "anomaly", 0: "normal"}
 
 
 # ---------------------------------------------------------------------------------------------- for machines
@@ -78,26 +77,31 @@ def shares(scores: Any) -> list[dict[str, Any]]:
     return [{"share": share, "rows": n, "anomaly_score": falling[n - 1]} for share, n in rows.items() if n]
 
 
-def explained(detector: AnomalyDetector, batch: Batch, most: int) -> list[tuple[Reason, ...]]:
-    """The reasons of the first rows of the ranking; none where there are no columns."""
-    rows = detector.ranking_["row"][:most]
+def to_look_at(detector: AnomalyDetector, most: int) -> Any:
+    """The first of the ranking whose label is not known: of all rows, if every label is."""
+    ranked, known = detector.ranking_, detector.fitted_.known
+    unknown = ranked[known[ranked["row"]] < 0]
+    return (unknown if len(unknown) else ranked)[:most]
+
+
+def explained(detector: AnomalyDetector, batch: Batch, rows: Sequence[int]) -> dict[int, tuple[Reason, ...]]:
+    """The reasons of rows, by their numbers; none where there are no columns."""
     if not len(rows) or not have_columns(detector.fitted_):
-        return []
-    return reasons_of(detector.scorer(), detector.fitted_.kind.samples(taken(batch.samples, rows)), REASONS)
+        return {}
+    found = reasons_of(detector.scorer(), detector.fitted_.kind.samples(taken(batch.samples, rows)), REASONS)
+    return dict(zip(rows, found, strict=True))
 
 
 def ranking(
-    detector: AnomalyDetector, batch: Batch, reasons: Sequence[Sequence[Reason]], most: int
+    detector: AnomalyDetector, batch: Batch, reasons: Mapping[int, Sequence[Reason]], first: Any
 ) -> list[dict[str, Any]]:
-    """The first rows of the ranking: rank, row (counted from 0), ids, score, whether above the line, and reasons."""
+    """Rows of the ranking: rank, row (counted from 0), ids, score, whether above the line, and reasons."""
     import pyarrow as pa
 
-    first, known = detector.ranking_[:most], detector.fitted_.known
     names = None if batch.ids is None else taken(batch.ids, first["row"])
     last = {
         "anomaly_score": first["anomaly_score"],
         "above_line": first["anomaly_score"] > detector.threshold_score(),
-        "known": [LABELS.get(label) for label in known[first["row"]].tolist()],
         "reasons": pa.nulls(len(first)),
     }
     rows: list[dict[str, Any]] = named(names, {"rank": first["rank"], ROW: first["row"]}, last, quiet=True).to_pylist()
@@ -105,7 +109,7 @@ def ranking(
     samples = encoder.read(kind.samples(taken(batch.samples, first["row"]))) if reasons else None
     for place, row in enumerate(rows):
         shown = kind.show(samples, place) if reasons else {}
-        own = reasons[place] if reasons else ()
+        own = reasons.get(row[ROW], ())
         row["reasons"] = [one._asdict() | {"value": shown.get(one.column)} for one in own]
     return rows
 
@@ -114,7 +118,7 @@ def ranking(
 
 
 def whole_ranking(
-    detector: AnomalyDetector, batch: Batch, reasons: Sequence[Sequence[Reason]], label: str | None = None
+    detector: AnomalyDetector, batch: Batch, reasons: Mapping[int, Sequence[Reason]], label: str | None = None
 ) -> pa.Table:
     """All training rows, the most suspicious first: rank, row, ids, score, reasons, and the values as they came.
 
@@ -132,7 +136,7 @@ def whole_ranking(
     last = {
         "anomaly_score": pa.array(ranked["anomaly_score"]),
         "above_line": pa.array(ranked["anomaly_score"] > detector.threshold_score()),
-        **reason_columns(reasons, REASONS if reasons else 0, len(order)),
+        **reason_columns([reasons.get(row, ()) for row in order.tolist()], REASONS if reasons else 0, len(order)),
     }
     table = named(pa.table(columns).take(order) if columns else None, first, last)
     names = [name for name in table.column_names if name not in {*first, *last}]
@@ -146,6 +150,8 @@ def described(facts: Mapping[str, Any], seconds: float, *, named_columns: bool) 
     """The same for people."""
     rows = count(facts["rows"], "row")
     table = f"{rows} x {count(facts['columns'], 'column' if named_columns else 'value')}"
+    n_known = facts["known_anomalies"] + facts["known_normal"]
+    n_known = 0 if n_known == facts["rows"] else n_known  # all labels known: all are shown
     return [
         f"Trained         on {table} in {seconds:.0f} s",
         *in_columns("Read as", [line for one in read_lines(facts["columns_read"]) for line in beside(one, 12)]),
@@ -155,7 +161,7 @@ def described(facts: Mapping[str, Any], seconds: float, *, named_columns: bool) 
         *indented(f"Line            {line_sentence(facts)}", 0, 16),
         *([f"P-values        by {count(facts['calibration_rows'], 'row')}"] if facts["calibration_rows"] else []),
         *share_table(facts["shares"]),
-        *ranking_table(facts["ranking"], facts["rows"]),
+        *ranking_table(facts["ranking"], facts["rows"] - n_known, n_known),
     ]
 
 
@@ -232,11 +238,12 @@ def share_table(found: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def ranking_table(found: Sequence[Mapping[str, Any]], n_rows: int) -> list[str]:
+def ranking_table(found: Sequence[Mapping[str, Any]], n_rows: int, known: int) -> list[str]:
     """The first rows of the ranking."""
     if not found:
         return []
     which = f"the first {len(found):,} of {n_rows:,} rows" if len(found) < n_rows else f"all {count(n_rows, 'row')}"
+    which += " with no known label" if known else ""
     return [f"Ranking         {which} (row 0 is the first row of data)", *aligned([shown(one, found) for one in found])]
 
 
@@ -245,8 +252,6 @@ def shown(one: Mapping[str, Any], among: Sequence[Mapping[str, Any]]) -> dict[st
     ids = list(one)[2 : list(one).index("anomaly_score")][:IDS_SHOWN]
     found = {name: one[name] for name in ("rank", ROW, *ids, "anomaly_score")}
     found["line"] = "above" if one["above_line"] else "below"
-    if any(other["known"] for other in among):
-        found["known"] = one["known"] or ""
     if any(other["reasons"] for other in among):
         found["because of"] = in_words(one["reasons"])
     return found

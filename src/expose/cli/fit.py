@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from expose.cli import options as opt
-from expose.cli.answer import EXPLAINED, TOP, described, explained, ranking, summary, whole_ranking
+from expose.cli.answer import EXPLAINED, TOP, described, explained, ranking, summary, to_look_at, whole_ranking
 from expose.cli.session import Session
 from expose.cli.settings import Setting, chosen, fields_of, help_by, listing, parameters_of, settings_of
 from expose.cli.sources import (
@@ -223,11 +223,13 @@ def train(
     detector.fit(batch.samples, labels=labels, outliers=outliers)
     detector.save(out, metadata)  # and removes the checkpoint, unless it was interrupted
     seconds = time.perf_counter() - start
-    reasons = explained(detector, batch, max(wanted.top, EXPLAINED if wanted.file else 0))
-    facts = summary(detector, batch, found) | {"ranking": ranking(detector, batch, reasons, wanted.top)}
+    first = to_look_at(detector, wanted.top)
+    rows = [*first["row"].tolist(), *detector.ranking_["row"][: EXPLAINED if wanted.file else 0].tolist()]
+    reasons = explained(detector, batch, list(dict.fromkeys(rows)))
+    facts = summary(detector, batch, found) | {"ranking": ranking(detector, batch, reasons, first)}
     session.result(model=str(out), seconds=round(seconds, 3), **facts)
     if wanted.file is not None:
-        write_ranking(wanted.file, whole_ranking(detector, batch, reasons[:EXPLAINED], metadata["label"]))
+        write_ranking(wanted.file, whole_ranking(detector, batch, reasons, metadata["label"]))
         session.result(out_suspects=wanted.file)
     named_columns = hasattr(detector, "feature_names_in_")
     session.say("\n".join(described(facts, seconds, named_columns=named_columns)))
