@@ -168,7 +168,7 @@ def is_training_data(fitted: Fitted, scores: NDArray[np.float64]) -> bool:
 def ranked_rows(fitted: Fitted, scores: NDArray[np.float64], trained_on: bool) -> Rows:
     """Rows in the order of the page: suspects of the training first, by their weight, then by score."""
     weights = np.where(fitted.known == -1, fitted.latent, 0.0) if trained_on else np.zeros(len(scores))
-    refuted = (fitted.known == 0) & trained_on
+    refuted = fitted.known == 0 if trained_on else np.zeros(len(scores), dtype=bool)
     return np.lexsort((-scores, -weights, refuted))
 
 
