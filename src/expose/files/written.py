@@ -193,8 +193,9 @@ class Writing:
             return {"clock": "time of day", "boolean": "true or false"}[self.form]
         signs = {"decimal": self.decimal if self.decimal != "." else "", "thousands": self.thousands}
         words = [f"{name} {sign!r}" for name, sign in signs.items() if sign] + ([self.affix] if self.affix else [])
-        doubt = " (no value decides; --decimal , if it is one)" if self.ambiguous else ""
-        return ", ".join(words) + doubt
+        other = {",": "--decimal ,", ".": "--decimal ."}.get(self.thousands, "--thousands .")
+        doubt = f" (no value decides; {other} if it is one)" if self.ambiguous else ""
+        return (", ".join(words) + doubt).strip()
 
 
 @dataclass(frozen=True)
@@ -228,9 +229,10 @@ def recognise(
     >>> recognise(pa.array(["31.12.2025", "1.1.2026"]))[0].form
     'date'
     """
-    plain = _plain_numbers(column, conventions)
+    dots_may_group = decimal_comma and pc.any(pc.match_substring(column, ".")).as_py()
+    plain = None if dots_may_group else _plain_numbers(column, conventions)
     if plain is not None:
-        return Writing("text" if _are_codes(column) else "number"), []
+        return Writing("text") if _are_codes(column) else Writing("number", ambiguous=_perhaps_grouped(column)), []
     encoded = _encoded(column)
     keys, counts = encoded.dictionary, _counts(encoded)
     there = ~_missing(keys, conventions)
@@ -415,7 +417,7 @@ _CURRENCY: Final = "[$€£¥₹]"
 
 def _plain_numbers(column: Any, conventions: Conventions) -> Floats | None:
     """A column as numbers if all of it is written as a computer would; else None."""
-    if conventions.decimal == ",":
+    if conventions.decimal == "," or conventions.thousands == ".":
         return None
     for texts in (column, None):
         try:
@@ -447,6 +449,14 @@ def _are_codes(column: Any) -> bool:
         return False
     lengths = pc.unique(pc.utf8_length(some.filter(pc.match_substring_regex(some, r"^\d+$"))))
     return len(lengths) == 1
+
+
+def _perhaps_grouped(column: Any) -> bool:
+    """Whether points may group digits: 814 beside 1.511 is seldom a number of three decimals."""
+    some = column.slice(0, _LOOKED_AT).drop_null()
+    dotted = _matches(some, _pattern(",", ".")) & _matches(some, r"\.")
+    small = _matches(some, r"^[+-]?[1-9]\d{0,2}$")
+    return bool(dotted.any() and small.any() and (dotted | small).all())
 
 
 def _unadorned(keys: Any) -> Any:
@@ -496,8 +506,7 @@ def _number(
     affix = _affix(keys, counts, found)
     if affix is None:
         return None
-    digits = _matches(plain, rf"^[+-]?\d{{{EXACT_DIGITS + 1},}}$")
-    if (digits & (counts > 0)).any():
+    if _are_codes(plain.filter(pa.array(found & (counts > 0)))):
         return None
     return Writing("number", *best, affix=affix, ambiguous=ambiguous), found
 
