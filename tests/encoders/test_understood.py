@@ -93,6 +93,23 @@ def test_how_each_column_was_read_is_said():
     assert "'odd' holds numbers; 1 value(s) are none and count as missing: '-' (row 3)" in encoder.notes
 
 
+def rows_of(x: list[str], y: list[str]) -> list[str]:
+    return [note for note in fitted(x=x, y=y).notes if "rows, too" in note or "written otherwise" in note]
+
+
+def test_rows_that_are_none_are_named():
+    numbers = [str(i * i % 17) for i in range(N)]
+    assert rows_of(numbers, numbers) == []
+    assert rows_of(["m", *numbers], ["kg", *numbers])[0].startswith(
+        "row 0, the first one, is written otherwise: 'm', 'kg'; if that is no row of data (units, a total), delete it"
+    )
+    assert rows_of(["ERR", *numbers], ["1", *numbers]) == []  # a reading that failed, as in any other row
+    assert rows_of([*numbers, "ERR"], [*numbers, "1"]) == []
+    assert rows_of([*numbers, "Total:"], [*numbers, "900"])[0].startswith(f"row {N}, the last one")
+    again = rows_of([*numbers, "x", *numbers, "x", "1"], [*numbers, "y", *numbers, "y", "1"])
+    assert again == [f"the names of the columns stand among the rows, too: 2 time(s), first in row {N}; delete them"]
+
+
 def test_strays_known_from_training_are_missing_without_a_word_and_new_ones_are_named():
     encoder = fitted(x=["-" if i == 3 else str(i) for i in range(N)])
     later = pa.table({"x": ["-", "5"]})
