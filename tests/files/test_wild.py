@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+import shlex
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 from commands import facts, run_in_process
 from wild_files import FOLDER, OTHERS, PLANTED, ROWS, TEXTS, make
+
+from expose.cli.app import command_of
+from expose.cli.options import WRITTEN
+from expose.files import Conventions, Dialect, paths, written
+from expose.kinds import understood
 
 GUIDE = Path(__file__).parents[2] / "docs" / "input-formats.md"
 
@@ -44,7 +51,7 @@ WILD = {
          "state": "category: of 2"},
         ("'temperature' holds numbers; 4 value(s) are none and count as missing: 'ERR' (3 rows, first row 12), "
          "'°C' (row 0)",
-         "row 0, the first one, is written otherwise: 'UTC', '°C', 'hPa', '%'; if that is no row of data"),
+         "row 0, the first one, is written otherwise: 'UTC', '°C', 'hPa', '%'"),
         rows=ROWS + 1, planted=PLANTED + 1, because="pressure",
     ),
     "bank.csv": Wild(
@@ -52,7 +59,7 @@ WILD = {
          "Amount": "number: thousands ',', $", "Fee": "number: $"},
         ("2 lines above the header left out: 'Account statement', 'Checking account 0042  01/01/2025 to 12/31/2025'",
          "'Date' holds dates; 1 value(s) are none and count as missing: 'Total' (row 200)",
-         "row 200, the last one, is written otherwise: 'Total'; if that is no row of data (units, a total), delete it"),
+         "row 200, the last one, is written otherwise: 'Total'"),
         rows=ROWS + 1, because="Amount", rank=2,  # the sum of all is larger still
     ),
     "cultivars.data": Wild(
@@ -180,3 +187,57 @@ def test_a_dump_as_sql_is_refused_with_what_it_is(text: str, tmp_path: Path) -> 
 def test_names_that_begin_like_sql_are_names(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_text("set point,insert\n" + "".join(f"{i},{i * i}\n" for i in range(30)))
     assert run_in_process("fit", tmp_path / "d.csv", "--out", tmp_path / "model").exit_code == 0
+
+
+# --------------------------------------------------------------------------------------------------- the guide
+
+
+def guide_row(name: str) -> str:
+    """What the guide says of a file, made of what its owner expects."""
+    wild, maker = WILD[name], {**TEXTS, **OTHERS}[name]
+    style = (maker.__doc__ or "").split("\n")[0].rstrip(".")
+    options = f"; read with `{shlex.join(wild.options)}`" if wild.options else ""
+    alike: dict[str, list[str]] = {}
+    for column, what in wild.read.items():
+        kind, _, how = what.partition(": ")
+        alike.setdefault(f"{kind} ({how})" if how else kind, []).append(f"`{column.strip()}`")
+    read = "; ".join(f"{', '.join(columns)} {what}" for what, columns in alike.items())
+    row = f"| `{name}` | {style}{options} | {read} | {'; '.join(wild.said)} |"
+    return row.replace("<", "&lt;")
+
+
+def guide_table() -> str:
+    return "\n".join(
+        ["| file | what it is | read as | noticed, among others |", "|---|---|---|---|", *map(guide_row, WILD)]
+    )
+
+
+def test_the_guide_shows_what_is_expected() -> None:
+    assert guide_table() in GUIDE.read_text(encoding="utf-8")
+
+
+def test_the_guide_gives_the_rules_as_they_are() -> None:
+    text = " ".join(GUIDE.read_text(encoding="utf-8").split())
+    for said in (
+        f"at least {written.NEARLY_ALL:.0%} of the values".replace("%", " %"),
+        f"or {written.OFTEN:.0%}, if the others are no more than {written.FEW_WORDS} different".replace("%", " %"),
+        f"more than {written.EXACT_DIGITS} digits",
+        f"a column with {understood.ENOUGH} values or more",
+    ):
+        assert said in text, said
+    spelled = {word for line in text.split("one of `NA`")[1:] for word in re.findall(r"`([^`]+)`", f"`NA`{line[:80]}")}
+    assert spelled <= written.NULLS
+    for suffix in (*paths.TEXT_SUFFIXES, *paths.PARQUET_SUFFIXES, *paths.EXCEL_SUFFIXES, *paths.PACKED_SUFFIXES):
+        assert f"`{suffix}`" in text
+
+
+def test_the_guide_lists_every_option_with_its_name_in_python() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    options = {one.name: one for one in command_of("fit").params}
+    for name in (*WRITTEN, "category"):
+        where = "Dialect" if name in {field.name for field in fields(Dialect)} else "Conventions"
+        [row] = [line for line in text.splitlines() if f"| `{where}({name}=)` |" in line]
+        assert all(flag in row for flag in (*options[name].opts, *options[name].secondary_opts))
+    named = re.findall(r"`(Dialect|Conventions)\((\w+)=\)`", text)
+    assert {("Dialect", field.name) for field in fields(Dialect)} <= set(named)
+    assert {("Conventions", field.name) for field in fields(Conventions)} <= set(named)
