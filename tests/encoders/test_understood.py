@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -72,6 +74,60 @@ def test_equal_values_are_encoded_equally_from_every_source(source, name):
     np.testing.assert_array_equal(expected.transform(given), encoder.transform(pa.table({name: values})))
 
 
+WHOLE = [i * i % 31 for i in range(N)]
+GAPS = [None if i == 4 else i / 2 for i in range(N)]
+EAST = dt.timezone(dt.timedelta(hours=5))
+ZONED = [dt.datetime(2025, 1, 1, i % 24, tzinfo=EAST) + dt.timedelta(days=i) for i in range(N)]
+HALVES = ["a\ud800" if i == 3 else "bc"[i % 2] for i in range(N)]  # half of a character
+AS: dict[str, list[Callable[[], Any]]] = {
+    "whole numbers": [
+        lambda: pa.table({"x": WHOLE}),
+        lambda: pl.DataFrame({"x": pl.Series(WHOLE).cast(pl.Int128)}),
+        lambda: pl.DataFrame({"x": pl.Series(WHOLE).cast(pl.UInt8)}),
+        lambda: pa.table({"x": pa.array(WHOLE).cast(pa.decimal128(19, 0))}),
+        lambda: pd.DataFrame({"x": pd.array(WHOLE, dtype="Int64")}),
+        lambda: pd.DataFrame({"x": pd.array(WHOLE, dtype="int64[pyarrow]")}),
+        lambda: pa.table({"x": list(map(str, WHOLE))}),
+    ],
+    "numbers with gaps": [
+        lambda: pa.table({"x": GAPS}),
+        lambda: np.ma.array([[one or 0.0] for one in GAPS], mask=[[one is None] for one in GAPS]),
+        lambda: np.array([(np.nan if one is None else one,) for one in GAPS], dtype=[("x", float)]),
+        lambda: {"x": GAPS},
+        lambda: pd.Series(GAPS, name="x"),
+        lambda: pd.DataFrame({"x": pd.array(GAPS, dtype="Float64")}),
+        lambda: pa.table({"x": [None if one is None else str(one) for one in GAPS]}),
+    ],
+    "categories of numbers": [
+        lambda: pd.DataFrame({"x": pd.Categorical([one % 5 for one in WHOLE])}),
+        lambda: pl.DataFrame({"x": pl.Series([str(one % 5) for one in WHOLE]).cast(pl.Categorical)}),
+        lambda: pa.table({"x": pa.array([one % 5 for one in WHOLE]).dictionary_encode()}),
+    ],
+    "moments with zones": [
+        lambda: pa.table({"x": ZONED}),
+        lambda: pl.DataFrame({"x": ZONED}),
+        lambda: pd.DataFrame({"x": ZONED}),
+        lambda: pd.DataFrame({"x": pd.Series(ZONED, dtype=object)}),
+        lambda: pa.table({"x": [one.isoformat() for one in ZONED]}),
+    ],
+    "half characters": [
+        lambda: [[one] for one in HALVES],
+        lambda: pd.DataFrame({"x": pd.Series(HALVES, dtype=object)}),
+        lambda: np.array(HALVES, dtype=object)[:, None],
+    ],
+}
+
+
+@pytest.mark.parametrize("name", AS)
+def test_equal_values_are_encoded_equally_of_every_type(name):
+    first, *others = [make() for make in AS[name]]
+    encoder = TableEncoder().fit(first)
+    expected = encoder.transform(first)
+    for other in others:
+        np.testing.assert_array_equal(encoder.transform(other), expected)
+        np.testing.assert_array_equal(TableEncoder().fit(other).transform(first), expected)
+
+
 def fitted(**columns: list[object]) -> TableEncoder:
     return TableEncoder().fit(pa.table(columns))
 
@@ -91,6 +147,23 @@ def test_how_each_column_was_read_is_said():
     assert how["day"] == "day first"
     assert how["odd"] == "'-' count as missing"
     assert "'odd' holds numbers; 1 value(s) are none and count as missing: '-' (row 3)" in encoder.notes
+
+
+def rows_of(x: list[str], y: list[str]) -> list[str]:
+    return [note for note in fitted(x=x, y=y).notes if "rows, too" in note or "written otherwise" in note]
+
+
+def test_rows_that_are_none_are_named():
+    numbers = [str(i * i % 17) for i in range(N)]
+    assert rows_of(numbers, numbers) == []
+    assert rows_of(["m", *numbers], ["kg", *numbers])[0].startswith(
+        "row 0, the first one, is written otherwise: 'm', 'kg'; if that is no row of data (units, a total), delete it"
+    )
+    assert rows_of(["ERR", *numbers], ["1", *numbers]) == []  # a reading that failed, as in any other row
+    assert rows_of([*numbers, "ERR"], [*numbers, "1"]) == []
+    assert rows_of([*numbers, "Total:"], [*numbers, "900"])[0].startswith(f"row {N}, the last one")
+    again = rows_of([*numbers, "x", *numbers, "x", "1"], [*numbers, "y", *numbers, "y", "1"])
+    assert again == [f"the names of the columns stand among the rows, too: 2 time(s), first in row {N}; delete them"]
 
 
 def test_strays_known_from_training_are_missing_without_a_word_and_new_ones_are_named():

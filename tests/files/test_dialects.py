@@ -120,6 +120,22 @@ def test_a_comment_may_hold_the_names(file):
     assert read(file("# a,b\nx,y\n1,2\n")).to_pydict() == {"x": ["1"], "y": ["2"]}
 
 
+@pytest.mark.parametrize("comment", ["#id,color,shape", "# of May\n# id, color, shape"])
+def test_names_in_a_comment_above_words_may_be_names_or_not(file, comment):
+    words = "a,red,round\nb,blue,square\n"
+    with pytest.raises(
+        InputError, match=r"line \d: the names of the columns may stand there \('a', .*--header .*--comment"
+    ):
+        read(file(f"{comment}\n{words}"))
+    assert read(file(f"{comment}\n{words}"), dialect=Dialect(header=True)).to_pydict() == {
+        "a": ["b"], "red": ["blue"], "round": ["square"]
+    }  # fmt: skip
+    skipped = Dialect(comment="", skip_lines=comment.count("\n"))
+    assert read(file(f"{comment}\n{words}"), dialect=skipped).num_rows == 2
+    for clear in ("# by Smith, J., May\nid,n,shape\na,1,x\nb,2,y\n", "# by hand\nid,color,shape\na,red,x\n"):
+        assert read(file(clear)).column_names[0] == "id"
+
+
 def test_logs_of_zeek_and_of_web_servers(file):
     zeek = "#separator \\x09\n#unset_field\t-\n#path\tconn\n#fields\tts\tuid\tdur\n#types\ttime\tstring\tinterval\n"
     rows = "1.5\tCx\t-\n2.5\tCy\t0.5\n#close\t2024-01-01\n"

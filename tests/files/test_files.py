@@ -365,6 +365,15 @@ def test_labels_in_every_spelling(values):
     assert roles.labels.dtype == np.int64
 
 
+def test_names_may_be_given_without_the_blanks_around_them():
+    table = pa.table({" key": ["a"], "x ": [1.0], " odd": [1], "y": [2], " y": [3]})
+    roles = split(table, id=["key"], ignore=["y"], label="odd")
+    assert (roles.ids.column_names, roles.features.column_names) == ([" key"], ["x ", " y"])
+    assert roles.labels.tolist() == [1]
+    with pytest.raises(InputError, match="there is no column 'y '"):
+        split(table, ignore=["y "])  # which of two is not known
+
+
 @pytest.mark.parametrize(
     ("roles", "message"),
     [

@@ -165,6 +165,20 @@ def test_json_lines(tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("first", ['{"x": 1, "user": {"id": 7}}', '{"x": 1, "user.id": 7, "user": null}'])
+def test_an_object_that_is_null_in_some_rows_is_no_column_of_its_own(tmp_path, piped, first):
+    text = f'{first}\n{{"x": 2, "user": null}}\n'
+    expected = {"x": ["1", "2"], "user.id": ["7", None]}
+    assert read(written(tmp_path / "d.jsonl", text)).to_pydict() == expected
+    assert read(piped(text.encode())).to_pydict() == expected
+
+
+def test_a_key_that_is_always_null_or_holds_a_value_beside_objects_is_a_column(tmp_path):
+    assert read(written(tmp_path / "d.jsonl", '{"x": 1, "y": null}')).to_pydict() == {"x": ["1"], "y": [None]}
+    mixed = read(written(tmp_path / "e.jsonl", '{"user": {"id": 7}}\n{"user": "bob"}'))
+    assert mixed.to_pydict() == {"user.id": ["7", None], "user": [None, "bob"]}
+
+
 def test_a_list_of_json_objects_is_read_like_lines(tmp_path):
     path = written(tmp_path / "d.json", '[{"a": 1},\n {"b": {"c": false}}]')
     assert read(path).to_pydict() == {"a": ["1", None], "b.c": [None, "false"]}

@@ -92,7 +92,7 @@ def test_a_planted_number_stays_a_number_beside_a_dash():
     assert np.nanmax(read(*texts)[1]) == 9999
 
 
-@pytest.mark.parametrize("null", ["NA", " NA", "nan", "NULL", "?", "#N/A", ""])
+@pytest.mark.parametrize("null", ["NA", " NA", "nan", "NULL", "?", "#N/A", r"\N", ""])
 def test_usual_spellings_of_nothing_are_missing_and_no_strays(null):
     writing, strays = recognise(column("1", null, "2"))
     assert (writing.form, strays) == ("number", [])

@@ -145,7 +145,8 @@ def _missing_in(block: NDArray[np.float64], start: int, names: Sequence[str]) ->
         row, column = infinite[0]
         raise InputError(
             f"Input X contains infinity: column {names[column]!r}, row {start + row} (counting from 0) holds "
-            f"{block[row, column]}. Expected finite numbers; leave the value empty if it is unknown."
+            f"{block[row, column]}. Expected finite numbers; leave the value empty if it "
+            "is unknown, or let infinite ones count as missing (--infinity missing, Conventions(infinity='missing'))."
         )
     missing = np.isnan(block)
     return missing if missing.any() else None

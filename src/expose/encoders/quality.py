@@ -14,6 +14,8 @@ from expose.kinds.columns import Categories
 from expose.kinds.rows import Table, all_missing, missing_in
 from expose.kinds.understood import PLURAL, stray_words
 
+TOTALS = frozenset({"total", "totals", "grand total", "sum", "summe", "gesamt", "average", "mean", "totale", "somme"})
+ODD_ENOUGH = 2  # values of one row, of different columns, that are written otherwise
 FEWEST_ROWS = 20  # below it, running numbers and repeated rows are no surprise
 
 
@@ -29,7 +31,7 @@ def table_notes(
     """
     findings = (_left_out, _gaps, _identifiers, _many_names, _numbers_as_text, _calendar)
     notes = [note for finding in findings for note in finding(table, columns)]
-    return [*_written_otherwise(table, columns, strays), *notes, *_duplicates(encoded)]
+    return [*_written_otherwise(table, columns, strays), *_no_rows(table, strays), *notes, *_duplicates(encoded)]
 
 
 def _written_otherwise(
@@ -39,6 +41,22 @@ def _written_otherwise(
         count = sum(one.count for one in found)
         name, what = table.names[place], PLURAL[columns[place].writing.form]
         yield f"{name!r} holds {what}; {count:,} value(s) are none and count as missing: {stray_words(found)}"
+
+
+def _no_rows(table: Table, strays: Mapping[int, Sequence[Stray]]) -> Iterator[str]:
+    """A first row of units, a last one of totals, rows that repeat the names: what stands in a table and is no row."""
+    lone = [(one.row, one.text) for found in strays.values() for one in found if one.count == 1]
+    for place, row in (("first", 0), ("last", table.n_rows - 1)):
+        texts = [text for where, text in lone if where == row]
+        if len(texts) >= ODD_ENOUGH or any(text.strip(" :").lower() in TOTALS for text in texts):
+            yield (
+                f"row {row}, the {place} one, is written otherwise: {listing(texts)}; if that is no row of data "
+                "(units, a total), delete it, or name what such lines begin with (--comment)"
+            )
+    names = [(place, one) for place, found in strays.items() for one in found if one.text.strip() == table.names[place]]
+    if names:
+        count, row = max(one.count for _, one in names), min(one.row for _, one in names)
+        yield f"the names of the columns stand among the rows, too: {count:,} time(s), first in row {row}; delete them"
 
 
 def _left_out(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:

@@ -6,9 +6,11 @@ from expose.files.reading import Tables, opened, read, scan
 from expose.files.roles import ColumnsByRole, Roles, columns_by_role, encoded, is_known_label, known_labels, split
 from expose.files.values import is_empty, is_missing, key_of
 from expose.files.writing import Sink, check_format, writer
+from expose.files.written import Conventions, marked, typed
 
 __all__ = [
     "ColumnsByRole",
+    "Conventions",
     "Dialect",
     "Roles",
     "Sink",
@@ -25,10 +27,12 @@ __all__ = [
     "key_of",
     "known_labels",
     "listing",
+    "marked",
     "opened",
     "read",
     "scan",
     "split",
+    "typed",
     "with_ids",
     "writer",
 ]

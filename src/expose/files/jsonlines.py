@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, Final
@@ -39,7 +40,7 @@ class JsonLines:
         self.notes: tuple[str, ...] = ("JSON, a list of objects",) if self.is_list else ()
         self._read = 0  # lines
         found = self._of_first(text, truncated) if origin.once else self._objects()
-        self.names = tuple(dict.fromkeys(name for _, cells in found for name in cells))
+        self.names = _without_empty_objects(cells for _, cells in found)
         if not self.names:
             raise InputError(f"{self.label}: its JSON objects hold no keys. Expected one object per row.")
 
@@ -51,9 +52,9 @@ class JsonLines:
         """Yield the rows as Arrow tables of these columns."""
         known, rows, size = frozenset(self.names), list[list[str | None]](), 0
         for place, cells in self._objects():
-            if not cells.keys() <= known:
+            if new := [name for name, cell in cells.items() if cell and name not in known]:
                 raise InputError(
-                    f"{self.label}, {place}: the key {min(cells.keys() - known)!r} is in none of the first "
+                    f"{self.label}, {place}: the key {new[0]!r} is in none of the first "
                     f"{_LOOKED_AT:,} objects, and a stream is read only once. Save it as a file, or begin it with an "
                     "object that holds every key (null where there is nothing)."
                 )
@@ -114,6 +115,20 @@ class JsonLines:
         except UnicodeEncodeError as error:
             raise InputError(f"{self.label}, {place}: half of a character ({error.reason}). Write it anew.") from None
         return cells
+
+
+def _without_empty_objects(rows: Iterable[dict[str, str]]) -> tuple[str, ...]:
+    """All keys, but not one that is null wherever it is no object: its values are in the columns "key.of.it".
+
+    >>> _without_empty_objects([{"user.id": "7", "x": ""}, {"user": "", "x": ""}])
+    ('user.id', 'x')
+    """
+    filled: dict[str, bool] = {}
+    for cells in rows:
+        for name, cell in cells.items():
+            filled[name] = filled.get(name, False) or bool(cell)
+    outer = {name[:end] for name in filled for end in (m.start() for m in re.finditer(r"\.", name))}
+    return tuple(name for name, full in filled.items() if full or name not in outer)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from expose.errors import InputError
 from expose.files.dialect import Dialect
 from expose.files.header import Header, Record, find_header, is_value, usual_width
+from expose.files.names import listing
 
 STRONG: Final = ("\t", ";", "|", "~", ",")  # of two that fit alike the first: commas are in numbers and prose too
 WEAK: Final = (" ", ":")  # only where every line fits and a column holds numbers
@@ -174,13 +175,13 @@ def _header(
 ) -> tuple[_Top, Header]:
     """The header, which may stand in a comment."""
     if not top.fields and top.comment == "#" and dialect.header is None:
-        top = top._replace(fields=_commented_names(lines[top.skip :], records, delimiter))
+        top = top._replace(fields=_commented_names(lines[top.skip :], records, delimiter, label))
     if top.fields:
         return top, Header(top.fields, len(top.fields), 0)
     return top, find_header(records, dialect.header, not dialect.skip_lines, label)
 
 
-def _commented_names(lines: Sequence[str], records: Sequence[Record], delimiter: str) -> tuple[str, ...]:
+def _commented_names(lines: Sequence[str], records: Sequence[Record], delimiter: str, where: str) -> tuple[str, ...]:
     """Names in the last comment above the rows, where the rows have none of their own: as NumPy writes them."""
     width = usual_width([record.cells for record in records])
     last = ""
@@ -189,9 +190,26 @@ def _commented_names(lines: Sequence[str], records: Sequence[Record], delimiter:
             break
         last = line if line.startswith("#") else last
     names: list[str] = next(reader_of([last.lstrip("# ").rstrip()], delimiter), [])
-    if len(names) != width or (width == 1 and not is_value(records[0].cells[0])) or any(map(is_value, names)):
+    first = records[0].cells
+    if len(names) != width or (width == 1 and not is_value(first[0])) or any(not one or is_value(one) for one in names):
         return ()
-    return tuple(names) if sum(map(is_value, records[0].cells)) > width / 2 else ()
+    if sum(map(is_value, first)) > width / 2:
+        return tuple(names)
+    if len(first) == width and not _is_header(first, [record.cells for record in records[1:]]):
+        raise InputError(
+            f"{where}, line {records[0].line}: the names of the columns may stand there ({listing(first)}), or in the "
+            f"comment above ({listing(names)}). Say --header (header=True) for the first; for the other --comment '' "
+            "with --skip-lines N for what is above it."
+        )
+    return ()
+
+
+def _is_header(first: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
+    """Whether values stand below a name, so that a first record is no row of words like all others."""
+    below = [[row[place] for row in body if len(row) == len(first) and row[place]] for place in range(len(first))]
+    return any(
+        cells and all(map(is_value, cells)) and not is_value(name) for name, cells in zip(first, below, strict=True)
+    )
 
 
 # -------------------------------------------------------------------------------------------------- delimiter

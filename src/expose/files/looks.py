@@ -28,6 +28,9 @@ _LOOKS: Final = (
     _look(rb"\{\\rtf", "RTF, a text document", "Save it as plain text."),
     _look(rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF....WEBP|II\*\x00|MM\x00\*|BM.{4}\x00{4}", "an image",
           "Give images a name that says so, such as .png, or a folder of images."),
+    _look(rb"(?:\s|--[^\n]*\n|/\*.*?\*/;?)*(?:create (?:table|database|schema)\b|drop table\b|insert into\b|"
+          rb"pragma \w+ *=|begin transaction;|set \w+ *= *\w+;)|\s*(?:--\s*)*-- (?:mysql|mariadb|postgresql) ",
+          "a dump of a database, as SQL", "Export the table itself, as CSV with a header."),
     _look(rb"SQLite format 3", "an SQLite database", _EXPORT),
     _look(rb"\x89HDF|\x93NUMPY", "HDF5 or NumPy data", "Load it in Python, and give the array to AnomalyDetector."),
     _look(rb"ARROW1|FEA1|ORC|Obj\x01", "Arrow, Feather, ORC or Avro", "Write it as Parquet."),

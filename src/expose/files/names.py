@@ -38,12 +38,23 @@ def check_names(names: Sequence[object]) -> tuple[str, ...]:
 def existing(wanted: Collection[str], names: Sequence[str], role: str) -> list[str]:
     """Return wanted column names; each of them must exist."""
     wanted = [wanted] if isinstance(wanted, str) else list(wanted)
+    wanted = [spelled(name, names) for name in wanted]
     for name in wanted:
         if name not in names:
             close = get_close_matches(name, names, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise InputError(f"{role}: there is no column {name!r}; the table has {listing(names)}.{hint}")
     return wanted
+
+
+def spelled(name: str, known: Collection[str]) -> str:
+    """The column that is meant: one whose name differs by blanks around it alone, where there is no other.
+
+    >>> spelled("Label", ["id", " Label"]), spelled("x", ["y"])
+    (' Label', 'x')
+    """
+    alike = [one for one in known if one.strip() == name.strip()]
+    return alike[0] if name not in known and len(alike) == 1 else name
 
 
 def column_names(values: Sequence[str] | None, known: Sequence[str]) -> list[str]:
@@ -58,7 +69,8 @@ def column_names(values: Sequence[str] | None, known: Sequence[str]) -> list[str
     """
     names: list[str] = []
     for value in values or ():
-        names += [value] if value in known else [part.strip() for part in value.split(",") if part.strip()]
+        parts = [value] if value in known else [part.strip() for part in value.split(",") if part.strip()]
+        names += [spelled(part, known) for part in parts]
     return list(dict.fromkeys(names))
 
 

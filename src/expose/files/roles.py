@@ -38,7 +38,7 @@ _LABELS: Final = {
     "0": 0, "false": 0, "normal": 0,
     "-1": -1, "unlabelled": -1,
 }  # fmt: skip
-_UNKNOWN: Final = ("", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "nat", "null", "none", "?")
+_UNKNOWN: Final = ("", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "nat", "null", "none", "?", r"\n")
 
 
 def split(table: Any, *, id: Collection[str] = (), ignore: Collection[str] = (), label: str | None = None) -> Roles:
@@ -68,7 +68,7 @@ def split(table: Any, *, id: Collection[str] = (), ignore: Collection[str] = (),
     return Roles(
         table.select(names.features),
         table.select(names.ids) if names.ids else None,
-        known_labels(table[label], label) if label is not None else None,
+        known_labels(table[names.label], names.label) if names.label is not None else None,
     )
 
 
@@ -92,7 +92,7 @@ def columns_by_role(
     features = [name for name in names if name not in {*ids, *ignored, *labels}]
     if not features:
         raise InputError(f"no column is left to learn from; the table has only {listing(names)}")
-    return ColumnsByRole(features, ids, label)
+    return ColumnsByRole(features, ids, labels[0] if labels else None)
 
 
 def known_labels(column: Any, name: str) -> NDArray[np.int64]:

@@ -22,6 +22,7 @@ from expose.files.moments import DateOrder, date_orders, moments_of
 
 NULLS: Final = frozenset({
     "", "NA", "N/A", "n/a", "#N/A", "<NA>", "NULL", "null", "NaN", "nan", "-nan", "NAN", "None", "none", "NaT", "?",
+    r"\N",
 })  # fmt: skip
 NEARLY_ALL: Final = 0.9  # of the values that are there: the others count as missing
 FEW_WORDS: Final = 2  # a column with no more words among its numbers (ERR, -) may hold them more often,

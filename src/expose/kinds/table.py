@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from expose.errors import DataWarning
-from expose.files.names import column_names, existing
+from expose.files.names import column_names, existing, spelled
 from expose.files.reading import Tables, opened
 from expose.files.roles import ColumnsByRole, columns_by_role
 from expose.files.values import is_missing
@@ -107,6 +107,7 @@ def _source(sources: Sequence[str]) -> str | list[str]:
 def _roles(names: Sequence[str], reading: Reading) -> ColumnsByRole:
     """Find the columns of each role; in later data those that play no part in scoring may be absent."""
     ids, ignore, label = column_names(reading.id, names), column_names(reading.ignore, names), reading.label
+    label = None if label is None else spelled(label, names)
     if reading.later:
         ids = [name for name in ids if _is_there(name, names)]
         ignore = [name for name in ignore if name in names and name not in ids]
