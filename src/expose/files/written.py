@@ -249,6 +249,20 @@ def recognise(
     return Writing(), []
 
 
+def nothings(column: Any) -> list[Stray]:
+    """Words that might be names and count as missing, NA and None among them: how often, and where first.
+
+    >>> nothings(pa.array(["DE", "NA", "", "NA"]))
+    [Stray(text='NA', count=2, row=1)]
+    """
+    words = pc.is_in(column, pa.array(sorted(NULLS - {""}), column.type))
+    if not pc.any(words).as_py():
+        return []
+    encoded = _encoded(column)
+    plain = np.array([key in NULLS and key != "" for key in encoded.dictionary.to_pylist()], dtype=bool)
+    return _strays(encoded, encoded.dictionary, _counts(encoded), plain)
+
+
 def parse(column: Any, writing: Writing, conventions: Conventions) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read a column of texts by the way it is written.
 
