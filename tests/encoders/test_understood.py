@@ -130,6 +130,18 @@ def test_columns_named_as_categories_are_such_whatever_their_values():
     np.testing.assert_array_equal(encoder.transform(texts), encoder.transform(pa.table({"zip": [10, 20], "x": [1, 2]})))
 
 
+@pytest.mark.parametrize(
+    "values", [[True, False], [dt.datetime(2025, 1, 31), dt.datetime(2025, 2, 28)], [dt.datetime(2025, 1, 31, 9), 7]]
+)
+def test_categories_of_booleans_and_dates_are_the_same_names_in_all_sources(values):
+    encoder = TableEncoder().fit(pd.DataFrame({"x": pd.Categorical(values * 20)}))
+    expected = encoder.transform(pd.DataFrame({"x": pd.Categorical(values)}))
+    later = [texts_of({"x": values}), pd.DataFrame({"x": values}, dtype=object), [{"x": value} for value in values]]
+    for source in later:
+        np.testing.assert_array_equal(encoder.transform(source), expected)
+    np.testing.assert_array_equal(encoder.transform(texts_of({"x": values[:1]})), expected[:1])
+
+
 def test_a_stored_encoder_understands_the_same(restored):
     table = pa.table({"x": [f"{i},5" for i in range(N)], "day": [f"{1 + i % 28}.2.2025" for i in range(N)]})
     encoder = TableEncoder().fit(marked(table, Conventions(decimal=",")))
