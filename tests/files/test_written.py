@@ -156,6 +156,41 @@ def test_one_column_decides_what_a_comma_is_for_the_others():
     assert table["doubtful"].to_pylist() == [1.234, 2.345]
 
 
+def test_one_column_decides_what_a_dot_is_for_the_others():
+    table = typed(pa.table({"sure": ["0,5", "1,25"], "thousands": ["1.234", "2.345"], "plain": ["1.5", "2.345"]}))
+    assert table["thousands"].to_pylist() == [1234, 2345]
+    assert table["plain"].to_pylist() == [1.5, 2.345]
+    found = recognise(column("1.234", "2.345"), decimal_comma=True)[0]
+    assert found.in_words() == "decimal ',', thousands '.' (no value decides; read as other columns are)"
+
+
+def test_thousands_that_a_user_names_are_such_where_all_values_would_be_numbers_without():
+    assert read("1.234", "5", thousands=".")[1] == [1234, 5]
+    assert read("1.234", "5")[1] == [1.234, 5]
+
+
+@pytest.mark.parametrize(("many", "form"), [(1, "number"), (5, "number"), (20, "text")])
+def test_few_numbers_longer_than_exact_ones_are_large_and_no_names(many, form):
+    texts = ["9999999999999999"] * many + [str(i) for i in range(80)]
+    assert recognise(column(*texts))[0].form == form
+    assert recognise(column("1,234.5", *texts))[0].form == form  # of which the thorough look must say the same
+
+
+@pytest.mark.parametrize(
+    ("training", "later", "values"),
+    [
+        (["5%", "6%"], ["5%", "5", "$5", "€5"], [5, 5, None, None]),
+        (["$5", "$6"], ["$5", "5", "€5", "5%"], [5, 5, None, None]),
+        (["5", "6"], ["5", "$5", "5%"], [5, 5, None]),
+    ],
+)
+def test_a_number_beside_another_sign_than_in_training_is_none(training, later, values):
+    writing = recognise(column(*training))[0]
+    found, unreadable = parse(column(*later), writing, Conventions())
+    assert [None if gone else value for value, gone in zip(found, unreadable, strict=True)] == values
+    assert np.isnan(found[unreadable]).all()
+
+
 def test_a_typed_table():
     table = pa.table({"n": ["1", None], "x": ["1.0", "2"], "b": ["true", "False"], "day": ["1.2.2025", "13.2.2025"],
                       "word": ["a", "NA"], "number": [1, 2]})  # fmt: skip

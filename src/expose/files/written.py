@@ -193,7 +193,8 @@ class Writing:
             return {"clock": "time of day", "boolean": "true or false"}[self.form]
         signs = {"decimal": self.decimal if self.decimal != "." else "", "thousands": self.thousands}
         words = [f"{name} {sign!r}" for name, sign in signs.items() if sign] + ([self.affix] if self.affix else [])
-        doubt = " (no value decides; --decimal , if it is one)" if self.ambiguous else ""
+        hint = "--decimal , if it is one" if self.decimal == "." else "read as other columns are"
+        doubt = f" (no value decides; {hint})" if self.ambiguous else ""
         return ", ".join(words) + doubt
 
 
@@ -228,7 +229,7 @@ def recognise(
     >>> recognise(pa.array(["31.12.2025", "1.1.2026"]))[0].form
     'date'
     """
-    plain = _plain_numbers(column, conventions)
+    plain = None if _are_dots_doubtful(column, conventions, decimal_comma) else _plain_numbers(column, conventions)
     if plain is not None:
         return Writing("text" if _are_codes(column) else "number"), []
     encoded = _encoded(column)
@@ -268,6 +269,7 @@ def parse(column: Any, writing: Writing, conventions: Conventions) -> tuple[NDAr
     values = np.append(values, np.array([nothing], dtype=values.dtype))
     gone = np.append(_missing(encoded.dictionary, conventions), True)
     values[gone] = nothing
+    values[:-1][_beside_another_sign(encoded.dictionary, writing)] = nothing
     unknown = (np.isnat(values) if writing.form == "date" else np.isnan(values)) & ~gone
     return values[codes], unknown[codes]
 
@@ -411,6 +413,7 @@ def _strays(encoded: Any, keys: Any, counts: NDArray[np.int64], stray: NDArray[n
 
 _WAYS: Final = ((".", ""), (".", ","), (",", ""), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
 _CURRENCY: Final = "[$€£¥₹]"
+_SIGNS: Final = "$€£¥₹%"
 
 
 def _plain_numbers(column: Any, conventions: Conventions) -> Floats | None:
@@ -430,6 +433,12 @@ def _plain_numbers(column: Any, conventions: Conventions) -> Floats | None:
     return None
 
 
+def _are_dots_doubtful(column: Any, conventions: Conventions, decimal_comma: bool) -> bool:
+    """Whether dots may group thousands, so that 1.234 is no plain number."""
+    grouping = conventions.thousands == "." or (decimal_comma and conventions.decimal is None)
+    return grouping and bool(pc.any(pc.match_substring(column, ".")).as_py())
+
+
 def _without_missing(column: Any, conventions: Conventions) -> Any:
     nulls = missing_texts(conventions).cast(column.type)
     return pc.if_else(pc.is_in(column, nulls), pa.scalar(None, column.type), column)
@@ -438,8 +447,8 @@ def _without_missing(column: Any, conventions: Conventions) -> Any:
 def _are_codes(column: Any) -> bool:
     """Whether digits are names: longer than a number is exact, or of one length with zeros in front (00731)."""
     if pc.max(pc.utf8_length(column)).as_py() > EXACT_DIGITS:
-        long = pc.filter(column, pc.greater(pc.utf8_length(column), EXACT_DIGITS))
-        if pc.any(pc.match_substring_regex(long, rf"^\s*[+-]?\d{{{EXACT_DIGITS + 1},}}\s*$")).as_py():
+        long = int(_matches(column, rf"^\s*[+-]?\d{{{EXACT_DIGITS + 1},}}\s*$").sum())
+        if _are_more_than_few(long, len(column) - column.null_count):
             return True
     some = column.slice(0, _LOOKED_AT)
     padded = _matches(some, r"^0\d+$")
@@ -447,6 +456,11 @@ def _are_codes(column: Any) -> bool:
         return False
     lengths = pc.unique(pc.utf8_length(some.filter(pc.match_substring_regex(some, r"^\d+$"))))
     return len(lengths) == 1
+
+
+def _are_more_than_few(long: int, count: int) -> bool:
+    """Whether so many values are too long for exact numbers that all are names: single ones are just large."""
+    return long > (1 - NEARLY_ALL) * count
 
 
 def _unadorned(keys: Any) -> Any:
@@ -497,7 +511,7 @@ def _number(
     if affix is None:
         return None
     digits = _matches(plain, rf"^[+-]?\d{{{EXACT_DIGITS + 1},}}$")
-    if (digits & (counts > 0)).any():
+    if _are_more_than_few(int(counts[digits].sum()), int(counts.sum())):
         return None
     return Writing("number", *best, affix=affix, ambiguous=ambiguous), found
 
@@ -515,13 +529,21 @@ def _preferred(ways: Sequence[tuple[str, str]], decimal_comma: bool) -> tuple[tu
 def _affix(keys: Any, counts: NDArray[np.int64], read: NDArray[np.bool_]) -> str | None:
     """The currency or % that stands beside the numbers; None if they differ, so that numbers cannot be compared."""
     signs = {}
-    for sign in "$€£¥₹%":
+    for sign in _SIGNS:
         beside = _mask(pc.match_substring(keys, sign)) & read
         if counts[beside].sum():
             signs[sign] = counts[beside].sum() / counts[read].sum()
     if len(signs) > 1 or ("%" in signs and signs["%"] < NEARLY_ALL):
         return None
     return next(iter(signs), "")
+
+
+def _beside_another_sign(keys: Any, writing: Writing) -> NDArray[np.bool_]:
+    """Where a number stands beside another currency than in training, or beside % as it did not: 5 % is not 5."""
+    if writing.form != "number":
+        return np.zeros(len(keys), dtype=bool)
+    foreign = {"%"} if writing.affix == "" else {*_SIGNS} - {writing.affix}
+    return _matches(keys, f"[{''.join(sorted(foreign))}]")
 
 
 def _promising(keys: Any, counts: NDArray[np.int64]) -> bool:
