@@ -142,6 +142,19 @@ def test_categories_of_booleans_and_dates_are_the_same_names_in_all_sources(valu
     np.testing.assert_array_equal(encoder.transform(texts_of({"x": values[:1]})), expected[:1])
 
 
+@pytest.mark.parametrize("hour", [0, 9])
+def test_dates_named_as_categories_are_the_same_names_in_all_sources(hour):
+    frame: dict[str, list[object]] = {"x": [dt.datetime(2025, 1, 1 + i % 3, hour * (i % 2), 0) for i in range(60)]}
+    sources = [stored(frame), texts_of(frame), pd.DataFrame(frame)]
+    for training in sources[:2]:
+        encoder = TableEncoder().fit(marked(training, Conventions(category=("x",))))
+        encoded = encoder.transform(training)
+        assert encoded[:, :-1].any(axis=1).all()  # none of them is an unknown name
+        for later in sources:
+            np.testing.assert_array_equal(encoder.transform(later), encoded)
+        np.testing.assert_array_equal(encoder.transform(stored(frame).slice(0, 1)), encoded[:1])
+
+
 def test_a_stored_encoder_understands_the_same(restored):
     table = pa.table({"x": [f"{i},5" for i in range(N)], "day": [f"{1 + i % 28}.2.2025" for i in range(N)]})
     encoder = TableEncoder().fit(marked(table, Conventions(decimal=",")))

@@ -142,6 +142,15 @@ def test_what_is_no_date_is_none(text):
         assert np.isnat(moments_of([text, "2025-01-01"], order)[0])
 
 
+@pytest.mark.parametrize(
+    "text", ["2024-01-01", "2024-01-01T10", "2024-01-01 10:30", "0000-01-01", "2024-01-01T10:00:00.5"]
+)
+@pytest.mark.parametrize("company", ["31 Dec 2025", "2025-12-31"])
+def test_whether_a_text_is_a_date_does_not_depend_on_its_company(text, company):
+    alone, beside = moments_of([text], "ymd"), moments_of([text, company], "ymd")
+    np.testing.assert_array_equal(beside[:1], alone)
+
+
 def test_the_order_of_day_and_month_is_what_the_values_allow():
     assert read("13/02/2025", "03/04/2025")[0].order == "dmy"
     assert read("02/13/2025", "03/04/2025")[0].order == "mdy"

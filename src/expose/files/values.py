@@ -27,6 +27,8 @@ def key_of(value: object) -> str:
 
     >>> key_of(1.0), key_of("1"), key_of(True), key_of(2.5)
     ('1', '1', 'true', '2.5')
+    >>> key_of(np.datetime64("2025-01-31T00:00")), key_of(np.datetime64("2025-01-31T09:30"))
+    ('2025-01-31', '2025-01-31 09:30:00')
     """
     if isinstance(value, str):
         return value
@@ -39,4 +41,7 @@ def key_of(value: object) -> str:
     if isinstance(value, float | np.floating | decimal.Decimal):
         number = float(value)
         return str(int(number)) if number.is_integer() else repr(number)
+    if isinstance(value, np.datetime64):
+        unit = next(unit for unit in ("D", "s", "us") if value == value.astype(f"datetime64[{unit}]") or unit == "us")
+        return str(value.astype(f"datetime64[{unit}]")).replace("T", " ")
     return str(value)
