@@ -113,6 +113,14 @@ def test_strict_refuses_the_first_stray():
         TableEncoder().fit(marked(table, Conventions(strict=True)))
 
 
+def test_the_order_of_dates_can_be_said_of_a_source_where_training_had_no_texts():
+    days: list[object] = [dt.datetime(2025, 1 + i % 12, 1 + i % 12) for i in range(N)]
+    encoder = TableEncoder().fit(stored({"x": days}))
+    for spelled in ("%d/%m/%Y", "%Y-%m-%d"):
+        later = marked(pa.table({"x": [f"{day:{spelled}}" for day in days]}), Conventions(day_first=True))
+        np.testing.assert_array_equal(encoder.transform(later), encoder.transform(stored({"x": days})))
+
+
 def test_infinity_is_refused_or_missing_as_was_said():
     table = pa.table({"x": ["Infinity" if i == 3 else str(i) for i in range(N)]})
     with pytest.raises(InputError, match=r"row 3 .* holds inf"):

@@ -134,6 +134,11 @@ def test_dates_as_people_write_them(text, order, moment):
     assert moments_of([text], order)[0] == np.datetime64(moment, "us")
 
 
+def test_a_year_at_the_beginning_is_one_beside_other_dates():
+    assert read("13.2.2025", "2025-02-03")[0] == Writing("date", order="dmy")
+    assert read("2025-02-03", "2025-02-04")[0] == Writing("date")
+
+
 @pytest.mark.parametrize(
     "text", ["2025-02-30", "31.13.2025", "2025-12", "13:00", "12/31/2025 13:00 PM", "1.2.3.2025", "99 Foo 2024", ""]
 )

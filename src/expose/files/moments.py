@@ -29,8 +29,9 @@ _TIME: Final = (
     r"(?:[T ,]+(?P<H>\d{1,2})(?::(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?)?"
     r"\s*(?P<p>[AaPp][Mm])?\s*(?P<z>Z|UTC|GMT|[+-]\d{2}:?\d{2}|[+-]\d{2})?)?"
 )
-_PATTERNS: Final = {
-    order: tuple(re.compile(date + _TIME) for date in (pattern, *_NAMED)) for order, pattern in _ORDER.items()
+_PATTERNS: Final = {  # a year at the beginning is one in every order
+    order: tuple(re.compile(date + _TIME) for date in dict.fromkeys((pattern, _ORDER["ymd"], *_NAMED)))
+    for order, pattern in _ORDER.items()
 }
 
 

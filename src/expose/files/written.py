@@ -176,7 +176,7 @@ class Writing:
             decimal = said.decimal or self.decimal
             kept = self.thousands if self.thousands != decimal else ""
             return replace(self, decimal=decimal, thousands=kept if said.thousands is None else said.thousands)
-        if self.form == "date" and said.day_first is not None and self.order != "ymd":
+        if self.form == "date" and said.day_first is not None:
             return replace(self, order="dmy" if said.day_first else "mdy")
         return self
 
