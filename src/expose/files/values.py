@@ -36,7 +36,7 @@ def key_of(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, bytes):
         return value.decode("utf-8", errors="replace")
-    if isinstance(value, int | np.integer):
+    if isinstance(value, int | np.integer) and not isinstance(value, np.timedelta64):
         return str(int(value))
     if isinstance(value, float | np.floating | decimal.Decimal):
         number = float(value)
