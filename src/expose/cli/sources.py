@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import math
 import os
 import shlex
 import sys
@@ -135,13 +136,16 @@ def known_of(column: pa.ChunkedArray | None, label: str | None) -> Labels | None
         ) from error
 
 
-def with_answers(labels: Labels | None, files: Sequence[str], n_rows: int) -> Labels | None:
+def with_answers(
+    labels: Labels | None, files: Sequence[str], n_rows: int, ids: pa.Table | None = None
+) -> Labels | None:
     """Add what was filled in to files of ``expose query``; a later file has the last word.
 
     Raises
     ------
     InputError
-        If a file lacks its columns, or names rows that the training data do not have.
+        If a file lacks its columns, names rows that the training data do not have or have under other ids, or calls a
+        row both.
     """
     import numpy as np
 
@@ -156,8 +160,40 @@ def with_answers(labels: Labels | None, files: Sequence[str], n_rows: int) -> La
         if lacking:
             raise InputError(f"{file} has no column {min(lacking)!r}; --answers takes files of 'expose query'.")
         answers, rows = known_labels(table[LABEL], LABEL), row_numbers(table[ROW].to_pylist(), n_rows, file)
-        known[rows[answers >= 0]] = answers[answers >= 0]
+        given = answers >= 0
+        if twice := sorted({*rows[answers == 1].tolist()} & {*rows[answers == 0].tolist()}):
+            raise InputError(f"{file}: row {twice[0]} is called both an anomaly (1) and normal (0). Leave one of them.")
+        _check_named_alike(table.filter(given), rows[given], ids, file)
+        known[rows[given]] = answers[given]
     return known
+
+
+def _check_named_alike(answered: pa.Table, rows: NDArray[Any], ids: pa.Table | None, file: str) -> None:
+    """Refuse answers about rows that mostly have other ids in the training data: the data are others, or sorted."""
+    if ids is None:
+        return
+    for name in ids.column_names:
+        if name in answered.column_names and name not in (ROW, LABEL, "anomaly_score"):
+            there, here = answered[name].to_pylist(), ids[name].take(rows).to_pylist()
+            other = [place for place, pair in enumerate(zip(there, here, strict=True)) if not _is_one_name(*pair)]
+            if len(other) > len(rows) / 2:
+                place = other[0]
+                raise InputError(
+                    f"{file}: row {rows[place]} has the {name} {there[place]!r} there, and {here[place]!r} in the "
+                    f"training data, and so {len(other)} of {len(rows)} answers are about others. Give the data that "
+                    "were asked about, in the same order, or ask anew with 'expose query'."
+                )
+
+
+def _is_one_name(there: str | None, here: Any) -> bool:
+    """Whether a spreadsheet may have made the one of the other: 00071 becomes 71. Of dates it is not known."""
+    if there is None or not isinstance(here, str | int):
+        return True
+    if there.strip("' ") == str(here).strip("' "):
+        return True
+    with suppress(ValueError):
+        return math.isclose(float(there), float(here), rel_tol=1e-5)
+    return False
 
 
 def row_numbers(values: Sequence[Any], n_rows: int, file: str) -> NDArray[Any]:

@@ -41,7 +41,11 @@ def key_of(value: object) -> str:
     if isinstance(value, float | np.floating | decimal.Decimal):
         number = float(value)
         return str(int(number)) if number.is_integer() else repr(number)
-    if isinstance(value, np.datetime64):
-        unit = next(unit for unit in ("D", "s", "us") if value == value.astype(f"datetime64[{unit}]") or unit == "us")
-        return str(value.astype(f"datetime64[{unit}]")).replace("T", " ")
-    return str(value)
+    return _moment_in_words(value) if isinstance(value, np.datetime64) else str(value)
+
+
+def _moment_in_words(moment: np.datetime64) -> str:
+    """A moment as briefly as it can be written: midnight is its day."""
+    units = ("D", "s", "us")
+    unit = next((unit for unit in units if moment == moment.astype(f"datetime64[{unit}]")), units[-1])
+    return str(moment.astype(f"datetime64[{unit}]")).replace("T", " ")
