@@ -450,11 +450,10 @@ def _are_codes(column: Any) -> bool:
         long = int(_matches(column, rf"^\s*[+-]?\d{{{EXACT_DIGITS + 1},}}\s*$").sum())
         if _are_more_than_few(long, len(column) - column.null_count):
             return True
-    some = column.slice(0, _LOOKED_AT)
-    padded = _matches(some, r"^0\d+$")
-    if not padded.any():
+    zeros = column.filter(pc.starts_with(column, "0"))  # of all rows: where they are sorted these may come last
+    if not _matches(zeros, r"^0\d+$").any():
         return False
-    lengths = pc.unique(pc.utf8_length(some.filter(pc.match_substring_regex(some, r"^\d+$"))))
+    lengths = pc.unique(pc.utf8_length(column.filter(pc.match_substring_regex(column, r"^\d+$"))))
     return len(lengths) == 1
 
 
