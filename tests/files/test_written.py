@@ -206,6 +206,13 @@ def test_thousands_that_a_user_names_are_such_where_all_values_would_be_numbers_
     assert read("1.234", "5")[1] == [1.234, 5]
 
 
+@pytest.mark.parametrize("rows", [slice(None), slice(None, None, -1)])
+def test_digits_are_names_wherever_their_zeros_stand(rows):
+    codes = [f"{i:05d}" for i in range(9_000, 13_000)]
+    assert recognise(column(*codes[rows]))[0].form == "text"
+    assert recognise(column(*[*codes, "0", "123456"][rows]))[0].form == "number"
+
+
 @pytest.mark.parametrize(("many", "form"), [(1, "number"), (5, "number"), (20, "text")])
 def test_few_numbers_longer_than_exact_ones_are_large_and_no_names(many, form):
     texts = ["9999999999999999"] * many + [str(i) for i in range(80)]

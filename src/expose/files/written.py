@@ -470,11 +470,10 @@ def _are_codes(column: Any) -> bool:
 
 def _are_padded(column: Any) -> bool:
     """Whether all whole numbers are of one length, some with zeros in front."""
-    some = column.slice(0, _LOOKED_AT)
-    padded = _matches(some, r"^0\d+$")
-    if not padded.any():
+    zeros = column.filter(pc.starts_with(column, "0"))  # of all rows: where they are sorted these may come last
+    if not _matches(zeros, r"^0\d+$").any():
         return False
-    lengths = pc.unique(pc.utf8_length(some.filter(pc.match_substring_regex(some, r"^\d+$"))))
+    lengths = pc.unique(pc.utf8_length(column.filter(pc.match_substring_regex(column, r"^\d+$"))))
     return len(lengths) == 1
 
 
