@@ -313,3 +313,18 @@ def test_zeros_in_front_that_another_program_lost_are_found_again():
     np.testing.assert_array_equal(
         encoder.transform(later), encoder.transform(pa.table({"zip": ["01067", "04109"], "x": [1, 2]}))
     )
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_whole_numbers_longer_than_a_number_is_exact_are_names_from_every_source(source):
+    table = SOURCES[source]({"id": [10**17 + 7 * i for i in range(60)], "x": list(range(60))})
+    encoder = TableEncoder().fit(table)
+    assert [one.kind for one in encoder.columns_read] == ["identifier", "number"]
+    few = SOURCES[source]({"x": [*range(59), 10**17]})
+    assert [one.kind for one in TableEncoder().fit(few).columns_read] == ["number"]
+
+
+def test_so_are_those_of_arrays():
+    rows = np.array([[10**17 + 7 * i, i] for i in range(60)])
+    assert [one.kind for one in TableEncoder().fit(rows).columns_read] == ["identifier", "number"]
+    assert [one.kind for one in TableEncoder().fit(rows.astype(object)).columns_read] == ["identifier", "number"]

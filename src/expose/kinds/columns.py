@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from expose.errors import InputError
 from expose.files.values import is_missing, key_of
-from expose.files.written import NULLS, Conventions, is_missing_text, is_text
+from expose.files.written import EXACT_DIGITS, NULLS, Conventions, is_missing_text, is_text
 
 ColumnKind = Literal["number", "category", "time", "text"]
 
@@ -164,14 +164,22 @@ def column_from_arrow(column: Any, name: str) -> Column:
         return strings_of([None if value is None else str(value) for value in column.to_pylist()])
     if isinstance(column.type, pa.BaseExtensionType):
         column = pa.chunked_array([chunk.storage for chunk in column.chunks], type=column.type.storage_type)
-    if kind == "number":
+    if kind == "number" and not holds_long_digits(column):
         values = np.empty(len(column), dtype=np.float64)
         fill_numbers(column, values)
         return values
-    if kind == "text":
+    if kind in ("number", "text"):
         texts = column.cast(pa.string()).cast(pa.large_string()).combine_chunks()
         return Strings(texts if not isinstance(texts, pa.ChunkedArray) else _joined_chunks(texts))
     return _times_from_arrow(column) if kind == "time" else _categories_from_arrow(column)
+
+
+def holds_long_digits(column: Any) -> bool:
+    """Whether whole numbers of an Arrow column have more digits than a float64 keeps: a text says what they are."""
+    if column.type not in (pa.int64(), pa.uint64()):
+        return False
+    ends = pc.min_max(column).as_py().values()
+    return any(end is not None and abs(end) >= 10**EXACT_DIGITS for end in ends)
 
 
 def _joined_chunks(column: Any) -> Any:
@@ -250,11 +258,18 @@ def column_from_objects(values: NDArray[Any], name: str) -> Column:
     if all(issubclass(kind, SPANS) for kind in types) and types:
         return np.array([np.nan if v is None else v / np.timedelta64(1, "s") for v in objects], dtype=np.float64)
     if all(map(is_number_type, types)):
-        return _numbers_from_objects(objects, name)
+        long = any(map(is_long, objects))
+        numbers = _numbers_from_objects(objects, name)
+        return strings_of([None if value is None else key_of(value) for value in objects]) if long else numbers
     if all(issubclass(kind, MOMENTS) for kind in types):
         return _times_from_objects(objects, name)
     _refuse_unknown(objects, name)
     return strings_of([None if value is None else key_of(value) for value in objects])
+
+
+def is_long(value: object) -> bool:
+    """Whether a value is a whole number of more digits than a float64 keeps."""
+    return isinstance(value, int | np.integer) and abs(int(value)) >= 10**EXACT_DIGITS
 
 
 def _numbers_from_objects(objects: list[Any], name: str) -> NDArray[np.float64]:

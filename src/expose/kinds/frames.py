@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from expose.errors import InputError
 from expose.files.names import check_names, listing
 from expose.files.reading import read
-from expose.files.written import Conventions, marks
+from expose.files.values import is_missing
+from expose.files.written import EXACT_DIGITS, Conventions, marks
 from expose.kinds.columns import (
     Column,
     Times,
@@ -26,6 +27,8 @@ from expose.kinds.columns import (
     column_kind,
     distinct,
     fill_numbers,
+    holds_long_digits,
+    is_long,
     is_number_type,
 )
 from expose.kinds.rows import Table, from_columns
@@ -188,7 +191,9 @@ def _from_arrow(source: Any) -> Table:
     columns, types = source.columns, source.schema.types
     kinds = [column_kind(arrow_type) for arrow_type in types]
     extension = [isinstance(arrow_type, pa.BaseExtensionType) for arrow_type in types]
-    plain = [i for i, kind in enumerate(kinds) if kind == "number" and not extension[i]]
+    plain = [
+        i for i, kind in enumerate(kinds) if kind == "number" and not extension[i] and not holds_long_digits(columns[i])
+    ]
     single = all(pa.types.is_float32(types[i]) for i in plain)
     numbers = np.empty((len(plain), source.num_rows), dtype=np.float32 if single else np.float64)
     for row, place in enumerate(plain):
@@ -225,7 +230,7 @@ def _without_meaningless(table: Any) -> tuple[Any, tuple[tuple[str, str], ...]]:
 def _from_pandas(frame: Any) -> Table:
     names, named = _names(list(frame.columns))
     dtypes = list(frame.dtypes)
-    plain = [i for i, dtype in enumerate(dtypes) if _is_number_dtype(dtype)]
+    plain = [i for i, dtype in enumerate(dtypes) if _is_number_dtype(dtype) and not _is_long(dtype, frame.iloc[:, i])]
     numbers = _pandas_numbers(frame, plain, {dtypes[i] for i in plain})
     booleans = frozenset(i for i in plain if str(dtypes[i]).startswith("bool"))
     return _table(names, named, plain, numbers, booleans, lambda i: _from_series(frame.iloc[:, i], names[i]))
@@ -234,6 +239,13 @@ def _from_pandas(frame: Any) -> Table:
 def _is_number_dtype(dtype: Any) -> bool:
     """Tell whether a pandas type holds plain numbers, its nullable types among them."""
     return getattr(dtype, "kind", "O") in "biuf" and not hasattr(dtype, "categories")
+
+
+def _is_long(dtype: Any, values: Any) -> bool:
+    """Whether whole numbers have more digits than a float64 keeps."""
+    if getattr(dtype, "kind", "O") not in "iu" or getattr(dtype, "itemsize", 8) < 8 or not len(values):
+        return False
+    return any(abs(int(end)) >= 10**EXACT_DIGITS for end in (values.min(), values.max()) if not is_missing(end))
 
 
 def _pandas_numbers(frame: Any, places: list[int], dtypes: set[Any]) -> NDArray[Any]:
@@ -301,8 +313,12 @@ def _plain_matrix(array: NDArray[Any]) -> NDArray[Any] | None:
     if array.dtype.kind == "c":
         raise InputError("Complex data not supported; give real and imaginary parts as columns of their own")
     if array.dtype.kind in "biuf":
+        if _is_long(array.dtype, array.ravel()):
+            return None
         return array if array.dtype.itemsize <= np.dtype(np.float64).itemsize else array.astype(np.float64)
     if array.dtype.kind != "O" or not all(map(is_number_type, set(map(type, array.flat)))):
+        return None
+    if any(map(is_long, array.flat)):
         return None
     try:
         return array.astype(np.float64)
@@ -330,5 +346,5 @@ def _array_column(values: NDArray[Any], name: str) -> Column:
         seconds: NDArray[np.float64] = values / np.timedelta64(1, "s")
         return seconds
     if values.dtype.kind in "biuf":
-        return values
+        return column_from_arrow(pa.chunked_array([values]), name) if _is_long(values.dtype, values) else values
     return column_from_objects(values.astype(object), name)
