@@ -83,6 +83,31 @@ def test_values_of_several_types_are_shown_as_text() -> None:
     assert column_of([np.zeros(1)[None], object]).type == "string"
 
 
+@pytest.mark.parametrize(
+    ("other", "changed", "code"),
+    [
+        (lambda data: data[::-1], lambda asked: asked, 2),  # the same rows in another order
+        (lambda data: data[::-1], lambda asked: asked[["row", "label"]], 0),  # nothing to compare
+        (
+            lambda data: data,
+            lambda asked: asked.astype({"amount": str}).replace({"amount": {r"\.": ","}}, regex=True),
+            0,
+        ),
+        (lambda data: data, lambda asked: asked.assign(account="mangled"), 0),
+    ],
+)
+def test_answers_are_of_the_rows_they_show(run, model, data, tmp_path, other, changed, code):
+    run("query", model, data, "-k", "6", "--out", tmp_path / "ask.csv")
+    changed(pd.read_csv(tmp_path / "ask.csv").assign(label=[1, 0, 0, 0, 0, 0])).to_csv(
+        tmp_path / "ask.csv", index=False
+    )
+    other(pd.read_csv(data)).to_csv(tmp_path / "other.csv", index=False)
+    roles = ["--id", "account", "--ignore", "note,is_fraud", "--answers", tmp_path / "ask.csv"]
+    result = run("fit", tmp_path / "other.csv", *roles, "--out", tmp_path / "again", "--top", "0")
+    assert result.exit_code == code, result.output
+    assert ("in the same order" in result.stderr) == (code == 2)
+
+
 # --------------------------------------------------------------------------------------------- the loop of answers
 
 

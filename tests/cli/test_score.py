@@ -299,6 +299,12 @@ def test_the_reasons_of_every_row(run: Run, model: Path, data: Path, tmp_path: P
     assert "reason_1" not in result.stdout
 
 
+def test_explaining_counts_no_row_twice(run: Run, model: Path, tmp_path: Path) -> None:
+    transactions()[:5].assign(shop="never seen").to_csv(tmp_path / "new.csv", index=False)
+    said = facts(run("score", model, tmp_path / "new.csv", "--out", tmp_path / "s.csv", "--explain", "1", "--json"))
+    assert [text for text in said["warnings"] if "'shop': 5 row(s)" in text], said["warnings"]
+
+
 def test_reasons_batch_by_batch_and_with_p_values(
     run: Run, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -220,3 +220,63 @@ def test_words_for_people_are_those_that_were_understood():
 
 def test_a_table_alone_is_understood_by_its_own_values():
     assert understood_alone(as_table([["1", "a"], ["2", "b"]])).kinds == ("number", "category")
+
+
+def test_numbers_that_stand_for_nothing_can_be_said_whatever_the_source():
+    values = [-9999.0 if i % 8 == 0 else float(i) for i in range(N)]
+    expected = TableEncoder().fit(pa.table({"x": [None if v == -9999 else v for v in values]}))
+    for source in SOURCES.values():
+        encoder = TableEncoder().fit(as_table(source({"x": values}), Conventions(null=("-9999",))))
+        rows = pa.table({"x": [None, 3.0]})
+        np.testing.assert_array_equal(encoder.transform(rows), expected.transform(rows))
+        np.testing.assert_array_equal(encoder.transform(source({"x": [-9999.0, 3.0]})), expected.transform(rows))
+
+
+def test_a_number_that_looks_like_nothing_is_noted():
+    notes = fitted(x=[-9999.0 if i % 8 == 0 else float(i) for i in range(N)], y=[float(i) for i in range(N)]).notes
+    assert [note for note in notes if "say --null -9999" in note and "'x' holds -9999 in 5 rows" in note]
+    assert not [note for note in fitted(x=[float(i % 100) for i in range(200)]).notes if "--null" in note]  # 99 is near
+
+
+def test_a_name_that_is_spelled_as_nothing_is_said_and_can_be_kept():
+    table = pa.table({"country": ["DE", "NA", "US", "NA"] * 10, "x": list(range(N))})
+    encoder = TableEncoder().fit(table)
+    said = "'country': 'NA' (20 rows, first row 1) count as missing; name the column with --category if they are names"
+    assert said in encoder.notes
+    named = TableEncoder().fit(as_table(table, Conventions(category=("country",))))
+    assert {one.name: one.how for one in named.columns_read}["country"] == "of 3"
+    assert not [note for note in named.notes if "count as missing" in note]
+
+
+def test_texts_that_nearly_all_differ_are_left_out_and_said():
+    texts = [f"remark {i % 58}" for i in range(60)]
+    encoder = fitted(note=texts, x=list(range(60)))
+    assert encoder.columns_read[0].kind == "left out"
+    assert "a text that is different in nearly every row, left out: 'note'" in encoder.notes
+    assert fitted(key=[f"k{i}" for i in range(60)], x=list(range(60))).columns_read[0].kind == "identifier"
+    assert fitted(kind=[f"k{i % 40}" for i in range(60)], x=list(range(60))).columns_read[0].kind == "category"
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        [f"{i}.5 kg" for i in range(N // 2)] * 2,
+        [f"{i}{',' if i % 2 else '.'}45" for i in range(N // 2)] * 2,
+        [f"{'$' if i % 2 else '€'}{i}.20" for i in range(N // 2)] * 2,
+    ],
+)
+def test_amounts_that_cannot_be_read_as_numbers_are_noted(texts):
+    assert [note for note in fitted(amount=texts, x=list(range(N))).notes if "look like amounts" in note]
+
+
+def test_words_are_no_amounts():
+    texts = [f"{i} Main Street" for i in range(N // 2)] * 2
+    assert not [note for note in fitted(place=texts, x=list(range(N))).notes if "amounts" in note]
+
+
+def test_zeros_in_front_that_another_program_lost_are_found_again():
+    encoder = fitted(zip=["01067", "10115", "04109", "80331"] * 10, x=list(range(N)))
+    later = pa.table({"zip": [1067, 4109], "x": [1, 2]})
+    np.testing.assert_array_equal(
+        encoder.transform(later), encoder.transform(pa.table({"zip": ["01067", "04109"], "x": [1, 2]}))
+    )

@@ -108,6 +108,13 @@ def test_lines_above_the_header_are_left_out(file, above):
     assert any("comments" in note for note in opened(path).notes) == comments
 
 
+def test_titles_filled_up_to_the_width_of_a_row_are_left_out(file):
+    path = file("Account DE12;;\nFrom 01.01.2024;;\na;b;c\n1;2;3\n4;5;6\n")  # as a spreadsheet writes them
+    assert read(path).to_pydict() == PLAIN
+    assert "2 lines above the header left out: 'Account DE12', 'From 01.01.2024'" in opened(path).notes
+    assert read(file("a;;\n1;2;3\n4;5;6\n")).column_names == ["a", "column_2", "column_3"]  # names of which most lack
+
+
 def test_a_comment_may_hold_the_names(file):
     assert read(file("# a,b\n1.0,2.0\n")).to_pydict() == {"a": ["1.0"], "b": ["2.0"]}  # as NumPy writes it
     assert read(file("# a,b\nx,y\n1,2\n")).to_pydict() == {"x": ["1"], "y": ["2"]}

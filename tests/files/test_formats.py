@@ -146,6 +146,7 @@ def test_archives(tmp_path, piped, members):
         (zipped({"d.csv": "a,b\n1\n"}), r"d.zip: d.csv, line 2: expected 2 values"),
         (zipped({"d.csv": TEXT})[:40], "damaged or cut short"),
     ],
+    ids=["other columns", "empty", "ragged", "cut short"],  # an archive holds the time when it was made
 )
 def test_archives_that_cannot_be_read(tmp_path, content, message):
     with pytest.raises(InputError, match=message):

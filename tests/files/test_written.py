@@ -65,6 +65,7 @@ def test_numbers_as_people_write_them(texts, values, words):
         ["1-2", "3-4"],
         ["12A", "13", "14", "15", "16"],  # house numbers
         ["000123", "004711"],  # digits that are names: zeros in front, one length,
+        ["000123", "004711", *["004712"] * 20, "k.A."],  # also beside a word
         ["12345678901234567890", "12345678901234567891"],  # or more digits than a number keeps
         ["$1", "€1"],  # amounts that cannot be compared
         ["12%", "0.5"],
@@ -154,6 +155,28 @@ def test_the_order_of_day_and_month_is_what_the_values_allow():
 def test_one_column_decides_what_a_comma_is_for_the_others():
     table = typed(pa.table({"sure": ["0,5", "1,25"], "doubtful": ["1,234", "2,345"]}))
     assert table["doubtful"].to_pylist() == [1.234, 2.345]
+
+
+def test_codes_stay_texts_where_a_comma_is_said_to_be_the_decimal_sign():
+    assert recognise(column("01067", "20095"), Conventions(decimal=","))[0].form == "text"
+
+
+def test_points_group_digits_where_other_columns_have_a_decimal_comma():
+    table = typed(pa.table({"sure": ["0,5", "1,25"], "people": ["814", "1.511"], "plain": ["0.5", "7"]}))
+    assert table["people"].to_pylist() == [814, 1511]
+    assert table["plain"].to_pylist() == [0.5, 7]
+    assert "--decimal ." in recognise(column("814", "1.511"), decimal_comma=True)[0].in_words()
+
+
+def test_points_group_digits_where_somebody_says_so():
+    assert read("814", "1.511", thousands=".")[1] == [814, 1511]
+    assert recognise(column("814", "7"), Conventions(thousands="."))[0].form == "number"
+
+
+def test_points_that_may_group_digits_are_told():
+    assert read("814", "1.511")[0].in_words() == "(no value decides; --thousands . if it is one)"
+    for plain in (("1.511", "1.814"), ("814", "1.51", "1.511"), ("814", "0.511"), ("814", "7"), ("1814", "1.511")):
+        assert not read(*plain)[0].ambiguous, plain
 
 
 def test_a_typed_table():

@@ -95,6 +95,8 @@ def test_lines_of_few_rows_and_of_rows_that_training_did_not_suspect():
     assert [(line.rows, line.name) for line in found] == [(0, "above the threshold"), (2, "5 %"), (3, "10 %")]
     assert found[0].score is None
     assert marks_of(found) == {2: "5 %", 3: "10 %"}
+    later = lines_of(np.array([1.0, *np.arange(19.0) + 5]), np.zeros(20, dtype=bool))  # what is known comes later
+    assert [(line.rows, line.score) for line in later[1:]] == [(1, 1.0), (2, 1.0)]
     apart = lines_of(np.array([3.0, 1.0, 2.0]), np.array([True, False, True]))
     assert [(line.rows, line.score, line.placed) for line in apart] == [(2, 2.0, False)]
     assert marks_of(apart) == {}

@@ -22,6 +22,7 @@ REASONS = 3  # of each row
 SHARES = (0.001, 0.01, 0.05, 0.1)  # "if so many are anomalous": what the ranking gives then
 COLUMN_LINES = 15  # on how the columns were read
 BESIDE = 74  # characters of a line beside a title
+DOUBTS = ("count as missing", "no value decides", "no meaning")  # in how a column was read: they stand first
 IDS_SHOWN = 2  # columns that name a row, on the screen
 
 
@@ -182,7 +183,8 @@ def read_lines(columns: Sequence[Mapping[str, str]]) -> list[str]:
         if not one["how"]:
             plain.setdefault(one["kind"], []).append(one["name"])
     lines = [f"{kind:<11} {joined(names)}" for kind, names in plain.items()]
-    lines += [f"{one['kind']:<11} {joined([one['name']])}: {one['how']}" for one in columns if one["how"]]
+    special = sorted((one for one in columns if one["how"]), key=lambda one: not any(w in one["how"] for w in DOUBTS))
+    lines += [f"{one['kind']:<11} {joined([one['name']])}: {one['how']}" for one in special]
     if len(lines) > COLUMN_LINES:
         lines = [*lines[: COLUMN_LINES - 1], f"and {len(lines) - COLUMN_LINES + 1} more: --json lists all"]
     return lines

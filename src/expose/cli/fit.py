@@ -148,7 +148,7 @@ def fit(
         detector.set_params(checkpoint=beside(out, "checkpoint"), verbose=session.verbose)
         reading = replace(reading_of(id_columns, ignore, label, written, category), skip_bad=skip_bad)
         batch, reading, found = identified(kind, kind.read(data, reading), reading)
-        labels = with_answers(known_of(label_of(kind, batch, label), label), answers or (), len(batch.samples))
+        labels = with_answers(known_of(label_of(kind, batch, label), label), answers or (), batch)
         extra = None if outliers is None else read_outliers(kind, outliers, batch.samples, reading)
         metadata, wanted = metadata_of(reading, command_line()), Wanted(top, out_suspects)
         train(session, detector, batch, out, metadata, labels=labels, outliers=extra, found=found, wanted=wanted)

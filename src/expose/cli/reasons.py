@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from expose.cli.text import LONGEST_LAST, cell, percent
-from expose.errors import InputError
+from expose.errors import DataWarning, InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -78,9 +79,12 @@ def explained_tables(scorer: Scorer, sources: Sequence[str], most: int) -> Itera
     from expose.files import with_ids
 
     for batch in scorer.fitted.kind.scan(sources, scorer.reading):
-        reasons = reasons_of(scorer, batch.samples, most)
+        scored = scorer.columns(batch.samples)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DataWarning)  # scoring has given it already, and it counts rows
+            reasons = reasons_of(scorer, batch.samples, most)
         columns = reason_columns(reasons, most, len(reasons))
-        yield with_ids(batch.ids, scorer.columns(batch.samples) | columns)
+        yield with_ids(batch.ids, scored | columns)
 
 
 def folded(row: Mapping[str, Any], most: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import math
 import os
 import shlex
 import sys
@@ -135,13 +136,13 @@ def known_of(column: pa.ChunkedArray | None, label: str | None) -> Labels | None
         ) from error
 
 
-def with_answers(labels: Labels | None, files: Sequence[str], n_rows: int) -> Labels | None:
+def with_answers(labels: Labels | None, files: Sequence[str], batch: Batch) -> Labels | None:
     """Add what was filled in to files of ``expose query``; a later file has the last word.
 
     Raises
     ------
     InputError
-        If a file lacks its columns, or names rows that the training data do not have.
+        If a file lacks its columns, names rows that the training data do not have, or shows others beside its numbers.
     """
     import numpy as np
 
@@ -149,6 +150,7 @@ def with_answers(labels: Labels | None, files: Sequence[str], n_rows: int) -> La
 
     if not files:
         return labels
+    n_rows = len(batch.samples)
     known = np.full(n_rows, -1, dtype=np.int64) if labels is None else np.array(labels)
     for file in files:
         table = read(file)  # written by us, whatever the training data look like
@@ -156,8 +158,43 @@ def with_answers(labels: Labels | None, files: Sequence[str], n_rows: int) -> La
         if lacking:
             raise InputError(f"{file} has no column {min(lacking)!r}; --answers takes files of 'expose query'.")
         answers, rows = known_labels(table[LABEL], LABEL), row_numbers(table[ROW].to_pylist(), n_rows, file)
+        check_rows(table, batch, rows, file)
         known[rows[answers >= 0]] = answers[answers >= 0]
     return known
+
+
+def check_rows(answers: pa.Table, batch: Batch, rows: NDArray[Any], file: str) -> None:
+    """Refuse answers about another table, or one in another order: row numbers would say other rows.
+
+    A spreadsheet may have written some columns anew, so one is enough that tells the rows apart and agrees in most.
+    """
+    tables: list[Any] = [table for table in (batch.ids, batch.samples) if hasattr(table, "column_names")]
+    found = {name: table[name].take(rows).to_pylist() for table in tables for name in table.column_names}
+    telling = [
+        name for name in found if name in answers.column_names and 2 * len({*map(str, found[name])}) >= len(rows)
+    ]
+    pairs = [
+        list(zip(answers[name].to_pylist(), found[name], strict=True)) for name in telling if name not in (ROW, LABEL)
+    ]
+    if len(rows) and pairs and all(2 * sum(same(*pair) for pair in column) < len(rows) for column in pairs):
+        raise InputError(
+            f"{file}: the rows shown there are not those that have these numbers in the data. Give the data that "
+            f"were queried, in the same order. If they are, leave only the columns {ROW!r} and {LABEL!r}."
+        )
+
+
+def same(shown: Any, value: Any) -> bool:
+    """Whether a cell still shows a value, though a spreadsheet may have written it in its own way.
+
+    >>> same("1,5", "1.50"), same("5.95643E+19", "59564291738598811238"), same("AB 1", "ab-1"), same("x", None)
+    (True, True, True, False)
+    """
+    texts = ["" if one is None else str(one) for one in (shown, value)]
+    with suppress(ValueError):
+        first, second = (float(text.replace(",", ".")) for text in texts)
+        return math.isclose(first, second, rel_tol=1e-5)
+    first_letters, second_letters = ("".join(filter(str.isalnum, text.casefold())) for text in texts)
+    return first_letters == second_letters
 
 
 def row_numbers(values: Sequence[Any], n_rows: int, file: str) -> NDArray[Any]:

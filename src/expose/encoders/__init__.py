@@ -1,6 +1,15 @@
 """Samples in, vectors out: the encoders of tables, images and texts, and what anything with fit and transform needs."""
 
-from expose.encoders.base import ENCODERS, Encoder, OwnEncoder, State, make_encoder, register_encoder, restore_encoder
+from expose.encoders.base import (
+    ENCODERS,
+    ColumnRead,
+    Encoder,
+    OwnEncoder,
+    State,
+    make_encoder,
+    register_encoder,
+    restore_encoder,
+)
 from expose.encoders.image import ImageEncoder
 from expose.encoders.layout import FORMS, Layout
 from expose.encoders.scaling import SCALINGS
@@ -11,6 +20,7 @@ __all__ = [
     "ENCODERS",
     "FORMS",
     "SCALINGS",
+    "ColumnRead",
     "Encoder",
     "ImageEncoder",
     "Layout",

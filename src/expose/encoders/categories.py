@@ -15,6 +15,7 @@ from expose.kinds.columns import Categories
 MOST_SLOTS: Final = 32  # categories with an encoded column of their own
 MOST_KEYS: Final = 10_000  # categories remembered
 FEWEST_ROWS_FOR_ID: Final = 20
+NEARLY: Final = 0.9  # different texts, as a share of the rows: beyond it a name that occurs twice would count as odd
 
 
 def fit_categories(column: Categories, name: str) -> CategoryColumn:
@@ -24,9 +25,10 @@ def fit_categories(column: Categories, name: str) -> CategoryColumn:
     keys, totals = tuple(key for _, key in seen), tuple(-count for count, _ in seen)
     n_present = sum(totals)
     gaps = 0 < n_present < len(column.codes)
-    identifier = len(keys) == n_present >= FEWEST_ROWS_FOR_ID and len(keys) > MOST_SLOTS
-    if not keys or (len(keys) == 1 and not gaps) or identifier:
-        kept = 0 if identifier else MOST_KEYS
+    all_differ = n_present >= FEWEST_ROWS_FOR_ID and len(keys) > MOST_SLOTS and len(keys) >= NEARLY * n_present
+    if not keys or (len(keys) == 1 and not gaps) or all_differ:
+        # of texts that nearly all differ, the few that do not tell free text from an identifier
+        kept = min(sum(total > 1 for total in totals), MOST_KEYS) if all_differ else MOST_KEYS
         return CategoryColumn(name, False, False, keys[:kept], totals[:kept], complete=len(keys) <= kept)
     many = len(keys) > MOST_SLOTS
     slots = sum(total > 1 for total in totals[:MOST_SLOTS]) if many else len(keys)

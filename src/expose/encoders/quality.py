@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from expose.encoders.schema import CategoryColumn, ColumnSchema, TimeColumn
+from expose.encoders.schema import CategoryColumn, ColumnSchema, TimeColumn, described
 from expose.files.names import listing
 from expose.files.written import Stray
 from expose.kinds.columns import Categories
@@ -17,6 +18,9 @@ from expose.kinds.understood import PLURAL, stray_words
 TOTALS = frozenset({"total", "totals", "grand total", "sum", "summe", "gesamt", "average", "mean", "totale", "somme"})
 ODD_ENOUGH = 2  # values of one row, of different columns, that are written otherwise
 FEWEST_ROWS = 20  # below it, running numbers and repeated rows are no surprise
+ENOUGH_NAMES = 10  # to be suspected to be amounts
+OFTEN = 3  # rows that hold a number that stands for nothing
+AMOUNT = re.compile(r"[<>~]?\s*[-+]?\s*[$€£¥]?\s*\d[\d.,' ]*(?:[.,]\d+|\s*[^\W\d_%]{1,4}|\s*[$€£¥%°])\s*[^\W\d_]{0,3}")
 
 
 def table_notes(
@@ -29,7 +33,7 @@ def table_notes(
 
     `encoded` are the encoded rows, or a sample of them; `strays` the values that are not written like their column.
     """
-    findings = (_left_out, _gaps, _identifiers, _many_names, _numbers_as_text, _calendar)
+    findings = (_left_out, _gaps, _identifiers, _many_names, _numbers_as_text, _like_numbers, _stand_ins, _calendar)
     notes = [note for finding in findings for note in finding(table, columns)]
     return [*_written_otherwise(table, columns, strays), *_no_rows(table, strays), *notes, *_duplicates(encoded)]
 
@@ -38,9 +42,15 @@ def _written_otherwise(
     table: Table, columns: Sequence[ColumnSchema], strays: Mapping[int, Sequence[Stray]]
 ) -> Iterator[str]:
     for place, found in strays.items():
-        count = sum(one.count for one in found)
-        name, what = table.names[place], PLURAL[columns[place].writing.form]
-        yield f"{name!r} holds {what}; {count:,} value(s) are none and count as missing: {stray_words(found)}"
+        name, form, words = table.names[place], columns[place].writing.form, stray_words(found)
+        if form == "text":
+            yield f"{name!r}: {words} count as missing; name the column with --category if they are names"
+        else:
+            count = sum(one.count for one in found)
+            yield f"{name!r} holds {PLURAL[form]}; {count:,} value(s) are none and count as missing: {words}"
+    for column in columns:
+        if column.writing.ambiguous:
+            yield f"{column.name!r} is read as {described(column)[0]}: {column.writing.in_words()}"
 
 
 def _no_rows(table: Table, strays: Mapping[int, Sequence[Stray]]) -> Iterator[str]:
@@ -61,9 +71,12 @@ def _no_rows(table: Table, strays: Mapping[int, Sequence[Stray]]) -> Iterator[st
 
 def _left_out(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
     empty = [c.name for i, c in enumerate(columns) if not c.used and all_missing(table.at(i))]
-    constant = [c.name for c in columns if not c.used and c.name not in set(empty) and not _is_identifier(c)]
+    texts = [c.name for c in columns if _all_differ(c) and not _is_identifier(c)]
+    constant = [c.name for c in columns if not c.used and c.name not in set(empty) and not _all_differ(c)]
     if empty:
         yield f"no value at all, left out: {listing(empty)}"
+    if texts:
+        yield f"a text that is different in nearly every row, left out: {listing(texts)}"
     if constant:
         yield f"the same value in every row, left out: {listing(constant)}"
     if not any(c.used for c in columns):
@@ -82,8 +95,12 @@ def _gaps(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
         yield f"values missing, imputed with an indicator column: {shown}{more}"
 
 
-def _is_identifier(column: ColumnSchema) -> bool:
+def _all_differ(column: ColumnSchema) -> bool:
     return isinstance(column, CategoryColumn) and not column.used and not column.complete
+
+
+def _is_identifier(column: ColumnSchema) -> bool:
+    return _all_differ(column) and isinstance(column, CategoryColumn) and not column.keys
 
 
 def _identifiers(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
@@ -105,8 +122,8 @@ def _many_names(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
             column = table.at(i)
             n_names = len(column.keys) if isinstance(column, Categories) else len(schema.keys)
             yield (
-                f"{schema.name!r} has {n_names:,} categories: the {schema.slots} most frequent have "
-                f"a column each, the others share one that says how common they are"
+                f"{schema.name!r} has {n_names:,} categories: each of the most frequent, {schema.slots} of them, has a "
+                "column, and the others share one that says how common they are"
             )
 
 
@@ -122,6 +139,34 @@ def _all_numbers(keys: Sequence[str]) -> bool:
         return all(np.isfinite(float(key)) for key in keys)
     except ValueError:
         return False
+
+
+def _like_numbers(_: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
+    """Amounts with a unit, or written in several ways, that no rule reads as numbers."""
+    for column in columns:
+        if isinstance(column, CategoryColumn) and len(column.keys) >= ENOUGH_NAMES:
+            like = [key for key in column.keys if AMOUNT.fullmatch(key.strip())]
+            if len(like) >= len(column.keys) / 2:
+                yield (
+                    f"{column.name!r} is read as names, though they look like amounts ({listing(like, 3)}): write them "
+                    "all alike, without units and with one decimal sign, for them to count as numbers"
+                )
+
+
+def _stand_ins(table: Table, _: Sequence[ColumnSchema]) -> Iterator[str]:
+    """Numbers such as -9999 that stand for nothing: far from all others, and often."""
+    for column, place in zip(table.numbers.T, table.places.tolist(), strict=True):
+        there = column[np.isfinite(column)]
+        for value in {there.min(), there.max()} if len(there) >= FEWEST_ROWS else set():
+            others = there[there != value]
+            count = len(there) - len(others)
+            if not re.fullmatch(r"-?9{2,}|-1", f"{value:.0f}") or count < OFTEN or len(others) < len(there) / 2:
+                continue
+            if min(abs(value - others.min()), abs(value - others.max())) > others.max() - others.min():
+                yield (
+                    f"{table.names[place]!r} holds {value:.0f} in {count:,} rows, far from all other values: if it "
+                    f"stands for a missing one, say --null {value:.0f}"
+                )
 
 
 def _calendar(_: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:

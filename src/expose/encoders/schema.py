@@ -117,6 +117,8 @@ def described(column: ColumnSchema) -> tuple[str, str]:
     ('number', '')
     """
     if isinstance(column, CategoryColumn) and not column.used and not column.complete:
+        if column.keys:
+            return "left out", "a text that is different in nearly every row"
         return "identifier", "a different text in every row; names it, and is not looked at"
     if not column.used:
         return "left out", "the same value in every row, or none"
@@ -162,7 +164,8 @@ def to_times(column: Column, name: str) -> Times:
 def to_names(column: Categories, known: tuple[str, ...]) -> Categories:
     """Categories under the names that training knew them by, where they only differ in how they are written."""
     places = dict.fromkeys(known)
-    keys = [matched_key(key, places) for key in column.keys]
+    padded = {key.lstrip("0"): key for key in known if key.isdigit() and key.startswith("0")}  # 01067, lost as 1067
+    keys = [matched_key(padded.get(key, key), places) for key in column.keys]
     return column if tuple(keys) == column.keys else distinct(column.codes, keys)
 
 

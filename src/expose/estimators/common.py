@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from expose.encoders import Encoder
+from expose.encoders import ColumnRead, Encoder
 from expose.errors import ModelFolderError
 from expose.estimators.samples import check_input
 from expose.folder import save_fitted
@@ -135,6 +135,11 @@ class FittedAttributes:
     def notes_(self) -> list[str]:
         """What is worth knowing of the training data."""
         return self._model.notes
+
+    @property
+    def columns_read_(self) -> list[ColumnRead]:
+        """How each column of a table was read: name, kind, and what was made of its values, or why it was left out."""
+        return list(self._model.encoder.columns_read)
 
     @property
     def encoder_(self) -> Encoder:

@@ -83,7 +83,7 @@ def find_header(records: Sequence[Record], header: bool | None, titles: bool, la
     if header is False:
         first = records[0].cells
         return Header(tuple(f"x{place}" for place in range(len(first))), len(first), 0, ("no header line",))
-    above = _titles(records, width) if titles else 0
+    above = _titles(_unpadded(records, width), width) if titles else 0
     cells, body = list(records[above].cells), [record.cells for record in records[above + 1 : above + 1 + _LOOKED_AT]]
     if header is None:
         _refuse_a_row(cells, body, f"{label}, line {records[above].line}")
@@ -116,13 +116,20 @@ def _titles(records: Sequence[Record], width: int) -> int:
     return above if titles else 0
 
 
+def _unpadded(records: Sequence[Record], width: int) -> list[Record]:
+    """The records, of titles filled up to the width of a row (``Title;;;``) the first cell alone."""
+    full = next((i for i, one in enumerate(records) if len(one.cells) == width and all(map(str.strip, one.cells))), 0)
+    above = records[:full] if width > 2 and not any(any(record.cells[1:]) for record in records[:full]) else []
+    return [record._replace(cells=record.cells[:1]) for record in above] + list(records[len(above) :])
+
+
 def _mostly_values(cells: Sequence[str]) -> bool:
     return sum(is_value(cell) for cell in cells) > len(cells) / 2
 
 
 def _of_titles(rows: Sequence[Sequence[str]]) -> str:
     lines = "1 line" if len(rows) == 1 else f"{len(rows)} lines"
-    return f"{lines} above the header left out: {listing(' '.join(cells)[:60] for cells in rows)}"
+    return f"{lines} above the header left out: {listing(' '.join(cells).strip()[:60] for cells in rows)}"
 
 
 # ------------------------------------------------------------------------------------------- is it one at all?

@@ -115,7 +115,7 @@ def known_labels(column: Any, name: str) -> NDArray[np.int64]:
         row = int(np.argmax(np.isin(codes, wrong)))
         raise InputError(
             f"label column {name!r}, row {row} (counting from 0) holds {found[codes[row]]!r}. Expected 1 (anomaly), "
-            f"0 (normal), and -1 or nothing (unlabelled)."
+            f"0 (normal), and -1 or nothing (unlabelled); the words anomaly and normal do as well."
         )
     labels: NDArray[np.int64] = np.array([*values, -1], dtype=np.int64)[codes]
     return labels

@@ -196,8 +196,9 @@ class Writing:
             return {"clock": "time of day", "boolean": "true or false"}[self.form]
         signs = {"decimal": self.decimal if self.decimal != "." else "", "thousands": self.thousands}
         words = [f"{name} {sign!r}" for name, sign in signs.items() if sign] + ([self.affix] if self.affix else [])
-        doubt = " (no value decides; --decimal , if it is one)" if self.ambiguous else ""
-        return ", ".join(words) + doubt
+        other = {",": "--decimal ,", ".": "--decimal ."}.get(self.thousands, "--thousands .")
+        doubt = f" (no value decides; {other} if it is one)" if self.ambiguous else ""
+        return (", ".join(words) + doubt).strip()
 
 
 @dataclass(frozen=True)
@@ -231,9 +232,10 @@ def recognise(
     >>> recognise(pa.array(["31.12.2025", "1.1.2026"]))[0].form
     'date'
     """
-    plain = _plain_numbers(column, conventions)
+    dots_may_group = decimal_comma and pc.any(pc.match_substring(column, ".")).as_py()
+    plain = None if dots_may_group else _plain_numbers(column, conventions)
     if plain is not None:
-        return Writing("text" if _are_codes(column) else "number"), []
+        return Writing("text") if _are_codes(column) else Writing("number", ambiguous=_perhaps_grouped(column)), []
     encoded = _encoded(column)
     keys, counts = encoded.dictionary, _counts(encoded)
     there = ~_missing(keys, conventions)
@@ -247,6 +249,20 @@ def recognise(
             texts = tuple(stray.text.strip() for stray in strays[:MOST_STRAYS])
             return replace(writing, strays=texts), strays
     return Writing(), []
+
+
+def nothings(column: Any) -> list[Stray]:
+    """Words that might be names and count as missing, NA and None among them: how often, and where first.
+
+    >>> nothings(pa.array(["DE", "NA", "", "NA"]))
+    [Stray(text='NA', count=2, row=1)]
+    """
+    words = pc.is_in(column, pa.array(sorted(NULLS - {""}), column.type))
+    if not pc.any(words).as_py():
+        return []
+    encoded = _encoded(column)
+    plain = np.array([key in NULLS and key != "" for key in encoded.dictionary.to_pylist()], dtype=bool)
+    return _strays(encoded, encoded.dictionary, _counts(encoded), plain)
 
 
 def parse(column: Any, writing: Writing, conventions: Conventions) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -425,7 +441,7 @@ _BESIDE: Final = (
 
 def _plain_numbers(column: Any, conventions: Conventions) -> Floats | None:
     """A column as numbers if all of it is written as a computer would; else None."""
-    if conventions.decimal == ",":
+    if conventions.decimal == "," or conventions.thousands == ".":
         return None
     for texts in (column, None):
         try:
@@ -457,6 +473,14 @@ def _are_codes(column: Any) -> bool:
         return False
     lengths = pc.unique(pc.utf8_length(some.filter(pc.match_substring_regex(some, r"^\d+$"))))
     return len(lengths) == 1
+
+
+def _perhaps_grouped(column: Any) -> bool:
+    """Whether points may group digits: 814 beside 1.511 is seldom a number of three decimals."""
+    some = column.slice(0, _LOOKED_AT).drop_null()
+    dotted = _matches(some, _pattern(",", ".")) & _matches(some, r"\.")
+    small = _matches(some, r"^[+-]?[1-9]\d{0,2}$")
+    return bool(dotted.any() and small.any() and (dotted | small).all())
 
 
 def _unadorned(keys: Any) -> Any:
@@ -509,8 +533,7 @@ def _number(
     affix = _affix(keys, counts, found)
     if affix is None:
         return None
-    digits = _matches(plain, rf"^[+-]?\d{{{EXACT_DIGITS + 1},}}$")
-    if (digits & (counts > 0)).any():
+    if _are_codes(plain.filter(pa.array(found & (counts > 0)))):
         return None
     return Writing("number", *best, affix=affix or unit, ambiguous=ambiguous), found
 

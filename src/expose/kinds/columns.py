@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import uuid
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
@@ -111,10 +111,13 @@ class Strings:
 
     def categories(self, conventions: Conventions = Conventions()) -> Categories:  # noqa: B008 - never changed
         """Count equal texts as one category."""
-        nulls = NULLS | {*conventions.null}
+        return self.names(NULLS | {*conventions.null})
+
+    def names(self, nulls: Set[str] = frozenset([""])) -> Categories:
+        """The same with these texts as missing: by default NA is a name, of Namibia say."""
         encoded = self.texts.dictionary_encode()
         keys = [None if key is None or key.strip() in nulls else key for key in encoded.dictionary.to_pylist()]
-        return distinct(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64), keys)
+        return distinct(encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64), keys, nulls)
 
 
 Column = NDArray[Any] | Categories | Times | Strings  # a plain array is a column of numbers, NaN where missing
@@ -217,12 +220,12 @@ def _from_dictionary(encoded: Any) -> Categories:
     return distinct(codes, encoded.dictionary.to_pylist())
 
 
-def distinct(codes: NDArray[np.int64], values: Sequence[Any]) -> Categories:
-    """Give equal keys one code, and -1 to the missing ones (None, NaN and the empty text)."""
+def distinct(codes: NDArray[np.int64], values: Sequence[Any], nulls: Set[str] = NULLS) -> Categories:
+    """Give equal keys one code, and -1 to the missing ones: None, NaN and what is spelled as nothing."""
     place: dict[str, int] = {}
     renamed = np.full(len(values) + 1, -1, dtype=np.int64)  # the last one serves the code -1
     for old, value in enumerate(values):
-        if not is_missing(value) and (key := key_of(value)).strip() not in NULLS:
+        if not is_missing(value) and (key := key_of(value)).strip() not in nulls:
             renamed[old] = place.setdefault(key, len(place))
     return Categories(renamed[codes], tuple(place))
 

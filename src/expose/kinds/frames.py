@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from expose.errors import InputError
 from expose.files.names import check_names, listing
 from expose.files.reading import read
-from expose.files.written import marks
+from expose.files.written import Conventions, marks
 from expose.kinds.columns import (
     PLAIN_NUMBERS,
     Column,
@@ -31,7 +31,7 @@ from expose.kinds.columns import (
 from expose.kinds.rows import Table, from_columns
 
 
-def as_table(X: Any) -> Table:
+def as_table(X: Any, conventions: Conventions | None = None) -> Table:
     """Turn any table into a `Table`.
 
     Parameters
@@ -40,6 +40,9 @@ def as_table(X: Any) -> Table:
         that narwhals or the Arrow C stream interface can read; also a dictionary of columns, a list of
         dictionaries, one per row, a structured array, a named column (a pandas or Polars Series), or the
         pathlib.Path of a file. What is masked is missing.
+
+    conventions : Conventions, optional
+        What is to be said of how its values are written, as ``Conventions(decimal=",")``; estimators take the result.
 
     Raises
     ------
@@ -54,8 +57,12 @@ def as_table(X: Any) -> Table:
     >>> table.names, table.kinds
     (('x0', 'x1'), ('number', 'text'))
     """
-    if isinstance(X, Table):
-        return X
+    table = X if isinstance(X, Table) else _made(X)
+    return table if conventions is None else replace(table, conventions=conventions)
+
+
+def _made(X: Any) -> Table:
+    """What is no `Table` yet."""
     if isinstance(X, pa.Table | pa.RecordBatch):
         conventions, first = marks(X.schema)
         return replace(_from_arrow(X), conventions=conventions, first=first)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from expose.errors import CountedWarning, InputError
 from expose.files.values import key_of
-from expose.files.written import Conventions, Stray, Writing, has_decimal_comma, parse, recognise
+from expose.files.written import Conventions, Stray, Writing, has_decimal_comma, nothings, parse, recognise
 from expose.kinds.columns import Categories, Column, Strings, Times
 from expose.kinds.rows import Table, as_strings, from_columns
 
@@ -36,8 +36,11 @@ def find_writings(table: Table) -> tuple[dict[int, Writing], dict[int, list[Stra
     for place, column in texts.items():
         if table.names[place] not in said.category:
             writings[place], found = recognise(column.texts, said, decimal_comma=decimal_comma)
+            if writings[place].form == "text":
+                found = nothings(column.texts)
             if found:
                 strays[place] = found
+            if found and writings[place].form != "text":
                 _refuse_if_strict(said, table, place, found[0].row, found[0].text, writings[place])
     named = [place for place, name in enumerate(table.names) if name in said.category]
     return writings | dict.fromkeys(named, TEXT), strays
@@ -53,8 +56,8 @@ def understood(table: Table, writings: Mapping[int, Writing], conventions: Conve
     InputError
         When conventions are strict and there is one, or when nothing in a column is written as in training.
     """
-    no_infinity = conventions.infinity == "missing" and bool(np.isinf(table.numbers).any())
-    if not writings and not no_infinity:
+    gone = numbers_for_nothing(conventions)
+    if not writings and not (gone and bool(np.isin(table.numbers, gone).any())):
         return table
     columns: list[Column] = []
     booleans = set(table.booleans)
@@ -65,11 +68,24 @@ def understood(table: Table, writings: Mapping[int, Writing], conventions: Conve
             column = _read(column, writing, conventions, table, place)
             booleans -= {place}
             booleans |= {place} if writing.form == "boolean" else set()
-        if conventions.infinity == "missing" and isinstance(column, np.ndarray):
-            column = np.where(np.isinf(column), np.nan, column)
+        if gone and isinstance(column, np.ndarray):
+            column = np.where(np.isin(column, gone), np.nan, column)
         columns.append(column)
     found = from_columns(table.names, table.named, columns, len(table), frozenset(booleans))
     return replace(found, conventions=table.conventions, first=table.first, skipped=table.skipped)
+
+
+def numbers_for_nothing(conventions: Conventions) -> list[float]:
+    """Numbers that stand for a missing one.
+
+    >>> numbers_for_nothing(Conventions(null=("-9999", "unknown"), infinity="missing"))
+    [-9999.0, inf, -inf]
+    """
+    found = [np.inf, -np.inf] if conventions.infinity == "missing" else []
+    for word in reversed(conventions.null):
+        with contextlib.suppress(ValueError):
+            found.insert(0, float(word))
+    return found
 
 
 def understood_alone(table: Table) -> Table:
@@ -80,7 +96,8 @@ def understood_alone(table: Table) -> Table:
 def _read(column: Column, writing: Writing, conventions: Conventions, table: Table, place: int) -> Column:
     if writing.form == "text":
         if isinstance(column, Strings):
-            return column.categories(conventions)
+            named = table.names[place] in conventions.category
+            return column.names(frozenset(["", *conventions.null])) if named else column.categories(conventions)
         return _names(column, place in table.booleans)
     texts = column if isinstance(column, Strings) else as_strings(column)
     values, unreadable = parse(texts.texts, writing, conventions)

@@ -15,7 +15,7 @@ SHARES = (0.001, 0.01, 0.05, 0.1)
 
 
 class Line(NamedTuple):
-    """A line after the first ``rows`` of the ranking, the last of which has this ``score``.
+    """A line after the first ``rows`` of the ranking, the lowest of which has this ``score``.
 
     ``drawn`` is the line that the threshold draws. It has a place in the ranking where all above it come first, which
     they need not: training may have suspected others.
@@ -55,7 +55,7 @@ def lines_of(
     n, assumed = len(ranked), assumed or {}
     counts = {share: round(share * n) for share in sorted({*SHARES, *assumed})}
     lines = [
-        Line(", ".join(filter(None, [show_share(share), assumed.get(share)])), rows, float(ranked[rows - 1]))
+        Line(", ".join(filter(None, [show_share(share), assumed.get(share)])), rows, float(ranked[:rows].min()))
         for share, rows in counts.items()
         if rows
     ]

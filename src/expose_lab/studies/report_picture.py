@@ -17,7 +17,7 @@ from typing import Any
 from expose_lab.studies.base import Drawing
 
 WIDTH, SCALE = 1100, 1.165  # of the window in its own pixels; each is drawn by 1.165 of the picture's
-LAST = 5  # the picture ends below this suspect
+LAST = 1  # the picture ends below this suspect
 
 
 def draw(results: Path, docs: Path) -> None:
