@@ -46,6 +46,23 @@ def test_a_round_of_labels(run: Run, model: Path, data: Path, tmp_path: Path) ->
     assert not set(again["rows"]) & set(np.flatnonzero(known >= 0).tolist())
 
 
+def test_answers_about_rows_that_have_other_ids_now_are_refused(
+    run: Run, model: Path, data: Path, tmp_path: Path
+) -> None:
+    ask = tmp_path / "ask.csv"
+    assert run("query", model, data, "-k", "6", "--out", ask).exit_code == 0
+    asked = pd.read_csv(ask, dtype=str).assign(label="0")
+    fit = ["--id", "account", "--ignore", "note,is_fraud", "--answers", ask, "--out", tmp_path / "better", "-q"]
+    asked.to_csv(ask, index=False)
+    assert run("fit", data, *fit).exit_code == 0
+    asked.assign(account=[" " + asked["account"][0], *asked["account"][1:4], "edited", None]).to_csv(ask, index=False)
+    assert run("fit", data, *fit).exit_code == 0
+    pd.read_csv(data, dtype=str).iloc[::-1].to_csv(tmp_path / "sorted.csv", index=False)
+    result = run("fit", tmp_path / "sorted.csv", *fit)
+    assert result.exit_code == 2
+    assert "the rows shown there are not those that have these numbers" in " ".join(result.stderr.split())
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -53,6 +70,7 @@ def test_a_round_of_labels(run: Run, model: Path, data: Path, tmp_path: Path) ->
         ("row,label\n240,1\n", "row numbers from 0 to 239"),
         ("row,label\nx,1\n", "row numbers from 0 to 239"),
         ("row,label\n1,perhaps\n", "holds 'perhaps'"),
+        ("row,label\n7,1\n1,1\n7,0\n", "row 7 is called both an anomaly (1) and normal (0)"),
     ],
 )
 def test_answers_that_cannot_be(run: Run, data: Path, tmp_path: Path, text: str, says: str) -> None:

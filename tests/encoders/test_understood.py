@@ -186,6 +186,14 @@ def test_strict_refuses_the_first_stray():
         TableEncoder().fit(marked(table, Conventions(strict=True)))
 
 
+def test_the_order_of_dates_can_be_said_of_a_source_where_training_had_no_texts():
+    days: list[object] = [dt.datetime(2025, 1 + i % 12, 1 + i % 12) for i in range(N)]
+    encoder = TableEncoder().fit(stored({"x": days}))
+    for spelled in ("%d/%m/%Y", "%Y-%m-%d"):
+        later = marked(pa.table({"x": [f"{day:{spelled}}" for day in days]}), Conventions(day_first=True))
+        np.testing.assert_array_equal(encoder.transform(later), encoder.transform(stored({"x": days})))
+
+
 def test_infinity_is_refused_or_missing_as_was_said():
     table = pa.table({"x": ["Infinity" if i == 3 else str(i) for i in range(N)]})
     with pytest.raises(InputError, match=r"row 3 .* holds inf"):
@@ -201,6 +209,31 @@ def test_columns_named_as_categories_are_such_whatever_their_values():
     assert [one.kind for one in encoder.columns_read] == ["category", "number"]
     texts = pa.table({"zip": ["10", "20"], "x": ["1", "2"]})
     np.testing.assert_array_equal(encoder.transform(texts), encoder.transform(pa.table({"zip": [10, 20], "x": [1, 2]})))
+
+
+@pytest.mark.parametrize(
+    "values", [[True, False], [dt.datetime(2025, 1, 31), dt.datetime(2025, 2, 28)], [dt.datetime(2025, 1, 31, 9), 7]]
+)
+def test_categories_of_booleans_and_dates_are_the_same_names_in_all_sources(values):
+    encoder = TableEncoder().fit(pd.DataFrame({"x": pd.Categorical(values * 20)}))
+    expected = encoder.transform(pd.DataFrame({"x": pd.Categorical(values)}))
+    later = [texts_of({"x": values}), pd.DataFrame({"x": values}, dtype=object), [{"x": value} for value in values]]
+    for source in later:
+        np.testing.assert_array_equal(encoder.transform(source), expected)
+    np.testing.assert_array_equal(encoder.transform(texts_of({"x": values[:1]})), expected[:1])
+
+
+@pytest.mark.parametrize("hour", [0, 9])
+def test_dates_named_as_categories_are_the_same_names_in_all_sources(hour):
+    frame: dict[str, list[object]] = {"x": [dt.datetime(2025, 1, 1 + i % 3, hour * (i % 2), 0) for i in range(60)]}
+    sources = [stored(frame), texts_of(frame), pd.DataFrame(frame)]
+    for training in sources[:2]:
+        encoder = TableEncoder().fit(marked(training, Conventions(category=("x",))))
+        encoded = encoder.transform(training)
+        assert encoded[:, :-1].any(axis=1).all()  # none of them is an unknown name
+        for later in sources:
+            np.testing.assert_array_equal(encoder.transform(later), encoded)
+        np.testing.assert_array_equal(encoder.transform(stored(frame).slice(0, 1)), encoded[:1])
 
 
 def test_a_stored_encoder_understands_the_same(restored):

@@ -145,12 +145,26 @@ def test_dates_as_people_write_them(text, order, moment):
     assert moments_of([text], order)[0] == np.datetime64(moment, "us")
 
 
+def test_a_year_at_the_beginning_is_one_beside_other_dates():
+    assert read("13.2.2025", "2025-02-03")[0] == Writing("date", order="dmy")
+    assert read("2025-02-03", "2025-02-04")[0] == Writing("date")
+
+
 @pytest.mark.parametrize(
     "text", ["2025-02-30", "31.13.2025", "2025-12", "13:00", "12/31/2025 13:00 PM", "1.2.3.2025", "99 Foo 2024", ""]
 )
 def test_what_is_no_date_is_none(text):
     for order in ("ymd", "dmy", "mdy"):
         assert np.isnat(moments_of([text, "2025-01-01"], order)[0])
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-01-01", "2024-01-01T10", "2024-01-01 10:30", "0000-01-01", "2024-01-01T10:00:00.5"]
+)
+@pytest.mark.parametrize("company", ["31 Dec 2025", "2025-12-31"])
+def test_whether_a_text_is_a_date_does_not_depend_on_its_company(text, company):
+    alone, beside = moments_of([text], "ymd"), moments_of([text, company], "ymd")
+    np.testing.assert_array_equal(beside[:1], alone)
 
 
 def test_the_order_of_day_and_month_is_what_the_values_allow():
@@ -187,6 +201,41 @@ def test_points_that_may_group_digits_are_told():
     assert read("814", "1.511")[0].in_words() == "(no value decides; --thousands . if it is one)"
     for plain in (("1.511", "1.814"), ("814", "1.51", "1.511"), ("814", "0.511"), ("814", "7"), ("1814", "1.511")):
         assert not read(*plain)[0].ambiguous, plain
+
+
+def test_one_column_decides_what_a_dot_is_for_the_others():
+    table = typed(pa.table({"sure": ["0,5", "1,25"], "thousands": ["1.234", "2.345"], "plain": ["1.5", "2.345"]}))
+    assert table["thousands"].to_pylist() == [1234, 2345]
+    assert table["plain"].to_pylist() == [1.5, 2.345]
+    found = recognise(column("1.234", "2.345"), decimal_comma=True)[0]
+    assert found.in_words() == "decimal ',', thousands '.' (no value decides; --decimal . if it is one)"
+
+
+def test_thousands_that_a_user_names_are_such_where_all_values_would_be_numbers_without():
+    assert read("1.234", "5", thousands=".")[1] == [1234, 5]
+    assert read("1.234", "5")[1] == [1.234, 5]
+
+
+@pytest.mark.parametrize(("many", "form"), [(1, "number"), (5, "number"), (20, "text")])
+def test_few_numbers_longer_than_exact_ones_are_large_and_no_names(many, form):
+    texts = ["9999999999999999"] * many + [str(i) for i in range(80)]
+    assert recognise(column(*texts))[0].form == form
+    assert recognise(column("1,234.5", *texts))[0].form == form  # of which the thorough look must say the same
+
+
+@pytest.mark.parametrize(
+    ("training", "later", "values"),
+    [
+        (["5%", "6%"], ["5%", "5", "$5", "€5"], [5, 5, None, None]),
+        (["$5", "$6"], ["$5", "5", "€5", "5%"], [5, 5, None, None]),
+        (["5", "6"], ["5", "$5", "5%"], [5, 5, None]),
+    ],
+)
+def test_a_number_beside_another_sign_than_in_training_is_none(training, later, values):
+    writing = recognise(column(*training))[0]
+    found, unreadable = parse(column(*later), writing, Conventions())
+    assert [None if gone else value for value, gone in zip(found, unreadable, strict=True)] == values
+    assert np.isnan(found[unreadable]).all()
 
 
 def test_a_typed_table():

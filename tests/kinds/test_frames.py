@@ -90,6 +90,11 @@ def test_spans_and_clock_times_are_seconds():
     assert as_table(np.array([["90", "NaT"]], dtype="timedelta64[s]")).numbers[0, 0] == 90.0
     assert as_table(pd.DataFrame({"span": pd.to_timedelta(["2min"])})).column("span").tolist() == [120.0]
     assert as_table(np.array([[dt.timedelta(seconds=5)]], dtype=object)).column("x0").tolist() == [5.0]
+    mixed = [np.timedelta64(1, "m"), np.timedelta64(5, "ns"), dt.timedelta(seconds=30), None]
+    for table in (as_table({"span": mixed}), as_table([[one] for one in mixed])):
+        np.testing.assert_array_equal(table.numbers[:, 0], [60, 5e-9, 30, np.nan])
+    assert as_table({"span": np.array([1, 2], "timedelta64[ns]")}).column("span").tolist() == [1e-9, 2e-9]
+    assert as_table({"span": [np.timedelta64(1, "m"), 5]}).kinds == ("text",)
 
 
 def test_other_types_that_frames_have():

@@ -79,6 +79,18 @@ def test_lone_rows_across_the_gap_hardly_link_a_cluster():
     assert joining_heights(distance, core, 0.4)[95] > 3.5
 
 
+def test_a_model_from_before_answers_counted_scores_as_it_did():
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    member = AnomalyDetector(random_state=0).fit(X).objective_
+    newer = ("correction", "manner", "apart")
+    older = {name: value for name, value in member.state_dict().items() if name not in newer}
+    twin = Neighbours()
+    twin.build(Layout("vector", (9,), views=3))
+    twin.load_state_dict(older)
+    rows = torch.from_numpy(X.repeat(3, axis=1)).float()
+    assert torch.equal(twin.losses(rows).normal, member.losses(rows).normal)
+
+
 def test_nearly_equal_distances_make_no_row_extreme():
     knots_of_equal = torch.full((1, 1, 8), 2.0)
     found = tail(torch.tensor([[[2.2]]]), knots_of_equal, 0.1)  # a fifth further, in logarithms

@@ -142,7 +142,8 @@ def with_answers(labels: Labels | None, files: Sequence[str], batch: Batch) -> L
     Raises
     ------
     InputError
-        If a file lacks its columns, names rows that the training data do not have, or shows others beside its numbers.
+        If a file lacks its columns, names rows that the training data do not have, shows others beside its numbers, or
+        calls a row both.
     """
     import numpy as np
 
@@ -159,7 +160,10 @@ def with_answers(labels: Labels | None, files: Sequence[str], batch: Batch) -> L
             raise InputError(f"{file} has no column {min(lacking)!r}; --answers takes files of 'expose query'.")
         answers, rows = known_labels(table[LABEL], LABEL), row_numbers(table[ROW].to_pylist(), n_rows, file)
         check_rows(table, batch, rows, file)
-        known[rows[answers >= 0]] = answers[answers >= 0]
+        given = answers >= 0
+        if twice := sorted({*rows[answers == 1].tolist()} & {*rows[answers == 0].tolist()}):
+            raise InputError(f"{file}: row {twice[0]} is called both an anomaly (1) and normal (0). Leave one of them.")
+        known[rows[given]] = answers[given]
     return known
 
 

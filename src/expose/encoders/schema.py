@@ -177,13 +177,10 @@ def to_categories(column: Column, known: tuple[str, ...], *, boolean: bool) -> C
         return to_names(column, known)
     if isinstance(column, Times):
         values, codes = np.unique(column.moments, return_inverse=True)
-        present = values[~np.isnat(values)]
-        unit = "D" if (present == present.astype("datetime64[D]")).all() else "s"
-        keys = [str(value.astype(f"datetime64[{unit}]")).replace("T", " ") for value in values]
-        return Categories(np.where(column.missing, -1, codes), tuple(keys))
+        return to_names(Categories(np.where(column.missing, -1, codes), tuple(map(key_of, values))), known)
     values, codes = np.unique(column, return_inverse=True)
     keys = [_boolean_key(value, known) if boolean else key_of(value) for value in values]
-    return Categories(np.where(np.isnan(column), -1, codes), tuple(keys))
+    return to_names(Categories(np.where(np.isnan(column), -1, codes), tuple(keys)), known)
 
 
 def _boolean_key(value: float, known: tuple[str, ...]) -> str:

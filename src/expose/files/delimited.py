@@ -105,7 +105,8 @@ def sample(origin: Origin, encoding: str | None) -> tuple[str, str, bool]:
         if not truncated or len(re.findall(r"\r\n?|\n", text)) > _ENOUGH_LINES:
             break
     if "\0" in text:
-        raise InputError(f"{origin.label}: holds zero bytes, so it is no text in {name}; {_ADVICE}.")
+        line = 1 + len(re.findall(r"\r\n?|\n", text[: text.index("\0")]))
+        raise InputError(f"{origin.label}, line {line}: holds zero bytes, so it is no text in {name}; {_ADVICE}.")
     return name, text, truncated
 
 

@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 DateOrder = Literal["ymd", "dmy", "mdy"]
@@ -25,11 +26,12 @@ _NAMED: Final = (
     r"(?P<n>[A-Za-z]{3,9})\.? (?P<d>\d{1,2}),? (?P<y>\d{4})",
 )
 _TIME: Final = (
-    r"(?:[T ,]+(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?"
+    r"(?:[T ,]+(?P<H>\d{1,2})(?::(?P<M>\d{2})(?::(?P<S>\d{2})(?:[.,](?P<f>\d{1,9}))?)?)?"
     r"\s*(?P<p>[AaPp][Mm])?\s*(?P<z>Z|UTC|GMT|[+-]\d{2}:?\d{2}|[+-]\d{2})?)?"
 )
-_PATTERNS: Final = {
-    order: tuple(re.compile(date + _TIME) for date in (pattern, *_NAMED)) for order, pattern in _ORDER.items()
+_PATTERNS: Final = {  # a year at the beginning is one in every order
+    order: tuple(re.compile(date + _TIME) for date in dict.fromkeys((pattern, _ORDER["ymd"], *_NAMED)))
+    for order, pattern in _ORDER.items()
 }
 
 
@@ -57,7 +59,10 @@ def moments_of(texts: Sequence[str | None], order: DateOrder) -> NDArray[np.date
 def _iso(texts: Sequence[str | None]) -> NDArray[np.datetime64] | None:
     """Dates in ISO form all of them, without zones, by Arrow; None if they are not."""
     try:
-        moments = pa.array(texts, pa.string()).cast(pa.timestamp("us"))
+        column = pa.array(texts, pa.string())
+        if pc.any(pc.starts_with(column, "0000")).as_py():
+            return None  # a year that Arrow knows and Python does not
+        moments = column.cast(pa.timestamp("us"))
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return None
     return np.asarray(moments.to_numpy(zero_copy_only=False), dtype="datetime64[us]")

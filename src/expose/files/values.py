@@ -27,6 +27,8 @@ def key_of(value: object) -> str:
 
     >>> key_of(1.0), key_of("1"), key_of(True), key_of(2.5)
     ('1', '1', 'true', '2.5')
+    >>> key_of(np.datetime64("2025-01-31T00:00")), key_of(np.datetime64("2025-01-31T09:30"))
+    ('2025-01-31', '2025-01-31 09:30:00')
     """
     if isinstance(value, str):
         return value
@@ -34,9 +36,16 @@ def key_of(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, bytes):
         return value.decode("utf-8", errors="replace")
-    if isinstance(value, int | np.integer):
+    if isinstance(value, int | np.integer) and not isinstance(value, np.timedelta64):
         return str(int(value))
     if isinstance(value, float | np.floating | decimal.Decimal):
         number = float(value)
         return str(int(number)) if number.is_integer() else repr(number)
-    return str(value)
+    return _moment_in_words(value) if isinstance(value, np.datetime64) else str(value)
+
+
+def _moment_in_words(moment: np.datetime64) -> str:
+    """A moment as briefly as it can be written: midnight is its day."""
+    units = ("D", "s", "us")
+    unit = next((unit for unit in units if moment == moment.astype(f"datetime64[{unit}]")), units[-1])
+    return str(moment.astype(f"datetime64[{unit}]")).replace("T", " ")

@@ -179,7 +179,7 @@ class Writing:
             decimal = said.decimal or self.decimal
             kept = self.thousands if self.thousands != decimal else ""
             return replace(self, decimal=decimal, thousands=kept if said.thousands is None else said.thousands)
-        if self.form == "date" and said.day_first is not None and self.order != "ymd":
+        if self.form == "date" and said.day_first is not None:
             return replace(self, order="dmy" if said.day_first else "mdy")
         return self
 
@@ -232,8 +232,7 @@ def recognise(
     >>> recognise(pa.array(["31.12.2025", "1.1.2026"]))[0].form
     'date'
     """
-    dots_may_group = decimal_comma and pc.any(pc.match_substring(column, ".")).as_py()
-    plain = None if dots_may_group else _plain_numbers(column, conventions)
+    plain = None if _are_dots_doubtful(column, conventions, decimal_comma) else _plain_numbers(column, conventions)
     if plain is not None:
         return Writing("text") if _are_codes(column) else Writing("number", ambiguous=_perhaps_grouped(column)), []
     encoded = _encoded(column)
@@ -287,6 +286,7 @@ def parse(column: Any, writing: Writing, conventions: Conventions) -> tuple[NDAr
     values = np.append(values, np.array([nothing], dtype=values.dtype))
     gone = np.append(_missing(encoded.dictionary, conventions), True)
     values[gone] = nothing
+    values[:-1][_beside_another_sign(encoded.dictionary, writing)] = nothing
     unknown = (np.isnat(values) if writing.form == "date" else np.isnan(values)) & ~gone
     return values[codes], unknown[codes]
 
@@ -456,6 +456,12 @@ def _plain_numbers(column: Any, conventions: Conventions) -> Floats | None:
     return None
 
 
+def _are_dots_doubtful(column: Any, conventions: Conventions, decimal_comma: bool) -> bool:
+    """Whether dots may group thousands, so that 1.234 is no plain number."""
+    grouping = conventions.thousands == "." or (decimal_comma and conventions.decimal is None)
+    return grouping and bool(pc.any(pc.match_substring(column, ".")).as_py())
+
+
 def _without_missing(column: Any, conventions: Conventions) -> Any:
     nulls = missing_texts(conventions).cast(column.type)
     return pc.if_else(pc.is_in(column, nulls), pa.scalar(None, column.type), column)
@@ -464,9 +470,14 @@ def _without_missing(column: Any, conventions: Conventions) -> Any:
 def _are_codes(column: Any) -> bool:
     """Whether digits are names: longer than a number is exact, or of one length with zeros in front (00731)."""
     if pc.max(pc.utf8_length(column)).as_py() > EXACT_DIGITS:
-        long = pc.filter(column, pc.greater(pc.utf8_length(column), EXACT_DIGITS))
-        if pc.any(pc.match_substring_regex(long, rf"^\s*[+-]?\d{{{EXACT_DIGITS + 1},}}\s*$")).as_py():
+        long = int(_matches(column, rf"^\s*[+-]?\d{{{EXACT_DIGITS + 1},}}\s*$").sum())
+        if _are_more_than_few(long, len(column) - column.null_count):
             return True
+    return _are_padded(column)
+
+
+def _are_padded(column: Any) -> bool:
+    """Whether all whole numbers are of one length, some with zeros in front."""
     some = column.slice(0, _LOOKED_AT)
     padded = _matches(some, r"^0\d+$")
     if not padded.any():
@@ -481,6 +492,11 @@ def _perhaps_grouped(column: Any) -> bool:
     dotted = _matches(some, _pattern(",", ".")) & _matches(some, r"\.")
     small = _matches(some, r"^[+-]?[1-9]\d{0,2}$")
     return bool(dotted.any() and small.any() and (dotted | small).all())
+
+
+def _are_more_than_few(long: int, count: int) -> bool:
+    """Whether so many values are too long for exact numbers that all are names: single ones are just large."""
+    return long > (1 - NEARLY_ALL) * count
 
 
 def _unadorned(keys: Any) -> Any:
@@ -533,7 +549,9 @@ def _number(
     affix = _affix(keys, counts, found)
     if affix is None:
         return None
-    if _are_codes(plain.filter(pa.array(found & (counts > 0)))):
+    digits = _matches(plain, rf"^[+-]?\d{{{EXACT_DIGITS + 1},}}$")
+    long = _are_more_than_few(int(counts[digits].sum()), int(counts.sum()))
+    if long or _are_padded(plain.filter(pa.array(found & (counts > 0)))):
         return None
     return Writing("number", *best, affix=affix or unit, ambiguous=ambiguous), found
 
@@ -575,6 +593,14 @@ def _unit(keys: Any, counts: NDArray[np.int64]) -> str:
 def _without_unit(keys: Any, unit: str) -> Any:
     quoted = re.escape(unit)
     return pc.replace_substring_regex(keys, rf"^\s*{quoted}\s*|\s*{quoted}\s*$", "") if unit else keys
+
+
+def _beside_another_sign(keys: Any, writing: Writing) -> NDArray[np.bool_]:
+    """Where a number stands beside another currency than in training, or beside % as it did not: 5 % is not 5."""
+    if writing.form != "number":
+        return np.zeros(len(keys), dtype=bool)
+    foreign = {"%"} if writing.affix == "" else {*_SIGNS} - {writing.affix}
+    return _matches(keys, f"[{''.join(sorted(foreign))}]")
 
 
 def _promising(keys: Any, counts: NDArray[np.int64]) -> bool:

@@ -22,6 +22,7 @@ from expose.files.written import NULLS, Conventions, is_missing_text, is_text
 ColumnKind = Literal["number", "category", "time", "text"]
 
 PLAIN_NUMBERS = (bool, int, float, np.number, np.bool_, decimal.Decimal)
+SPANS = (dt.timedelta, np.timedelta64)
 MOMENTS = (dt.date, np.datetime64)  # datetime and pandas' Timestamp are dates too
 
 
@@ -233,16 +234,25 @@ def distinct(codes: NDArray[np.int64], values: Sequence[Any], nulls: Set[str] = 
 # --------------------------------------------------------------------------------- columns of Python objects
 
 
+def is_number_type(kind: type) -> bool:
+    """Whether Python objects of a type are numbers; NumPy's spans of time say so, but each has a unit of its own.
+
+    >>> is_number_type(np.int8), is_number_type(np.timedelta64)
+    (True, False)
+    """
+    return issubclass(kind, PLAIN_NUMBERS) and not issubclass(kind, SPANS)
+
+
 def column_from_objects(values: NDArray[Any], name: str) -> Column:
     """Turn a column of Python objects (n,) into numbers or times, or into texts if it is neither."""
     objects = [None if is_missing(value) else value for value in values.tolist()]
     types = {type(value) for value in objects} - {type(None)}
-    if all(issubclass(kind, PLAIN_NUMBERS) for kind in types):
+    if all(issubclass(kind, SPANS) for kind in types) and types:
+        return np.array([np.nan if v is None else v / np.timedelta64(1, "s") for v in objects], dtype=np.float64)
+    if all(map(is_number_type, types)):
         return _numbers_from_objects(objects, name)
     if all(issubclass(kind, MOMENTS) for kind in types):
         return _times_from_objects(objects, name)
-    if all(issubclass(kind, dt.timedelta) for kind in types):
-        return np.array([np.nan if v is None else v.total_seconds() for v in objects], dtype=np.float64)
     _refuse_unknown(objects, name)
     return strings_of([None if value is None else key_of(value) for value in objects])
 
@@ -273,7 +283,7 @@ def _moment(value: Any) -> np.datetime64:
 
 
 def _refuse_unknown(objects: list[Any], name: str) -> None:
-    known = (str, bytes, uuid.UUID, *PLAIN_NUMBERS, *MOMENTS, dt.time, dt.timedelta)
+    known = (str, bytes, uuid.UUID, *PLAIN_NUMBERS, *MOMENTS, dt.time, *SPANS)
     for row, value in enumerate(objects):
         if value is not None and not isinstance(value, known):
             raise TypeError(

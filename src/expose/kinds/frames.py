@@ -19,7 +19,6 @@ from expose.files.names import check_names, listing
 from expose.files.reading import read
 from expose.files.written import Conventions, marks
 from expose.kinds.columns import (
-    PLAIN_NUMBERS,
     Column,
     Times,
     column_from_arrow,
@@ -27,6 +26,7 @@ from expose.kinds.columns import (
     column_kind,
     distinct,
     fill_numbers,
+    is_number_type,
 )
 from expose.kinds.rows import Table, from_columns
 
@@ -302,7 +302,7 @@ def _plain_matrix(array: NDArray[Any]) -> NDArray[Any] | None:
         raise InputError("Complex data not supported; give real and imaginary parts as columns of their own")
     if array.dtype.kind in "biuf":
         return array if array.dtype.itemsize <= np.dtype(np.float64).itemsize else array.astype(np.float64)
-    if array.dtype.kind != "O" or not all(issubclass(kind, PLAIN_NUMBERS) for kind in set(map(type, array.flat))):
+    if array.dtype.kind != "O" or not all(map(is_number_type, set(map(type, array.flat)))):
         return None
     try:
         return array.astype(np.float64)
@@ -327,8 +327,8 @@ def _array_column(values: NDArray[Any], name: str) -> Column:
     if values.dtype.kind == "M":
         return Times(values.astype("datetime64[us]"))
     if values.dtype.kind == "m":
-        seconds = values.astype("timedelta64[us]").astype(np.float64) / 1e6
-        return np.where(np.isnat(values), np.nan, seconds)
+        seconds: NDArray[np.float64] = values / np.timedelta64(1, "s")
+        return seconds
     if values.dtype.kind in "biuf":
         return values
     return column_from_objects(values.astype(object), name)

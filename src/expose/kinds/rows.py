@@ -151,8 +151,8 @@ def as_strings(column: Column) -> Strings:
         return column
     gone = missing_in(column)
     values = column if isinstance(column, np.ndarray) else column.values()
-    texts = values.astype(str) if isinstance(column, Times) else [key_of(value) for value in values.tolist()]
-    return strings_of([None if nothing else str(text) for text, nothing in zip(texts, gone, strict=True)])
+    parts = values if isinstance(column, Times) else values.tolist()
+    return strings_of([None if nothing else key_of(value) for value, nothing in zip(parts, gone, strict=True)])
 
 
 def _nothing_like(column: Column, n_rows: int) -> Column:

@@ -180,15 +180,22 @@ def stray_words(strays: Sequence[Stray], most: int = 3) -> str:
     return ", ".join(shown) + more
 
 
+_MIDNIGHT = " 00:00:00"
+
+
 def matched_key(text: str, known: Mapping[str, Any]) -> str:
-    """The name that training knew a value by: 1.0 as 1, TRUE as true.
+    """The name that training knew a value by: 1.0 as 1, TRUE as true, midnight as its day.
 
     >>> matched_key("1.0", {"1": 0}), matched_key("True", {"true": 0}), matched_key("new", {"1": 0})
     ('1', 'true', 'new')
+    >>> matched_key("1", {"true": 0}), matched_key("2025-01-31", {"2025-01-31 00:00:00": 0})
+    ('true', '2025-01-31 00:00:00')
     """
     if text in known:
         return text
     spellings = [text.strip(), text.strip().lower(), text.strip().capitalize(), text.strip().upper()]
     with contextlib.suppress(ValueError):
         spellings.append(key_of(float(text)))
+        spellings.append({"1": "true", "0": "false"}.get(spellings[-1], text))
+    spellings += [text.removesuffix(_MIDNIGHT), text + _MIDNIGHT]
     return next((spelling for spelling in spellings if spelling in known), text)

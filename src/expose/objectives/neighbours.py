@@ -264,8 +264,12 @@ class Neighbours(MemoryObjective):
         return rows.reshape(len(rows), -1, self.n_views).movedim(-1, 0)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Make room for as many rows as are stored."""
-        self.rows = torch.nn.Parameter(torch.empty_like(state_dict[f"{prefix}rows"]), requires_grad=False)
+        """Make room for as many rows as are stored; older models have no answers stored, and so none that count."""
+        stored = state_dict[f"{prefix}rows"]
+        state_dict.setdefault(f"{prefix}correction", torch.zeros(len(stored)))
+        state_dict.setdefault(f"{prefix}manner", torch.zeros(len(stored), 3))
+        state_dict.setdefault(f"{prefix}apart", torch.ones(self.n_views, 1, 1))
+        self.rows = torch.nn.Parameter(torch.empty_like(stored), requires_grad=False)
         for name in WEIGHTS:
             setattr(self, name, torch.empty_like(state_dict[f"{prefix}{name}"]))
         self.height = torch.empty_like(state_dict[f"{prefix}height"])

@@ -143,17 +143,18 @@ def verdict(rows: Rows, budgets: list[int]) -> dict[str, Any]:
     middle = 20 if 20 in ours else budgets[-1]
     change = np.subtract(per_set(rows, OURS, middle), per_set(rows, OURS, 0))
     gap = np.subtract(clean, per_set(rows, OURS, middle))
+    lost = {budget: np.subtract(per_set(rows, OURS, budget), per_set(rows, OURS, 0)) < -1 for budget in budgets[1:]}
     order = np.argsort(-change)[:4]
 
     def those(chosen: Any) -> str:
         names = [sets[int(place)] for place in chosen]
-        return f"{count(len(names), 'data set')}{listed(names)}"
+        return f"{count(len(names), 'data set')}{listed(names)}" if names else "none"
 
     return {
         "reached": next((budget for budget, mean in ours.items() if mean >= np.mean(clean)), None),
         "middle": middle,
         "gain": signed(ours[middle] - ours[0], 1),
-        "losers": those(np.flatnonzero(change < -1)),
+        "losers": ", ".join(f"with {budget} labels by {those(np.flatnonzero(who))}" for budget, who in lost.items()),
         "most": those(order),
         "their_share": signed(float(change[order].sum() / len(change)), 1),
         "missed": those(np.flatnonzero(gap > 2)),
