@@ -45,6 +45,11 @@ def read(*texts: str | None, **said: object) -> tuple[Writing, list[float]]:
         (["$12", "-$3", "$-4"], [12, -3, -4], "$"),
         (["12,50 €", "3 €"], [12.5, 3], "decimal ',', €"),
         (["12%", "3.5 %"], [12, 3.5], "%"),
+        (["12.5 kg", "-3 kg"], [12.5, -3], "kg"),
+        (["1.234,50 EUR", "12,00 EUR"], [1234.5, 12], "decimal ',', thousands '.', EUR"),
+        (["EUR 12.50", "EUR-3"], [12.5, -3], "EUR"),
+        (["21.5°C", "-3 °C"], [21.5, -3], "°C"),
+        (["1,23,456.5", "99,999", "7"], [123456.5, 99999, 7], "thousands ','"),
         (["12:30", "00:00:01.5"], [45000, 1.5], "time of day"),
         (["true", "FALSE", "True"], [1, 0, 1], "true or false"),
         (["Infinity", "-inf", "1"], [np.inf, -np.inf, 1], ""),
@@ -68,6 +73,11 @@ def test_numbers_as_people_write_them(texts, values, words):
         ["000123", "004711", *["004712"] * 20, "k.A."],  # also beside a word
         ["12345678901234567890", "12345678901234567891"],  # or more digits than a number keeps
         ["$1", "€1"],  # amounts that cannot be compared
+        ["USD 1", "EUR 1"],
+        ["5 kg", "5 g"],
+        ["12A", "13A", "14A"],  # a letter without a blank may belong to a code
+        ["INV 12", "INV 13"],
+        ["1,2,3", "4,5,6"],  # lists
         ["12%", "0.5"],
         ["", None, "NA"],
     ],

@@ -31,6 +31,8 @@ _LOOKS: Final = (
     _look(rb"(?:\s|--[^\n]*\n|/\*.*?\*/;?)*(?:create (?:table|database|schema)\b|drop table\b|insert into\b|"
           rb"pragma \w+ *=|begin transaction;|set \w+ *= *\w+;)|\s*(?:--\s*)*-- (?:mysql|mariadb|postgresql) ",
           "a dump of a database, as SQL", "Export the table itself, as CSV with a header."),
+    _look(rb"(?:\s|%[^\n]*\n)*@relation\b", "ARFF, a format of Weka and OpenML",
+          "Save it as CSV, its names of attributes in the first line."),
     _look(rb"SQLite format 3", "an SQLite database", _EXPORT),
     _look(rb"\x89HDF|\x93NUMPY", "HDF5 or NumPy data", "Load it in Python, and give the array to AnomalyDetector."),
     _look(rb"ARROW1|FEA1|ORC|Obj\x01", "Arrow, Feather, ORC or Avro", "Write it as Parquet."),

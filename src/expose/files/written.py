@@ -8,6 +8,8 @@ equal values have one meaning whether they come from CSV, pandas or Parquet.
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final, Literal, get_args
@@ -137,7 +139,7 @@ class Writing:
     form : {"number", "boolean", "clock", "date", "text"}
         A clock is a time of day, in seconds.
     decimal, thousands, affix : str
-        Of numbers; an affix is a currency or %.
+        Of numbers; an affix is a currency, % or a unit.
     order : str
         Of dates: "ymd", "dmy" or "mdy".
     ambiguous : bool
@@ -429,6 +431,12 @@ def _strays(encoded: Any, keys: Any, counts: NDArray[np.int64], stray: NDArray[n
 _WAYS: Final = ((".", ""), (".", ","), (",", ""), (",", "."), (".", " "), (",", " "), (".", "'"), (",", "'"))
 _CURRENCY: Final = "[$€£¥₹]"
 _SIGNS: Final = "$€£¥₹%"
+_CODES: Final = "AUD|BRL|CAD|CHF|CNY|CZK|DKK|EUR|GBP|HUF|INR|JPY|MXN|NOK|PLN|SEK|TRY|USD|ZAR"
+_BESIDE: Final = (
+    rf"^\s*(?P<unit>{_CODES})\s*[+\-\x{{2212}}]?\d",
+    r"\d\s+(?P<unit>[^\d\s]{1,8})\s*$",
+    r"\d(?P<unit>°[CF]?)\s*$",
+)
 
 
 def _plain_numbers(column: Any, conventions: Conventions) -> Floats | None:
@@ -505,7 +513,9 @@ def _unadorned(keys: Any) -> Any:
 
 
 def _pattern(decimal: str, thousands: str) -> str:
-    whole = rf"(?:[1-9]\d{{0,2}}(?:{_GROUPING[thousands]}\d{{3}})+|\d+)" if thousands else r"\d+"
+    group = _GROUPING.get(thousands, "")
+    pairs = rf"(?:{group}\d{{2}})*" if thousands == "," else ""  # 1,23,456 in India
+    whole = rf"(?:[1-9]\d{{0,2}}(?:{group}\d{{3}})+|[1-9]\d?{pairs}{group}\d{{3}}|\d+)" if thousands else r"\d+"
     point = rf"\{decimal}"
     return rf"^[+-]?(?:{whole}(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?$|^(?i:[+-]?inf(?:inity)?)$"
 
@@ -514,9 +524,10 @@ def _number(
     keys: Any, counts: NDArray[np.int64], conventions: Conventions, decimal_comma: bool
 ) -> tuple[Writing, NDArray[np.bool_]] | None:
     """Numbers, in the way that reads most of them."""
-    if not _promising(keys, counts):
+    unit = _unit(keys, counts)
+    if not unit and not _promising(keys, counts):
         return None
-    plain = _unadorned(keys)
+    plain = _unadorned(_without_unit(keys, unit))
     some, often = plain.slice(0, _LOOKED_AT), counts[:_LOOKED_AT]
     ways = [
         (decimal, thousands)
@@ -541,7 +552,7 @@ def _number(
     long = _are_more_than_few(int(counts[digits].sum()), int(counts.sum()))
     if long or _are_padded(plain.filter(pa.array(found & (counts > 0)))):
         return None
-    return Writing("number", *best, affix=affix, ambiguous=ambiguous), found
+    return Writing("number", *best, affix=affix or unit, ambiguous=ambiguous), found
 
 
 def _preferred(ways: Sequence[tuple[str, str]], decimal_comma: bool) -> tuple[tuple[str, str], bool]:
@@ -566,6 +577,23 @@ def _affix(keys: Any, counts: NDArray[np.int64], read: NDArray[np.bool_]) -> str
     return next(iter(signs), "")
 
 
+def _unit(keys: Any, counts: NDArray[np.int64]) -> str:
+    """What stands beside nearly all values: a unit behind a blank, such as kg, or a currency by its code; else ""."""
+    some, often = keys.slice(0, _LOOKED_AT), counts[:_LOOKED_AT].tolist()
+    found: Counter[str] = Counter()
+    for pattern in _BESIDE:
+        for one, count in zip(pc.extract_regex(some, pattern).to_pylist(), often, strict=True):
+            if one is not None and one["unit"] not in _SIGNS:
+                found[one["unit"]] += count
+    unit, count = found.most_common(1)[0] if found else ("", 0)
+    return unit if count >= NEARLY_ALL * sum(often) else ""
+
+
+def _without_unit(keys: Any, unit: str) -> Any:
+    quoted = re.escape(unit)
+    return pc.replace_substring_regex(keys, rf"^\s*{quoted}\s*|\s*{quoted}\s*$", "") if unit else keys
+
+
 def _beside_another_sign(keys: Any, writing: Writing) -> NDArray[np.bool_]:
     """Where a number stands beside another currency than in training, or beside % as it did not: 5 % is not 5."""
     if writing.form != "number":
@@ -582,7 +610,7 @@ def _promising(keys: Any, counts: NDArray[np.int64]) -> bool:
 
 
 def _read_numbers(keys: Any, writing: Writing) -> Floats:
-    plain = _unadorned(keys)
+    plain = _unadorned(_without_unit(keys, "" if writing.affix in _SIGNS else writing.affix))
     good = pc.match_substring_regex(plain, _pattern(writing.decimal, writing.thousands))
     plain = pc.if_else(good, plain, pa.scalar(None, plain.type))
     if writing.thousands:
