@@ -15,7 +15,7 @@ import pytest
 from expose.encoders import SCALINGS, TableEncoder
 from expose.encoders.scaling import LARGEST_RAW, LARGEST_SCALED
 from expose.errors import DataWarning, InputError
-from expose.files.written import Conventions, marked
+from expose.files.conventions import Conventions, marked
 from expose.kinds import as_table
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from expose.encoders import TableEncoder
 from expose.errors import DataWarning, InputError
-from expose.files.written import Conventions, marked
+from expose.files.conventions import Conventions, marked
 from expose.kinds import as_table
 from expose.kinds.understood import understood_alone
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expose.errors import InputError
+from expose.files.conventions import Conventions, Writing, marked, marks
 from expose.files.moments import moments_of
-from expose.files.written import Conventions, Writing, marked, marks, parse, recognise, typed
+from expose.files.written import parse, recognise, typed
 
 
 def column(*texts: str | None) -> pa.Array:

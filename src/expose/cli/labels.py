@@ -34,7 +34,8 @@ def classes_of(column: pa.ChunkedArray, label: str) -> Classes:
     import numpy as np
 
     from expose.files import encoded, is_empty
-    from expose.files.written import is_text, typed_column
+    from expose.files.texts import is_text
+    from expose.files.written import typed_column
 
     written, codes = encoded(typed_column(column) if is_text(column.type) else column)
     values = [as_written(value) for value in written]

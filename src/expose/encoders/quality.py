@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from expose.encoders.schema import CategoryColumn, ColumnSchema, TimeColumn, described
 from expose.files.names import listing
-from expose.files.written import Stray
+from expose.files.texts import Stray
 from expose.kinds.columns import Categories
 from expose.kinds.rows import Table, all_missing, missing_in
 from expose.kinds.understood import PLURAL, stray_words

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
+from expose.files.conventions import Writing
 from expose.files.names import listing
 from expose.files.values import key_of
-from expose.files.written import Writing
 from expose.kinds.columns import Categories, Column, ColumnKind, Strings, Times, distinct
 from expose.kinds.rows import all_missing, missing_in
 from expose.kinds.understood import matched_key

@@ -30,8 +30,8 @@ from expose.encoders.schema import (
 )
 from expose.encoders.times import encode_times, fit_times
 from expose.errors import DataWarning, InputError
+from expose.files.conventions import Conventions
 from expose.files.names import listing
-from expose.files.written import Conventions
 from expose.kinds.columns import Categories, Column, Strings, Times
 from expose.kinds.frames import as_table
 from expose.kinds.rows import Table, missing_in

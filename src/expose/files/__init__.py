@@ -1,12 +1,13 @@
 """Files in and out: text, spreadsheets and Parquet as Arrow tables, and the roles that their columns play."""
 
+from expose.files.conventions import Conventions, marked
 from expose.files.dialect import Dialect
 from expose.files.names import check_names, column_names, existing, listing, with_ids
 from expose.files.reading import Tables, opened, read, scan
 from expose.files.roles import ColumnsByRole, Roles, columns_by_role, encoded, is_known_label, known_labels, split
 from expose.files.values import is_empty, is_missing, key_of
 from expose.files.writing import Sink, check_format, writer
-from expose.files.written import Conventions, marked, typed
+from expose.files.written import typed
 
 __all__ = [
     "ColumnsByRole",

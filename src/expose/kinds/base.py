@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
+from expose.files.conventions import Conventions
 from expose.files.dialect import Dialect
-from expose.files.written import Conventions
 
 KINDS: dict[str, Kind] = {}
 

@@ -16,8 +16,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from expose.errors import InputError
+from expose.files.conventions import NOTHING_SAID, NULLS, Conventions
+from expose.files.numerals import EXACT_DIGITS
+from expose.files.texts import is_missing_text, is_text
 from expose.files.values import is_missing, key_of
-from expose.files.written import EXACT_DIGITS, NULLS, Conventions, is_missing_text, is_text
 
 ColumnKind = Literal["number", "category", "time", "text"]
 
@@ -110,7 +112,7 @@ class Strings:
         """Return the texts as an object array, None where missing, (n,)."""
         return np.asarray(self.texts.to_numpy(zero_copy_only=False), dtype=object)
 
-    def categories(self, conventions: Conventions = Conventions()) -> Categories:  # noqa: B008 - never changed
+    def categories(self, conventions: Conventions = NOTHING_SAID) -> Categories:
         """Count equal texts as one category."""
         return self.names(NULLS | {*conventions.null})
 

@@ -15,10 +15,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from expose.errors import InputError
+from expose.files.conventions import Conventions, marks
 from expose.files.names import check_names, listing
+from expose.files.numerals import EXACT_DIGITS
 from expose.files.reading import read
 from expose.files.values import is_missing
-from expose.files.written import EXACT_DIGITS, Conventions, marks
 from expose.kinds.columns import (
     Column,
     Times,

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
+from expose.files.conventions import Conventions
 from expose.files.names import listing
 from expose.files.values import key_of
-from expose.files.written import Conventions
 from expose.kinds.columns import Categories, Column, ColumnKind, Strings, Times, strings_of
 
 

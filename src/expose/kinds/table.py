@@ -12,11 +12,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from expose.errors import DataWarning
+from expose.files.conventions import Conventions, Writing, marked
 from expose.files.names import column_names, existing, spelled
 from expose.files.reading import Tables, opened
 from expose.files.roles import ColumnsByRole, columns_by_role
 from expose.files.values import is_missing
-from expose.files.written import Conventions, Writing, marked
 from expose.kinds.base import Batch, Kind, Reading, register_kind
 from expose.kinds.frames import as_table
 from expose.kinds.rows import Table

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import CountedWarning, InputError
+from expose.files.conventions import Conventions, Writing
+from expose.files.texts import Stray
 from expose.files.values import key_of
-from expose.files.written import Conventions, Stray, Writing, has_decimal_comma, nothings, parse, recognise
+from expose.files.written import has_decimal_comma, nothings, parse, recognise
 from expose.kinds.columns import Categories, Column, Strings, Times
 from expose.kinds.rows import Table, as_strings, from_columns
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from expose.errors import InputError
 from expose.files import Dialect, with_ids
-from expose.files.written import Conventions
+from expose.files.conventions import Conventions
 from expose.folder import load_fitted
 from expose.kinds.base import Batch, Reading, Samples, samples_of
 from expose.model import Decisions, Fitted
