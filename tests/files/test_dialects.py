@@ -115,6 +115,11 @@ def test_titles_filled_up_to_the_width_of_a_row_are_left_out(file):
     assert read(file("a;;\n1;2;3\n4;5;6\n")).column_names == ["a", "column_2", "column_3"]  # names of which most lack
 
 
+def test_rows_that_are_all_alike_are_no_header_below_titles(file):
+    with pytest.raises(InputError, match=r"line 4: expected 1 value as in the header, got 3"):
+        read(file("when\n\nsoon\na||b\na||b\n"))
+
+
 def test_a_comment_may_hold_the_names(file):
     assert read(file("# a,b\n1.0,2.0\n")).to_pydict() == {"a": ["1.0"], "b": ["2.0"]}  # as NumPy writes it
     assert read(file("# a,b\nx,y\n1,2\n")).to_pydict() == {"x": ["1"], "y": ["2"]}

@@ -110,6 +110,8 @@ def _titles(records: Sequence[Record], width: int) -> int:
     fitting = sum(len(record.cells) == width for record in rest)
     if not above or fitting < max(2, 0.9 * len(rest)) or any(map(is_value, records[above].cells)):
         return 0
+    if all(record.cells == records[above].cells for record in rest):
+        return 0  # no names, but rows that are all alike
     gap = records[above].line - records[above - 1].line > 1  # a blank line between them
     most = width - 1 if gap else width - 2
     titles = all(len(record.cells) <= most and not _mostly_values(record.cells) for record in first)
