@@ -363,9 +363,10 @@ def test_outliers_that_cannot_be_used():
         detector().fit(pd.DataFrame(X), outliers=pd.DataFrame(X[:0]))
 
 
-def test_a_series_is_not_a_table():
-    with pytest.raises(InputError, match="got a Series"):
-        detector().fit(pd.Series(X[:, 0]))
+def test_a_series_is_a_table_of_one_column():
+    column = pd.Series(X[:, 0], name="x")
+    scores = detector().fit(column).anomaly_score(column)
+    np.testing.assert_array_equal(scores, detector().fit(column.to_frame()).anomaly_score(column.to_frame()))
 
 
 def test_a_threshold_near_one_flags_all_rows_but_one(fitted):

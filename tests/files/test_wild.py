@@ -14,7 +14,7 @@ from wild_files import FOLDER, OTHERS, PLANTED, ROWS, TEXTS, make
 
 from expose.cli.app import command_of
 from expose.cli.options import WRITTEN
-from expose.files import Conventions, Dialect, paths, written
+from expose.files import Conventions, Dialect, conventions, numerals, paths, texts
 from expose.kinds import understood
 
 GUIDE = Path(__file__).parents[2] / "docs" / "input-formats.md"
@@ -219,14 +219,14 @@ def test_the_guide_shows_what_is_expected() -> None:
 def test_the_guide_gives_the_rules_as_they_are() -> None:
     text = " ".join(GUIDE.read_text(encoding="utf-8").split())
     for said in (
-        f"at least {written.NEARLY_ALL:.0%} of the values".replace("%", " %"),
-        f"or {written.OFTEN:.0%}, if the others are no more than {written.FEW_WORDS} different".replace("%", " %"),
-        f"more than {written.EXACT_DIGITS} digits",
+        f"at least {texts.NEARLY_ALL:.0%} of the values".replace("%", " %"),
+        f"or {texts.OFTEN:.0%}, if the others are no more than {texts.FEW_WORDS} different".replace("%", " %"),
+        f"more than {numerals.EXACT_DIGITS} digits",
         f"a column with {understood.ENOUGH} values or more",
     ):
         assert said in text, said
     spelled = {word for line in text.split("one of `NA`")[1:] for word in re.findall(r"`([^`]+)`", f"`NA`{line[:80]}")}
-    assert spelled <= written.NULLS
+    assert spelled <= conventions.NULLS
     for suffix in (*paths.TEXT_SUFFIXES, *paths.PARQUET_SUFFIXES, *paths.EXCEL_SUFFIXES, *paths.PACKED_SUFFIXES):
         assert f"`{suffix}`" in text
 

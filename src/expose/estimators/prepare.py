@@ -142,6 +142,7 @@ def training_set(
         torch.from_numpy(outliers) if isinstance(outliers, np.ndarray) else outliers,
         None if targets is None else torch.from_numpy(targets),
         torch.from_numpy(typical_places(of_parts, len(encoded.flat), root)),
+        certain=encoded.parts_per_sample == 1,
     )
 
 

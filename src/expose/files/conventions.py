@@ -99,6 +99,7 @@ def marked(table: Any, conventions: Conventions, first: int = 0) -> Any:
 def marks(schema: Any) -> tuple[Conventions, int]:
     """What `marked` wrote into an Arrow schema.
 
+    >>> import pyarrow as pa
     >>> marks(marked(pa.table({"x": ["1"]}), Conventions(decimal=","), first=7).schema)[1]
     7
     """

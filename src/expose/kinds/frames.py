@@ -75,10 +75,10 @@ def _made(X: Any) -> Table:
     pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(X, pandas.DataFrame):
         return _from_pandas(X)
+    if hasattr(X, "tocsr"):  # some of which are mappings, too
+        raise InputError("sparse matrices are not supported; give a dense one, for example X.toarray()")
     if isinstance(X, Mapping | list | tuple):
         return _from_mapping(X) if isinstance(X, Mapping) else _from_rows(X)
-    if hasattr(X, "tocsr"):
-        raise InputError("sparse matrices are not supported; give a dense one, for example X.toarray()")
     return _from_arrow(read(X)) if isinstance(X, Path) else _from_other(X)
 
 
