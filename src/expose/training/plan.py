@@ -67,8 +67,8 @@ class TrainingSet:
     """Parts ``(N, D)`` or ``(M, N, D)``, one set per member; known ``(N,)``; outliers ``(R, D)``; targets ``(N,)``.
 
     Outliers may be a stream instead of a tensor; targets are the numbers of the classes, for a classifier. ``typical``
-    are numbers of parts, none a known anomaly, on which members prepare and diagnose themselves. ``certain``: a label of
-    an anomaly is that of its part; of a sample of several parts one alone may be anomalous.
+    are numbers of parts, none a known anomaly, on which members prepare and diagnose themselves. ``certain``: the label
+    of an anomaly is that of its part; of a sample of several parts one alone may be anomalous.
     """
 
     rows: Tensor
