@@ -383,6 +383,16 @@ def test_a_file_for_the_ranking_in_a_model_folder(run: Run, mixed: Path, tmp_pat
     assert sorted((tmp_path / "model").iterdir()) == before
 
 
+def test_the_ranking_is_safe_to_open_in_a_spreadsheet(run: Run, mixed: Path, tmp_path: Path) -> None:
+    table = pd.read_csv(mixed)
+    table["owner"] = [f"=cmd|{row}" for row in range(len(table))]
+    table.to_csv(tmp_path / "data.csv", index=False)
+    to = ["--id", "owner", "--top", "0", "--out-suspects", tmp_path / "ranking.csv"]
+    for safe, first in ((["--spreadsheet-safe"], "'=cmd"), ([], "=cmd")):
+        assert run("fit", tmp_path / "data.csv", "--out", tmp_path / "m", *to, *safe).exit_code == 0
+        assert pd.read_csv(tmp_path / "ranking.csv")["owner"].str.startswith(first).all()
+
+
 def test_the_ranking_to_stdout(run: Run, mixed: Path, tmp_path: Path) -> None:
     result = run("fit", mixed, "--out", tmp_path / "model", "--out-suspects", "-", "--top", "0")
     assert pd.read_csv(io.StringIO(result.stdout)).shape == (200, 16)

@@ -131,6 +131,7 @@ def fit(
         str | None, typer.Option(metavar="FILE", help="All rows, ranked, with reasons: .csv, .parquet.")
     ] = None,
     skip_bad: opt.SkipBadUnlisted = False,
+    spreadsheet_safe: opt.SpreadsheetSafeUnlisted = False,
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
     debug: opt.Debug = False,
@@ -150,7 +151,7 @@ def fit(
         batch, reading, found = identified(kind, kind.read(data, reading), reading)
         labels = with_answers(known_of(label_of(kind, batch, label), label), answers or (), batch)
         extra = None if outliers is None else read_outliers(kind, outliers, batch.samples, reading)
-        metadata, wanted = metadata_of(reading, command_line()), Wanted(top, out_suspects)
+        metadata, wanted = metadata_of(reading, command_line()), Wanted(top, out_suspects, spreadsheet_safe)
         train(session, detector, batch, out, metadata, labels=labels, outliers=extra, found=found, wanted=wanted)
 
 
@@ -204,6 +205,7 @@ class Wanted(NamedTuple):
 
     top: int = TOP
     file: str | None = None
+    spreadsheet_safe: bool = False
 
 
 def train(
@@ -229,7 +231,8 @@ def train(
     facts = summary(detector, batch, found) | {"ranking": ranking(detector, batch, reasons, first)}
     session.result(model=str(out), seconds=round(seconds, 3), **facts)
     if wanted.file is not None:
-        write_ranking(wanted.file, whole_ranking(detector, batch, reasons, metadata["label"]))
+        table = whole_ranking(detector, batch, reasons, metadata["label"])
+        write_ranking(wanted.file, table, spreadsheet_safe=wanted.spreadsheet_safe)
         session.result(out_suspects=wanted.file)
     named_columns = hasattr(detector, "feature_names_in_")
     session.say("\n".join(described(facts, seconds, named_columns=named_columns)))
@@ -238,11 +241,11 @@ def train(
     session.say("\n".join(next_commands(out, query=True)))
 
 
-def write_ranking(file: str, table: pa.Table) -> None:
+def write_ranking(file: str, table: pa.Table, *, spreadsheet_safe: bool) -> None:
     """Write the whole ranking, whole or not at all."""
     from expose.files import writer
 
-    with writer(file) as sink:
+    with writer(file, spreadsheet_safe=spreadsheet_safe) as sink:
         sink.write(table)
 
 

@@ -113,6 +113,7 @@ Seed = Annotated[int, typer.Option(metavar="NUMBER", callback=checked_seed, help
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:1.")]
 SKIP_BAD = "Leave out image files that cannot be read, and say which."
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help=SKIP_BAD)]
+SpreadsheetSafeUnlisted = Annotated[bool, typer.Option("--spreadsheet-safe", hidden=True)]
 SkipBadUnlisted = Annotated[bool, typer.Option("--skip-bad", help=SKIP_BAD, hidden=True)]  # where help is full
 SpreadsheetSafe = Annotated[
     bool,
