@@ -70,6 +70,7 @@ def test_answers_about_rows_that_have_other_ids_now_are_refused(
         ("row,label\n240,1\n", "row numbers from 0 to 239"),
         ("row,label\nx,1\n", "row numbers from 0 to 239"),
         ("row,label\n1,perhaps\n", "holds 'perhaps'"),
+        ("row,label\n1,yes\n", "ask.csv: label', row 0"),
         ("row,label\n7,1\n1,1\n7,0\n", "row 7 is called both an anomaly (1) and normal (0)"),
     ],
 )

@@ -31,14 +31,16 @@ def completed(names: Callable[[], Sequence[str]]) -> Callable[[str], list[str]]:
 
 
 def number_or_name(value: str | None) -> float | str | None:
-    """A value that is a number or a word, as the estimators take it.
+    """A value that is a number, a percentage or a word, as the estimators take it.
 
     Examples
     --------
-    >>> number_or_name("0.01"), number_or_name("tail:0.001"), number_or_name(None)
-    (0.01, 'tail:0.001', None)
+    >>> number_or_name("0.01"), number_or_name("5%"), number_or_name("tail:0.001"), number_or_name(None)
+    (0.01, 0.05, 'tail:0.001', None)
     """
     try:
+        if value is not None and value.strip().endswith("%"):
+            return float(value.strip()[:-1]) / 100
         return None if value is None else float(value)
     except ValueError:
         return value

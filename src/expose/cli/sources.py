@@ -158,7 +158,8 @@ def with_answers(labels: Labels | None, files: Sequence[str], batch: Batch) -> L
         lacking = {ROW, LABEL} - set(table.column_names)
         if lacking:
             raise InputError(f"{file} has no column {min(lacking)!r}; --answers takes files of 'expose query'.")
-        answers, rows = known_labels(table[LABEL], LABEL), row_numbers(table[ROW].to_pylist(), n_rows, file)
+        answers = known_labels(table[LABEL], f"{file}: {LABEL}")
+        rows = row_numbers(table[ROW].to_pylist(), n_rows, file)
         check_rows(table, batch, rows, file)
         given = answers >= 0
         if twice := sorted({*rows[answers == 1].tolist()} & {*rows[answers == 0].tolist()}):
