@@ -128,7 +128,7 @@ def _many_names(table: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
 
 
 def _numbers_as_text(_: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
-    categories = [c for c in columns if isinstance(c, CategoryColumn) and len(c.keys) > 2]
+    categories = [c for c in columns if isinstance(c, CategoryColumn) and c.used and len(c.keys) > 2]
     names = [c.name for c in categories if _all_numbers(c.keys)]
     if names:
         yield f"numbers stored as categories, so their order is not used: {listing(names)}"
@@ -144,7 +144,7 @@ def _all_numbers(keys: Sequence[str]) -> bool:
 def _like_numbers(_: Table, columns: Sequence[ColumnSchema]) -> Iterator[str]:
     """Amounts with a unit, or written in several ways, that no rule reads as numbers."""
     for column in columns:
-        if isinstance(column, CategoryColumn) and len(column.keys) >= ENOUGH_NAMES:
+        if isinstance(column, CategoryColumn) and column.used and len(column.keys) >= ENOUGH_NAMES:
             like = [key for key in column.keys if AMOUNT.fullmatch(key.strip())]
             if len(like) >= len(column.keys) / 2:
                 yield (
