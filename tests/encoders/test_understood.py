@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from expose import AnomalyDetector
 from expose.encoders import TableEncoder
 from expose.errors import DataWarning, InputError
 from expose.files.conventions import Conventions, marked
@@ -328,3 +329,9 @@ def test_so_are_those_of_arrays():
     rows = np.array([[10**17 + 7 * i, i] for i in range(60)])
     assert [one.kind for one in TableEncoder().fit(rows).columns_read] == ["identifier", "number"]
     assert [one.kind for one in TableEncoder().fit(rows.astype(object)).columns_read] == ["identifier", "number"]
+
+
+def test_estimators_say_how_columns_were_read():
+    frame = pd.DataFrame({"x": [f"{i},5" for i in range(N)], "kind": ["a", "b"] * (N // 2)})
+    read = AnomalyDetector(random_state=0).fit(frame).columns_read_
+    assert [tuple(one) for one in read] == [("x", "number", "decimal ','"), ("kind", "category", "of 2")]

@@ -38,14 +38,15 @@ def is_text(arrow_type: Any) -> bool:
 def different_texts(column: Any) -> Any:
     """A column as one dictionary array of different texts."""
     encoded = column.dictionary_encode()
-    if isinstance(encoded, pa.ChunkedArray):
-        chunks = encoded.unify_dictionaries().combine_chunks()
-        encoded = (
-            chunks
-            if not isinstance(chunks, pa.ChunkedArray)
-            else (chunks.chunk(0) if chunks.num_chunks else pa.array([], column.type).dictionary_encode())
-        )
-    return encoded
+    return one_array(encoded.unify_dictionaries()) if isinstance(encoded, pa.ChunkedArray) else encoded
+
+
+def one_array(column: Any) -> Any:
+    """An Arrow column as one array: combine_chunks keeps an empty one chunked in some versions."""
+    found = column.combine_chunks()
+    if not isinstance(found, pa.ChunkedArray):
+        return found
+    return found.chunk(0) if found.num_chunks else pa.array([], found.type)
 
 
 def counts_of(encoded: Any) -> NDArray[np.int64]:

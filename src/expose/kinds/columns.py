@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from expose.errors import InputError
 from expose.files.conventions import NOTHING_SAID, NULLS, Conventions
 from expose.files.numerals import EXACT_DIGITS
-from expose.files.texts import is_missing_text, is_text
+from expose.files.texts import is_missing_text, is_text, one_array
 from expose.files.values import is_missing, key_of
 
 ColumnKind = Literal["number", "category", "time", "text"]
@@ -171,8 +171,7 @@ def column_from_arrow(column: Any, name: str) -> Column:
         fill_numbers(column, values)
         return values
     if kind in ("number", "text"):
-        texts = column.cast(pa.string()).cast(pa.large_string()).combine_chunks()
-        return Strings(texts if not isinstance(texts, pa.ChunkedArray) else _joined_chunks(texts))
+        return Strings(one_array(column.cast(pa.string()).cast(pa.large_string())))
     return _times_from_arrow(column) if kind == "time" else _categories_from_arrow(column)
 
 
@@ -182,11 +181,6 @@ def holds_long_digits(column: Any) -> bool:
         return False
     ends = pc.min_max(column).as_py().values()
     return any(end is not None and abs(end) >= 10**EXACT_DIGITS for end in ends)
-
-
-def _joined_chunks(column: Any) -> Any:
-    """One array of a column that combine_chunks keeps chunked, as some versions do with one or none."""
-    return column.chunk(0) if column.num_chunks else pa.array([], column.type)
 
 
 def fill_numbers(column: Any, out: NDArray[Any]) -> None:
@@ -220,13 +214,7 @@ def _times_from_arrow(column: Any) -> Times:
 
 
 def _categories_from_arrow(column: Any) -> Categories:
-    return _from_dictionary(column.unify_dictionaries().combine_chunks())
-
-
-def _from_dictionary(encoded: Any) -> Categories:
-    """Turn an Arrow dictionary array into categories with distinct keys."""
-    if isinstance(encoded, pa.ChunkedArray):
-        encoded = encoded.chunk(0) if encoded.num_chunks else pa.array([], pa.string()).dictionary_encode()
+    encoded = one_array(column.unify_dictionaries())
     codes = encoded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
     return distinct(codes, encoded.dictionary.to_pylist())
 

@@ -38,12 +38,12 @@ def find_writings(table: Table) -> tuple[dict[int, Writing], dict[int, list[Stra
     for place, column in texts.items():
         if table.names[place] not in said.category:
             writings[place], found = recognise(column.texts, said, decimal_comma=decimal_comma)
-            if writings[place].form == "text":
+            if found:
+                _refuse_if_strict(said, table, place, found[0].row, found[0].text, writings[place])
+            elif writings[place].form == "text":
                 found = nothings(column.texts)
             if found:
                 strays[place] = found
-            if found and writings[place].form != "text":
-                _refuse_if_strict(said, table, place, found[0].row, found[0].text, writings[place])
     named = [place for place, name in enumerate(table.names) if name in said.category]
     return writings | dict.fromkeys(named, TEXT), strays
 
