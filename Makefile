@@ -9,12 +9,13 @@ PACKAGING := pyproject.toml constraints.txt
 PARALLEL := -n auto --maxprocesses 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint check docs constraints clean
+.PHONY: help demo test test-engines lint check docs constraints clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo         install, run the main job on a real contaminated table, write a report"
 	@echo "make test         install, run the tests"
+	@echo "make test-engines install Ray, Dask, Spark and test servers, run the tests that need them"
 	@echo "make lint         ruff, formatting, mypy"
 	@echo "make check        lint, and the tests with branch coverage: what a change must pass"
 	@echo "make docs         build the user guide into site/"
@@ -26,6 +27,9 @@ demo: $(VENV)/.installed-demo
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST)
+
+test-engines: $(VENV)/.installed-engines
+	$(BIN)/python -m pytest tests/engines --engines $(PYTEST)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
@@ -51,6 +55,7 @@ clean:
 $(VENV)/.installed-demo: EXTRAS := report
 $(VENV)/.installed-test: EXTRAS := test
 $(VENV)/.installed-dev: EXTRAS := dev
+$(VENV)/.installed-engines: EXTRAS := engines
 $(VENV)/.installed-%: $(PACKAGING) | $(BIN)/python
 	@echo "Installing expose[$(EXTRAS)] into $(VENV); the first time takes some minutes, mostly for PyTorch."
 	@$(PIP_INSTALL) -e '.[$(EXTRAS)]'

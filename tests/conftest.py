@@ -5,3 +5,7 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_addoption(parser):
+    parser.addoption("--engines", action="store_true", help="run the tests on real servers and clusters, too")
