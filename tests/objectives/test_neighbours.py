@@ -11,45 +11,89 @@ from expose import AnomalyDetector
 from expose.encoders import Layout
 from expose.errors import InputError
 from expose.objectives import Neighbours, make_objective
+from expose.objectives.distances import Points, exact
 from expose.objectives.linking import joining_heights
-from expose.objectives.neighbours import enclosing, knots, nearest, tail
+from expose.objectives.memory import Memory, enclosing, weighted
+from expose.objectives.neighbours import knots, tail
 
-NONE = torch.zeros(1, 1, 1)  # only at distance 0 a row is a remembered one
-
-
-def test_nearest_sums_weights_and_leaves_the_row_itself_out():
-    distance = torch.tensor([[[0.0, 1.0, 2.0, 3.0]]])
-    for weight, expected in (([1, 1, 1, 1], 2.0), ([1, 0, 1, 1], 3.0), ([1, 0.5, 1, 1], 3.0), ([0, 1, 1, 1], 2.0)):
-        found = nearest(distance, torch.tensor(weight, dtype=torch.float32), 2, NONE)
-        assert found.shape == (1, 1, 1)
-        assert float(found.exp()) == pytest.approx(expected)
+NONE = torch.zeros(1, 1)  # only at distance 0 a row is a remembered one
 
 
-def test_nearest_takes_the_furthest_row_where_weights_do_not_suffice():
-    assert float(
-        nearest(torch.tensor([[[3.0, 1.0, 2.0]]]), torch.tensor([0.0, 1.0, 1.0]), 5, NONE).exp()
-    ) == pytest.approx(2)
+def test_weighted_sums_weights_and_leaves_the_row_itself_out():
+    squared = torch.tensor([[0.0, 1.0, 4.0, 9.0]])
+    for weight, expected in (([1, 1, 1, 1], 4.0), ([1, 0, 1, 1], 9.0), ([1, 0.5, 1, 1], 9.0), ([0, 1, 1, 1], 4.0)):
+        assert weighted(squared, torch.tensor(weight, dtype=torch.float32), 2, NONE).tolist() == [[expected]]
+
+
+def test_weighted_takes_the_furthest_row_where_weights_do_not_suffice():
+    assert weighted(torch.tensor([[9.0, 1.0, 4.0]]), torch.tensor([0.0, 1.0, 1.0]), 5, NONE).tolist() == [[4.0]]
+
+
+def memory_of(points: torch.Tensor, weights: torch.Tensor, block: int | None = None, same: float = 0.0) -> Memory:
+    """What rows are compared with, without heights and anomalies."""
+    return Memory(Points(points, block), torch.zeros(len(points)), weights, Points(points[:0]), weights[:0], same)
 
 
 @pytest.mark.parametrize("count", [1, 3, 5, 50])
-def test_nearest_is_the_same_for_whole_weights_as_for_any(count):
-    """The shortcut for weights of 0 and 1 against the sum of weights, in which one far row weighs a half."""
+def test_whole_weights_give_the_same_as_any(count):
+    """The shortcut for weights of 0 and 1 against the sum of weights, to which one far point adds a half."""
     generator = torch.Generator().manual_seed(0)
-    distance = torch.rand(2, 6, 40, generator=generator).sort(dim=-1).values
-    distance[:, 0, 0] = 0.0
+    points, rows = torch.rand(40, 3, generator=generator), torch.rand(6, 3, generator=generator)
+    rows[0] = points[0]
     weight = (torch.rand(40, generator=generator) < 0.7).float()
-    weight[-1] = 1.0
-    by_sum = torch.cat([weight, torch.tensor([0.5])])
-    further = torch.cat([distance, distance[..., -1:]], dim=-1)
-    same = torch.full((2, 1, 1), 1e-6)
-    assert torch.equal(nearest(distance, weight, count, same), nearest(further, by_sum, count, same))
+    far = torch.cat([points, points[:1] + 100])
+    by_sum = memory_of(far, torch.cat([weight, torch.tensor([0.5])])).measure(
+        rows, min(count, int(weight.sum())), (0.5,)
+    )
+    whole = memory_of(points, weight).measure(rows, min(count, int(weight.sum())), (0.5,))
+    assert torch.allclose(whole[:, 0], by_sum[:, 0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("double", [True, False])
+def test_products_give_the_distances_that_differences_give(double):
+    rng = torch.Generator().manual_seed(0)
+    points, rows = 100 + torch.rand(50, 4, generator=rng), 100 + torch.rand(9, 4, generator=rng)
+    known = Points(points, 16, double=double)
+    found = torch.cat([known.squared(known.lifted(rows), number) for number in range(4)], dim=1)
+    expected = (rows.double()[:, None] - points.double()).square().sum(dim=2).float()
+    assert torch.allclose(found[:, :50], expected, rtol=1e-6 if double else 1e-4)
+    assert torch.isinf(found[:, 50:]).all()
+
+
+def test_a_point_found_again_is_at_no_distance_whatever_rounding_says():
+    rng = torch.Generator().manual_seed(0)
+    points = 1e6 * torch.rand(50, 7, generator=rng)
+    for double in (True, False):
+        known = Points(points, double=double)
+        rows = known.lifted(points)
+        assert (known.squared(rows, 0).diagonal()[:, None] <= known.rounding(rows)).all()
+    assert (exact(points).diagonal() == 0).all()
+
+
+def test_in_blocks_near_neighbours_are_the_nearest_of_each_cell():
+    points = torch.tensor([[0.0], [10.0], [1.0], [20.0], [2.0]])  # cells: 0, 1 and 2; 10 and 20
+    found = memory_of(points, torch.ones(5), block=2).measure(torch.tensor([[0.5]]), 2, (0.5,))
+    assert float(found[0, 0].exp()) == pytest.approx(math.sqrt(0.5 * 9.5))
+    dropped = torch.tensor([1.0, 0, 1, 1, 1])
+    found = memory_of(points, dropped, block=2).measure(torch.tensor([[0.5]]), 2, (0.5,))
+    assert float(found[0, 0].exp()) == pytest.approx(math.sqrt(0.5 * 19.5))
+
+
+def test_many_points_in_blocks_measure_nearly_what_one_block_does():
+    rng = torch.Generator().manual_seed(0)
+    points, rows = torch.randn(2048, 6, generator=rng), torch.randn(300, 6, generator=rng)
+    whole = memory_of(points, torch.ones(2048)).measure(rows, 5, (0.1, 0.3))
+    parts = memory_of(points, torch.ones(2048), block=256).measure(rows, 5, (0.1, 0.3))
+    assert (parts[:, 0] - whole[:, 0]).min() >= -1e-6
+    assert (parts[:, 0] - whole[:, 0]).mean() < 0.01
+    assert (parts[:, 2:] - whole[:, 2:]).abs().mean() < 0.05
 
 
 def test_enclosing_is_a_quantile_of_the_distances_to_other_rows():
-    distance = torch.arange(1.0, 11.0)[None, None]  # 1 to 10
-    assert enclosing(distance, (0.1, 0.5), NONE).exp().flatten().tolist() == pytest.approx([1.0, 5.0])
-    of_itself = torch.arange(0.0, 10.0)[None, None]  # the row itself, then 1 to 9
-    assert enclosing(of_itself, (0.1, 0.5), NONE).exp().flatten().tolist() == pytest.approx([1.0, 5.0])
+    distance = torch.arange(1.0, 11.0)[None]  # 1 to 10
+    assert enclosing(distance, (0.1, 0.5), NONE).flatten().tolist() == [1.0, 5.0]
+    of_itself = torch.arange(0.0, 10.0)[None]  # the row itself, then 1 to 9
+    assert enclosing(of_itself, (0.1, 0.5), NONE).flatten().tolist() == [1.0, 5.0]
 
 
 def test_a_tail_is_minus_the_log_of_the_share_beyond():
@@ -212,5 +256,5 @@ def test_a_row_beside_a_training_row_is_not_that_row():
     one = Neighbours(near=1)
     one.build(Layout("vector", (1,)))
     one.remember(torch.from_numpy(line).float(), torch.ones(100))
-    near, _, _ = one.measure(torch.tensor([[50.0], [50.0 + 1e-5], [50.1], [50.5]]))
+    near = one.measure(torch.tensor([[50.0], [50.0 + 1e-5], [50.1], [50.5]]))[0, :, 0]
     assert near.exp().flatten().tolist() == pytest.approx([1, 1, 0.1, 0.5], abs=1e-3)

@@ -5,7 +5,7 @@ cluster of their own are each other's neighbours. Two larger scales still find t
 is linked to many other rows, across the gap around it, and the distance to a far neighbour, the one that a tenth of
 all rows are nearer than, where there is no gap. Both are blind to some of what is odd only locally. So it has all:
 
-    near(x) = mean over the views of  tail(log distance at which the rows kept as normal number `near`)
+    near(x) = mean over the views of  tail(mean log distance of the `near` nearest rows kept as normal)
     linked(x) = mean over the views of  tail(log distance at which the cluster of x holds the share `linked` of rows)
     wide(x) = log mean exp over the views and shares of  tail(log distance within which that share of all rows lies)
     normal(x) = max(near(x), linked(x), wide(x)),    abnormal(x) = - normal(x)
@@ -35,7 +35,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -43,17 +42,20 @@ from expose.encoders.layout import Layout
 from expose.errors import InputError
 from expose.objectives.answers import corrections
 from expose.objectives.base import Losses, MemoryObjective, register
+from expose.objectives.distances import Points, exact, needs_double, spread
 from expose.objectives.linking import joining_heights
+from expose.objectives.memory import TINY, Memory
 from expose.objectives.recipes import is_number
 
 SURVIVAL = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # shares of rows beyond the knots of a tail
 FIRST, LAST = 3, 7  # places of 0.7 and 0.3 among them, between which the slope of the exponential is measured
 SMALLEST_STEP = 1e-2  # in log distance: one per cent
 SMALLEST_SPREAD = 0.1  # of linked distances beyond the middle: most rows may be joined at nearly the same one
-TINY = 1e-9  # a distance of 0 has no logarithm
-PULL, ABNORMAL_NEIGHBOURS = 0.5, 3  # of rows known or taken as anomalies
 SAME = 1e-3  # of the usual near distance: within it a row is a remembered one, whose input was rounded since
-ROWS_AT_ONCE = 256
+COMPARED = 1024  # remembered rows that others are compared with
+BLOCK = 256  # of them, whose distances are worked on at a time; of twice as many or fewer, all
+AT_ONCE = 384  # rows, likewise: their distances to a block stay in the cache
+SOME = 256  # rows whose distances tell how far apart any two are
 LEAST_SHARE = 0.005  # of anomalies: where fewer are assumed, answers count as if it were so many
 INSIDE = 0.1  # added to scores before their logarithm is taken: below, all are in the midst of others
 MANNER = 2.0  # in logarithms: rows further apart in how odd they are at the three scales are not alike
@@ -67,7 +69,7 @@ class Neighbours(MemoryObjective):
     Parameters
     ----------
     near : int, default=5
-        The near neighbour's number among the rows kept as normal.
+        How many near neighbours count, among the rows kept as normal.
     wide : sequence of float, default=(0.1, 0.2, 0.3)
         Shares of all remembered rows that wide neighbours enclose. A cluster of anomalies that is larger than the
         largest is not found.
@@ -96,9 +98,9 @@ class Neighbours(MemoryObjective):
     apart: Tensor  # usual distance of two rows, in each view
     height: Tensor
     same: Tensor  # distance up to which a row counts as a remembered one, in each view
-    near_tail: Tensor
-    linked_tail: Tensor
-    wide_tail: Tensor
+    compared: Tensor  # how many remembered rows others are compared with
+    block: Tensor  # how many of them at a time
+    tails: Tensor  # of near, linked and wide distances
 
     def __init__(
         self, near: int = 5, wide: Sequence[float] = (0.1, 0.2, 0.3), linked: float = 0.4, **training: Any
@@ -127,9 +129,10 @@ class Neighbours(MemoryObjective):
         self.register_buffer("apart", torch.ones(views, 1, 1))
         self.register_buffer("height", torch.zeros(views, 0))  # (V, R)
         self.register_buffer("same", torch.zeros(views, 1, 1))
-        self.register_buffer("near_tail", torch.zeros(views, 1, len(SURVIVAL)))
-        self.register_buffer("linked_tail", torch.zeros(views, 1, len(SURVIVAL)))
-        self.register_buffer("wide_tail", torch.zeros(views, len(self.wide), len(SURVIVAL)))
+        self.register_buffer("compared", torch.zeros(()))
+        self.register_buffer("block", torch.zeros(()))
+        self.register_buffer("tails", torch.zeros(views, 2 + len(self.wide), len(SURVIVAL)))
+        self._memories: list[Memory] = []
 
     @torch.no_grad()
     def remember(self, rows: Tensor, present: Tensor) -> Tensor:
@@ -142,20 +145,25 @@ class Neighbours(MemoryObjective):
         self.keep_normal, self.keep_abnormal = self.present.clone(), torch.zeros_like(self.present)
         self.correction, self.manner = torch.zeros_like(self.present), self.present.new_zeros(len(rows), 3)
         self.refined.zero_()
-        self.same.zero_()  # these rows are at distance 0 of themselves, exactly
+        compared = min(COMPARED, int((present > 0).sum()))
+        self.compared.fill_(compared)
+        self.block.fill_(BLOCK if compared > 2 * BLOCK else compared)
         self.height = self.heights()
-        _, linked, wide = self.measure(rows)  # (V, R, 1), (V, R, S)
-        self.linked_tail.copy_(knots(linked, present))
-        self.wide_tail.copy_(knots(wide, present))
-        return self.rarest(wide)
+        self.settle()
+        return self.scales(rows)[:, 2]
 
     @torch.no_grad()
     def refit(self, keep_normal: Tensor, keep_abnormal: Tensor) -> None:
         """Take over the weights of the remembered rows, ``(R,)`` each: from now on near neighbours count too."""
         self.keep_normal.copy_(keep_normal)
         self.keep_abnormal.copy_(keep_abnormal)
-        self.near_tail.copy_(knots(self.measure(self.rows)[0], self.present))
         self.refined.fill_(1.0)
+        self.settle()
+
+    def settle(self) -> None:
+        """Measure how the distances of the remembered rows are distributed, with their weights as they are now."""
+        self._memories = []
+        self.tails.copy_(knots(self.measure(self.rows), self.present))
 
     @torch.no_grad()
     def learn(self, known: Tensor, share: float) -> None:
@@ -163,7 +171,7 @@ class Neighbours(MemoryObjective):
         answered = torch.nonzero(known >= 0).flatten()
         if len(answered) == 0:
             return
-        some = self.views(self.rows[:: max(1, len(self.rows) // ROWS_AT_ONCE)])
+        some = self.views(self.rows[:: max(1, len(self.rows) // SOME)])
         self.apart.copy_(torch.cdist(some, some).flatten(1).median(dim=1).values.clamp(min=TINY)[:, None, None])
         scales = self.scales(self.rows)
         scores = scales.amax(dim=-1)
@@ -189,10 +197,19 @@ class Neighbours(MemoryObjective):
 
     def scales(self, batch: Tensor) -> Tensor:
         """How rare the near, the linked and the wide distances of each row are, ``(B, 3)``."""
-        near, linked, wide = self.measure(batch)  # (V, B, 1), (V, B, 1), (V, B, S)
-        near = tail(near, self.near_tail).mean(dim=(0, 2)) * self.refined  # (B,)
-        linked = tail(linked, self.linked_tail, SMALLEST_SPREAD).mean(dim=(0, 2))  # (B,)
-        return torch.stack([near, linked, self.rarest(wide)], dim=-1)
+        return torch.cat([self.rarity(self.measure(few)) for few in torch.split(batch, AT_ONCE)])
+
+    def rarity(self, measured: Tensor) -> Tensor:
+        """How rare log distances ``(V, B, 2 + S)`` are at the three scales, ``(B, 3)``."""
+        smallest = self.tails.new_full((self.tails.shape[1],), SMALLEST_STEP)
+        smallest[1] = SMALLEST_SPREAD
+        rare = tail(measured, self.tails, smallest)  # (V, B, 2 + S)
+        near, linked = rare[..., :2].mean(dim=0).unbind(-1)
+        return torch.stack([near * self.refined, linked, self.rarest(rare[..., 2:])], dim=-1)
+
+    def rarest(self, wide: Tensor) -> Tensor:
+        """How rare wide distances of all views and shares are together: ``(V, B, S) -> (B,)``."""
+        return torch.logsumexp(wide, dim=(0, 2)) - math.log(wide.shape[0] * wide.shape[2])
 
     def likeness(self, batch: Tensor, scales: Tensor, places: Tensor) -> Tensor:
         """How alike rows and some remembered ones are, in place and in how odd at which scale: ``(B, L)``, 0 to 1."""
@@ -203,30 +220,25 @@ class Neighbours(MemoryObjective):
         manner = torch.cdist(torch.log(scales + INSIDE), self.manner[places], compute_mode=exact)
         return near * torch.exp(-0.5 * (manner / MANNER).square())
 
-    def rarest(self, wide: Tensor) -> Tensor:
-        """Wide distances of all views and shares as one: ``(V, B, S) -> (B,)``."""
-        rare = tail(wide, self.wide_tail)  # (V, B, S)
-        return torch.logsumexp(rare, dim=(0, 2)) - math.log(rare.shape[0] * rare.shape[2])
+    def measure(self, batch: Tensor) -> Tensor:
+        """Log distances of rows to near, linked and wide neighbours in each view, ``(V, B, 2 + S)``."""
+        if not self._memories:
+            self._memories = [self.memory(view, rows) for view, rows in enumerate(self.views(self.rows))]
+        views = zip(self._memories, self.views(batch.to(self.rows.dtype)), strict=True)
+        return torch.stack(
+            [torch.cat([to.measure(few, self.near, self.wide) for few in torch.split(rows, AT_ONCE)]) for to, rows in views]
+        )
 
-    def measure(self, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Near, linked and wide log distances of rows in each view: ``(V, B, 1)``, ``(V, B, 1)``, ``(V, B, S)``."""
-        parts = [self.measure_few(part) for part in torch.split(batch, ROWS_AT_ONCE)]
-        near, linked, wide = (torch.cat(scale, dim=1) for scale in zip(*parts, strict=True))
-        return near, linked, wide
-
-    def measure_few(self, batch: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The same of so few rows that their distances fit the memory."""
-        distance = self.distances(batch)  # (V, B, R)
-        all_present = bool((self.present > 0).all())
-        ordered = ascending(distance if all_present else distance[..., self.present > 0])
-        core = nth(ordered, self.near, self.same)
-        none_dropped = torch.equal(self.keep_normal, self.present)
-        near = core if none_dropped else nearest(distance, self.keep_normal, self.near, self.same)
-        if bool(self.keep_abnormal.any()):
-            near = near - PULL * nearest(distance, self.keep_abnormal, ABNORMAL_NEIGHBOURS, self.same)
-        linked = torch.maximum(distance, self.height[:, None]).amin(dim=-1, keepdim=True)  # (V, B, 1)
-        linked = torch.maximum(torch.log(linked + TINY), core)
-        return near, linked, enclosing(ordered, self.wide, self.same)
+    def memory(self, view: int, rows: Tensor) -> Memory:
+        """What rows are compared with in a view, in which these ``(R, D)`` are remembered."""
+        there = torch.nonzero(self.present > 0).flatten()
+        there = there[spread(len(there)).to(there.device)][: int(self.compared)]
+        against = torch.nonzero(self.keep_abnormal > 0).flatten()
+        same = float(self.same[view])
+        double = rows.dtype is torch.float64 or needs_double(rows[there], same / SAME)
+        points = Points(rows[there], int(self.block), double=double)
+        abnormal, weights = Points(rows[against], double=double), self.keep_abnormal[against]
+        return Memory(points, self.height[view, there], self.keep_normal[there], abnormal, weights, same)
 
     def heights(self) -> Tensor:
         """At which distance the cluster of each remembered row holds enough others: ``(V, R)``, infinite where absent.
@@ -235,23 +247,16 @@ class Neighbours(MemoryObjective):
         """
         there = torch.nonzero(self.present > 0).flatten()
         height = self.rows.new_full((self.n_views, len(self.rows)), torch.inf)
-        distances = self.distances(self.rows[there])[..., there]
-        cores = nearest(distances, self.present[there], self.near, self.same)[..., 0].exp()
-        usual = cores.median(dim=-1).values  # (V,)
-        if bool((usual <= 2 * TINY).any()):  # most rows have several equals: measure by the distance to another row
-            to_others = distances.masked_fill(distances == 0, torch.inf).amin(dim=-1).median(dim=-1).values
-            usual = torch.where(usual > 2 * TINY, usual, to_others.nan_to_num(posinf=0.0))
-        self.same.copy_(SAME * usual[:, None, None])
-        for view, (distance, core) in enumerate(zip(distances.double().cpu(), cores.double().cpu(), strict=True)):
-            found = joining_heights(distance.numpy(), core.numpy(), self.linked)
+        for view, rows in enumerate(self.views(self.rows[there])):
+            distance = exact(rows)
+            core = distance.kthvalue(min(self.near + 1, len(there)), dim=1).values
+            usual = core.median()
+            if usual <= 2 * TINY:  # most rows have several equals: measure by the distance to another row
+                usual = distance.masked_fill(distance == 0, torch.inf).amin(dim=1).median().nan_to_num(posinf=0.0)
+            self.same[view] = SAME * usual
+            found = joining_heights(distance.cpu().numpy(), core.cpu().numpy(), self.linked)
             height[view, there] = torch.from_numpy(found).to(height)
         return height
-
-    def distances(self, batch: Tensor) -> Tensor:
-        """Of rows to all remembered ones in each view: ``(V, B, R)``, 0 where only rounding keeps them apart."""
-        exact = "donot_use_mm_for_euclid_dist"  # a product would lose the digits of small distances
-        distance = torch.cdist(self.views(batch.to(self.rows.dtype)), self.views(self.rows), compute_mode=exact)
-        return distance.masked_fill_(distance <= self.same, 0.0)
 
     def pairwise_distances(self, rows: Tensor) -> Tensor:
         """Mean over the views of the distances, each in its view's median."""
@@ -263,57 +268,28 @@ class Neighbours(MemoryObjective):
         """Separate the scalings: ``(n, D * V) -> (V, n, D)``."""
         return rows.reshape(len(rows), -1, self.n_views).movedim(-1, 0)
 
+    def _apply(self, *arguments: Any, **named: Any) -> Any:
+        """Whoever moves or casts what is remembered makes what was made of it out of date."""
+        self._memories = []
+        return super()._apply(*arguments, **named)  # type: ignore[no-untyped-call]
+
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Make room for as many rows as are stored; older models have no answers stored, and so none that count."""
+        """Make room for as many rows as are stored; older models lack answers, and had one block and three tails."""
         stored = state_dict[f"{prefix}rows"]
         state_dict.setdefault(f"{prefix}correction", torch.zeros(len(stored)))
         state_dict.setdefault(f"{prefix}manner", torch.zeros(len(stored), 3))
         state_dict.setdefault(f"{prefix}apart", torch.ones(self.n_views, 1, 1))
+        for name in ("compared", "block"):
+            state_dict.setdefault(f"{prefix}{name}", (state_dict[f"{prefix}present"] > 0).sum().to(stored.dtype))
+        older = [state_dict.pop(f"{prefix}{name}_tail", None) for name in ("near", "linked", "wide")]
+        if all(isinstance(one, Tensor) for one in older):
+            state_dict[f"{prefix}tails"] = torch.cat(older, dim=1)
         self.rows = torch.nn.Parameter(torch.empty_like(stored), requires_grad=False)
         for name in WEIGHTS:
             setattr(self, name, torch.empty_like(state_dict[f"{prefix}{name}"]))
         self.height = torch.empty_like(state_dict[f"{prefix}height"])
+        self._memories = []
         super()._load_from_state_dict(state_dict, prefix, *rest)
-
-
-def nearest(distance: Tensor, weight: Tensor, count: int, same: Tensor) -> Tensor:
-    """Log of the distance at which the nearest rows' weights sum to ``count``: ``(V, B, R), (R,) -> (V, B, 1)``.
-
-    A weight is 0, or at least 1/2. The row itself, the first no further than ``same`` ``(V, 1, 1)``, is not its own
-    neighbour. Where the weights do not suffice, it is the distance of the furthest row that has any.
-    """
-    having = torch.nonzero(weight > 0).flatten()
-    if bool((weight[having] == 1).all()):  # the same, found sooner
-        distance = distance.index_fill(-1, torch.nonzero(weight == 0).flatten(), torch.inf)
-        return nth(distance.topk(min(count + 1, len(having)), dim=-1, largest=False).values, count, same)
-    distance, weight = distance[..., having], weight[having]
-    found = distance.topk(min(2 * count + 1, len(having)), dim=-1, largest=False)  # (V, B, K)
-    weights = weight[found.indices]
-    own = weights[..., :1] * (found.values[..., :1] <= same)
-    mass = weights.cumsum(dim=-1) - own
-    place = (mass < count - 1e-4).sum(dim=-1, keepdim=True).clamp(max=mass.shape[-1] - 1)
-    return torch.log(found.values.gather(-1, place) + TINY)
-
-
-def nth(ordered: Tensor, count: int, same: Tensor) -> Tensor:
-    """Log of the distance of the ``count``-th other row, or the last: ``(V, B, R)``, ascending, to ``(V, B, 1)``."""
-    place = (ordered[..., :1] <= same).long() + count - 1
-    return torch.log(ordered.gather(-1, place.clamp(max=ordered.shape[-1] - 1)) + TINY)
-
-
-def enclosing(ordered: Tensor, shares: Sequence[float], same: Tensor) -> Tensor:
-    """Log of the distance within which each share of the other rows lies; ascending ``(V, B, R) -> (V, B, S)``."""
-    own = (ordered[..., :1] <= same).long()
-    last = ordered.shape[-1] - 1
-    places = torch.tensor([max(0, round(share * (last + 1)) - 1) for share in shares], device=ordered.device)
-    return torch.log(ordered.gather(-1, (places + own).clamp(max=last)) + TINY)
-
-
-def ascending(distance: Tensor) -> Tensor:
-    """Sort the last axis. On a CPU NumPy is five times faster than torch."""
-    if distance.device.type == "cpu":
-        return torch.from_numpy(np.sort(distance.detach().numpy(), axis=-1))
-    return distance.sort(dim=-1).values
 
 
 def knots(measured: Tensor, present: Tensor) -> Tensor:
@@ -322,10 +298,10 @@ def knots(measured: Tensor, present: Tensor) -> Tensor:
     return torch.quantile(measured[:, present > 0], levels, dim=1).permute(1, 2, 0)
 
 
-def tail(measured: Tensor, knots: Tensor, smallest: float = SMALLEST_STEP) -> Tensor:
+def tail(measured: Tensor, knots: Tensor, smallest: float | Tensor = SMALLEST_STEP) -> Tensor:
     """``-log P(D > d)``, piecewise linear between the deciles, exponential beyond: ``(V, B, S)``, ``(V, S, 8)``.
 
-    The exponential is as wide as the upper deciles are apart, and at least ``smallest``.
+    The exponential is as wide as the upper deciles are apart, and at least ``smallest``, perhaps one for each ``(S,)``.
     """
     level = -torch.log(torch.tensor(SURVIVAL, dtype=measured.dtype, device=measured.device))  # (8,)
     at = knots[:, None]  # (V, 1, S, 8)

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from expose import AnomalyDetector
 from expose.objectives import Losses, Neighbours
-from expose.objectives.neighbours import SMALLEST_SPREAD, knots, tail
 from expose_lab.pages import Page, percent, table
 from expose_lab.studies.base import Benchmark
 from expose_lab.studies.comparison import ALL_TABLES, intro, results
@@ -65,25 +64,18 @@ class Parts(Neighbours):
         """As `Neighbours`; near distances count at once if there are no others to choose suspects by."""
         evidence = super().remember(rows, present)
         if tuple(self.parts) == ("near",):
-            self.near_tail.copy_(knots(self.measure(self.rows)[0], self.present))
             self.refined.fill_(1.0)
         return evidence
 
     def losses(self, batch: Tensor) -> Losses:
         """The largest, or the mean, of what is left."""
-        near, linked, wide = self.measure(batch)  # (V, B, 1), (V, B, 1), (V, B, S)
-        every = {
-            "near": tail(near, self.near_tail).mean(dim=(0, 2)) * self.refined,
-            "linked": tail(linked, self.linked_tail, SMALLEST_SPREAD).mean(dim=(0, 2)),
-            "wide": self.rarest(wide),
-        }
-        chosen = torch.stack([every[part] for part in self.parts])  # (P, B)
-        normal = chosen.amax(dim=0) if self.largest else chosen.mean(dim=0)
+        chosen = self.scales(batch)[:, [ALL.index(part) for part in self.parts]]  # (B, P)
+        normal = chosen.amax(dim=1) if self.largest else chosen.mean(dim=1)
         return Losses(normal, -normal)
 
     def rarest(self, wide: Tensor) -> Tensor:
         """Wide distances of all views and shares as one."""
-        return super().rarest(wide) if self.harmonic else tail(wide, self.wide_tail).mean(dim=(0, 2))
+        return super().rarest(wide) if self.harmonic else wide.mean(dim=(0, 2))
 
 
 def detector(exposure: str = "auto", encoder: str | None = None, **parameters: Any) -> AnomalyDetector:

@@ -1,0 +1,128 @@
+"""What rows are compared with in one view: the distances to near, linked and wide neighbours among remembered rows.
+
+Near neighbours are found as the nearest of every cell: as many cells as a block has points, of one point of each block.
+Where all points fit a block that is exact. In others two of the nearest may share a cell, which then counts once: the
+distance becomes a trifle larger, that of the remembered rows alike, and no sort of all distances is needed. Wide ones
+are measured to the first block, which is a fair sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+
+from expose.objectives.distances import Points
+
+TINY = 1e-9  # a distance of 0 has no logarithm
+PULL, ABNORMAL_NEIGHBOURS = 0.5, 3  # of rows known or taken as anomalies
+
+
+class Memory:
+    """Points with weights, and what is measured to them.
+
+    Parameters
+    ----------
+    points : Points
+        Of P remembered rows.
+    heights : Tensor of shape (P,)
+        Distances at which their clusters hold enough others.
+    weights : Tensor of shape (P,)
+        How much each counts as a near neighbour: 0, or at least 1/2.
+    abnormal : Points
+        Rows known or taken as anomalies, perhaps none, in one block.
+    abnormal_weights : Tensor of shape (Q,)
+        Positive.
+    same : float
+        Distance up to which a row counts as a remembered one.
+    """
+
+    def __init__(
+        self, points: Points, heights: Tensor, weights: Tensor, abnormal: Points, abnormal_weights: Tensor, same: float
+    ) -> None:
+        n_blocks, _, block = points.blocks.shape
+        lacking = n_blocks * block - len(heights)
+        self.points, self.abnormal, self.abnormal_weights, self.same = points, abnormal, abnormal_weights, same
+        self.heights = pad(heights.float().square(), (0, lacking)).reshape(n_blocks, block)
+        self.weights = pad(weights.float(), (0, lacking))
+        self.whole_weights = bool(((weights == 0) | (weights == 1)).all())
+        self.all_kept = bool((weights == 1).all())
+        self.left_out = torch.where(self.weights > 0, 0.0, torch.inf).reshape(n_blocks, block)
+        self.n_cells = int((self.left_out == 0).any(dim=0).sum())  # with a point that counts
+
+    def measure(self, rows: Tensor, near: int, wide: Sequence[float]) -> Tensor:
+        """Log distances to near, linked and wide neighbours, ``(B, D) -> (B, 2 + S)``; near is a mean over ``near``.
+
+        Of so few rows at a time that their distances to a block fit the cache.
+        """
+        lifted = self.points.lifted(rows)
+        same = self.points.rounding(lifted).float().clamp(min=self.same**2)  # (B, 1)
+        squared, cells = torch.empty(2, len(rows), self.heights.shape[1], device=rows.device)  # written anew, not made
+        linked = torch.full_like(same, torch.inf)
+        for number, heights in enumerate(self.heights):
+            self.points.squared(lifted, number, out=squared)
+            torch.minimum(linked, torch.maximum(squared, heights).amin(dim=1, keepdim=True), out=linked)
+            if number == 0:
+                enclosed = enclosing(ascending(squared), wide, same)
+            if not self.all_kept:
+                squared += self.left_out[number]
+            torch.minimum(cells, squared, out=cells) if number else cells.copy_(squared)
+        if self.whole_weights:
+            nearest = first_others(ascending(cells), near, same, self.n_cells)
+        else:
+            every = torch.cat([self.points.squared(lifted, number) for number in range(len(self.heights))], dim=1)
+            nearest = torch.cat([weighted(every, self.weights, count, same) for count in range(1, near + 1)], dim=1)
+        found = log_distance(torch.cat([nearest, linked, enclosed], dim=1), same)
+        found[:, near - 1] = found[:, :near].mean(dim=1)
+        found = found[:, near - 1 :]
+        torch.maximum(found[:, 0], found[:, 1], out=found[:, 1])  # no link of a row is shorter than to its near ones
+        if len(self.abnormal_weights):
+            rows = self.abnormal.lifted(rows)
+            against = weighted(self.abnormal.squared(rows, 0), self.abnormal_weights, ABNORMAL_NEIGHBOURS, same)
+            found[:, :1] -= PULL * log_distance(against, same)
+        return found
+
+
+def log_distance(squared: Tensor, same: Tensor) -> Tensor:
+    """Logarithms of distances, of which those up to ``same`` are 0; both come as squares."""
+    return torch.log(torch.where(squared <= same, 0.0, squared).sqrt() + TINY)
+
+
+def weighted(squared: Tensor, weight: Tensor, count: int, same: Tensor) -> Tensor:
+    """The distance at which the nearest points' weights sum to ``count``: ``(B, P), (P,), (B, 1) -> (B, 1)``.
+
+    A weight is 0, or at least 1/2. The row itself, the first no further than ``same``, is not its own neighbour. Where
+    the weights do not suffice, it is the distance of the furthest point that has any.
+    """
+    having = torch.nonzero(weight > 0).flatten()
+    found = squared[:, having].topk(min(2 * count + 1, len(having)), dim=1, largest=False)  # (B, K)
+    weights = weight[having][found.indices]
+    mass = weights.cumsum(dim=1) - weights[:, :1] * (found.values[:, :1] <= same)
+    place = (mass < count - 1e-4).sum(dim=1, keepdim=True).clamp(max=mass.shape[1] - 1)
+    return found.values.gather(1, place)
+
+
+def first_others(ordered: Tensor, count: int, same: Tensor, most: int) -> Tensor:
+    """The distances of the nearest ``count`` other points; of the last of ``most`` again where there are fewer.
+
+    Ascending ``(B, P)`` to ``(B, count)``.
+    """
+    places = torch.arange(count, device=ordered.device) + (ordered[:, :1] <= same)
+    return ordered.gather(1, places.clamp(max=most - 1))
+
+
+def enclosing(ordered: Tensor, shares: Sequence[float], same: Tensor) -> Tensor:
+    """The distance within which each share of the other points lies; ascending ``(B, P) -> (B, S)``."""
+    last = ordered.shape[1] - 1
+    places = torch.tensor([max(0, round(share * (last + 1)) - 1) for share in shares], device=ordered.device)
+    return ordered.gather(1, (places + (ordered[:, :1] <= same)).clamp(max=last))
+
+
+def ascending(distance: Tensor) -> Tensor:
+    """Sort the last axis. On a CPU NumPy is five times faster than torch."""
+    if distance.device.type == "cpu":
+        return torch.from_numpy(np.sort(distance.detach().numpy(), axis=-1))
+    return distance.sort(dim=-1).values
