@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from typing import Self
+from typing import Final, Self
 
 _SHOWN, _KEPT = 5, 1000  # examples in a message, and those kept for the messages of later batches
+_DATABASE: Final = r"postgres(?:ql)?(?:\+\w+)?:/{1,2}"
+# between a user and @; where a password holds an @ or / itself, taking away too much is better than too little
+_PASSWORD: Final = re.compile(
+    rf"({_DATABASE}[^\s:/?#@]*):(?:[^\s/@]*@(?![^\s#]*@)|\S*@)|(\b[a-z][a-z\d+.-]*:/{{1,2}}[^\s:/?#@]*):[^\s/]*@", re.I
+)
+_SETTING: Final = re.compile(
+    rf"({_DATABASE}\S*?)(?:(\?)(?:ssl)?password=[^\s&#]*&|[?&](?:ssl)?password=[^\s&#]*)", re.I
+)
 
 
 class InputError(ValueError):
@@ -113,3 +122,17 @@ class FailedRunsWarning(ExposeWarning):
 
 class CalibrationWarning(ExposeWarning):
     """The held-out rows do not determine a temperature; the nearest bound of the allowed range was taken."""
+
+
+def without_passwords(text: str) -> str:
+    """A text in which addresses hold no password; they can be typed as they are then, where it comes from elsewhere.
+
+    Examples
+    --------
+    >>> without_passwords("postgresql://ann:secret@host/db?password=secret#events")
+    'postgresql://ann@host/db#events'
+    """
+    text, found = _PASSWORD.sub(lambda one: f"{one[1] or one[2]}@", text), 1
+    while found:
+        text, found = _SETTING.subn(lambda one: one[1] + (one[2] or ""), text)
+    return text

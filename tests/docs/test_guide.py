@@ -42,6 +42,7 @@ RUNNABLE = [
     "classifiers.md",
     "input-formats.md",
     "auxiliary-outliers.md",
+    "databases.md",
 ]
 OF_PACKAGE = [name for name, cls in OBJECTIVES.items() if cls.__module__.startswith("expose.")]
 

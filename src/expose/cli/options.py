@@ -127,8 +127,8 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but er
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object for machines.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and every warning.")]
 
-# How files are written: of each option the name that `Dialect` or `Conventions` has for it. One stands in --help and
-# names the others.
+# How files are written: of each option the name that `Dialect`, `Conventions` or `Reading` has for it. One stands in
+# --help and names the others.
 WRITTEN: dict[str, Any] = {
     "delimiter": Annotated[
         str | None,
@@ -156,7 +156,18 @@ WRITTEN: dict[str, Any] = {
     "strict": Annotated[
         bool | None, typer.Option("--strict", hidden=True, help="Refuse a value that is not written like its column.")
     ],
+    "query": Annotated[str | None, typer.Option("--query", metavar="SQL", hidden=True, help="To ask a database.")],
 }
+
+
+def check_asked(data: Sequence[str]) -> None:
+    """Refuse a query of what is no database, whatever its kind."""
+    from expose.files import check_query
+
+    try:
+        check_query(data)
+    except InputError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def reads_files(command: Callable[..., None]) -> Callable[..., None]:
@@ -165,6 +176,8 @@ def reads_files(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(**given: Any) -> None:
         said = {name: given.pop(name) for name in WRITTEN}
+        if said["query"] is not None:
+            check_asked(given["data"])
         command(**given, written={name: value for name, value in said.items() if value not in (None, [])})
 
     signature = inspect.signature(command, eval_str=True)

@@ -11,7 +11,7 @@ import typer
 from expose.cli import options as opt
 from expose.cli.score import choose_rule
 from expose.cli.session import Session
-from expose.cli.sources import check_output, command_line, known_of, read_as
+from expose.cli.sources import check_output, command_line, known_of, name_of, read_as
 from expose.cli.text import count
 from expose.errors import InputError
 
@@ -61,7 +61,7 @@ def report(
         scorer = fitted.scorer(id=id_columns)
         reading = replace(read_as(scorer.reading, written), skip_bad=skip_bad)
         batch = scorer.fitted.kind.read(data, reading)
-        heading = title or f"Suspects in {Path(data[0]).name}"
+        heading = title or f"Suspects in {name_of(data[0])}"
         write_page(out, fitted, batch, reading.label, title=heading, command=command_line(), top=top, fdr=fdr)
         session.result(report=str(out), rows=len(batch.samples))
         session.say(f"Report          {out} ({count(len(batch.samples), 'row')}); open it in a browser")

@@ -24,6 +24,7 @@ from expose.errors import (
     ModelFolderError,
     NonFiniteLossError,
     SkippedWarning,
+    without_passwords,
 )
 
 BUG, REPAIR, REFUSED, INTERRUPTED, NO_READER = 1, 2, 3, 130, 141
@@ -94,11 +95,13 @@ class Session:
     def say(self, text: str = "") -> None:
         """Print for people; silent with ``quiet`` and ``as_json``."""
         if not self.quiet and not self.as_json:
-            print(visible(text), file=sys.stderr if self.stdout_is_data else sys.stdout, flush=True)
+            print(visible(without_passwords(text)), file=sys.stderr if self.stdout_is_data else sys.stdout, flush=True)
 
     def result(self, **facts: Any) -> None:
         """Add facts to the JSON object that machines get at the end."""
-        self._result.update(facts)
+        self._result.update(
+            {name: without_passwords(value) if isinstance(value, str) else value for name, value in facts.items()}
+        )
 
     def __enter__(self) -> Session:
         self._catcher.__enter__()
@@ -123,7 +126,7 @@ class Session:
             close(sys.stdout)
             raise typer.Exit(NO_READER)
         if self.debug:
-            traceback.print_exception(failed)
+            print(without_passwords("".join(traceback.format_exception(failed))), end="", file=sys.stderr)
         code, message = _verdict(failed)
         if code == INTERRUPTED:
             message = f"interrupted; {self.when_interrupted}"
@@ -182,13 +185,14 @@ class Session:
         self._counted.clear()
 
     def _warn(self, text: str) -> None:
+        text = without_passwords(text)
         self.warned.append(text)
         _print_line(f"warning: {text}")
 
 
 def _verdict(error: BaseException) -> tuple[int, str]:
     """Exit code and message for people."""
-    message = " ".join(str(error).split()) or type(error).__name__
+    message = without_passwords(" ".join(str(error).split())) or type(error).__name__
     if isinstance(error, KeyboardInterrupt | ModelFolderError):
         return (REFUSED, message) if isinstance(error, ModelFolderError) else (INTERRUPTED, "interrupted")
     if isinstance(error, InputError | MissingExtraError | NonFiniteLossError | OSError):

@@ -14,7 +14,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from expose.errors import DataWarning, InputError
+from expose.errors import DataWarning, InputError, without_passwords
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -50,6 +50,8 @@ def reading_of(
 def read_as(reading: Reading, written: Mapping[str, Any]) -> Reading:
     """The same for files of which this is said."""
     own = {field.name for field in fields(reading.dialect)}
+    written = dict(written)
+    reading = replace(reading, query=written.pop("query", None))
     lines: dict[str, Any] = {name: value for name, value in written.items() if name in own}
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in written.items() if name not in own
@@ -104,7 +106,7 @@ def names_all(column: pa.ChunkedArray) -> bool:
 def read_outliers(kind: Kind, source: str, samples: Any, reading: Reading) -> Any:
     """Auxiliary outliers for training samples; columns that play no part may be absent."""
     ignore = (*reading.id, *reading.ignore)
-    return kind.read([source], replace(reading, id=(), ignore=ignore, later=True)).samples
+    return kind.read([source], replace(reading, id=(), ignore=ignore, later=True, query=None)).samples
 
 
 def label_of(kind: Kind, batch: Batch, label: str | None) -> pa.ChunkedArray | None:
@@ -237,9 +239,16 @@ def named(ids: pa.Table | None, first: Mapping[str, Any], last: Mapping[str, Any
     return table.select([*first, *(name for name in table.column_names if name not in results), *last])
 
 
+def name_of(source: str) -> str:
+    """What is read, in a word or two: the name of a file or folder; a database as it is addressed."""
+    from expose.files import is_database
+
+    return without_passwords(source) if is_database(source) else Path(source).name
+
+
 def command_line() -> str:
-    """What was typed, as it can be typed again."""
-    return shlex.join(["expose", *sys.argv[1:]])
+    """What was typed, as it can be typed again; passwords have to come from elsewhere then."""
+    return shlex.join(["expose", *map(without_passwords, sys.argv[1:])])
 
 
 def next_commands(model: Path, *, query: bool = False) -> list[str]:
@@ -258,8 +267,12 @@ def beside(model: Path, ending: str) -> Path:
 
 def check_output(out: str | Path, data: Sequence[str], option: str = "--out") -> None:
     """Refuse a file that cannot be, is an input, or would be one the next time, before any work is done."""
+    from expose.files import check_new_table, is_database
+
     if out == "-":
         return
+    if is_database(out):
+        return check_new_table(str(out), option)
     if Path(out).is_dir():
         raise InputError(f"{option} {out} is a folder; name a file in it.")
     check_parent(Path(out), option)
@@ -282,6 +295,10 @@ def check_model(out: Path) -> None:
 
 def check_parent(out: Path, option: str) -> None:
     """Refuse a place in a folder that does not exist: a slip of the pen must not become a folder."""
+    from expose.files import is_database
+
+    if is_database(str(out)):
+        raise InputError(f"{option} {out}: a table of a database takes rows alone; name a place on disk.")
     parent = Path(os.path.abspath(out)).parent
     if not parent.is_dir():
         shown = Path(out).parent if str(out.parent) != "." else parent

@@ -33,7 +33,7 @@ _LOOKS: Final = (
           "a dump of a database, as SQL", "Export the table itself, as CSV with a header."),
     _look(rb"(?:\s|%[^\n]*\n)*@relation\b", "ARFF, a format of Weka and OpenML",
           "Save it as CSV, its names of attributes in the first line."),
-    _look(rb"SQLite format 3", "an SQLite database", _EXPORT),
+    _look(rb"SQLite format 3", "an SQLite database", "Name a table of it: sqlite:///FILE#TABLE."),
     _look(rb"\x89HDF|\x93NUMPY", "HDF5 or NumPy data", "Load it in Python, and give the array to AnomalyDetector."),
     _look(rb"ARROW1|FEA1|ORC|Obj\x01", "Arrow, Feather, ORC or Avro", "Write it as Parquet."),
     _look(rb"\x80[\x02-\x05]", "a pickle", "Pickles can run code and are not read; write it as Parquet."),

@@ -1,4 +1,4 @@
-"""Files to tables: delimited text, JSON Lines, spreadsheets and Parquet, single or many, whole or in batches."""
+"""Files and databases to tables: text, JSON Lines, spreadsheets, Parquet, SQL, single or many, whole or in batches."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 import pyarrow as pa
 
 from expose.errors import InputError
+from expose.files.databases import Query, is_database
 from expose.files.delimited import Delimited
 from expose.files.dialect import Dialect
 from expose.files.excel import Excel, is_workbook
@@ -47,21 +48,30 @@ class File(Protocol):
 # ------------------------------------------------------------------------------------------------ read, scan
 
 
-def read(source: Source, *, columns: Collection[str] | None = None, dialect: Dialect | None = None) -> Any:
+def read(
+    source: Source,
+    *,
+    columns: Collection[str] | None = None,
+    dialect: Dialect | None = None,
+    query: str | None = None,
+) -> Any:
     r"""Read one or more files as one pyarrow Table.
 
     Of text files, JSON and spreadsheets all columns are text, cells as they stand in the file, an empty one null: what
-    they mean is found where they are encoded. Parquet keeps its types.
+    they mean is found where they are encoded. Parquet and databases keep their types.
 
     Parameters
     ----------
     source : path, glob pattern, folder, list of paths, or "-"
         Delimited text, JSON Lines, Excel (``book.xlsx#Sheet2`` names a sheet) or Parquet, perhaps packed as .zip, .gz,
-        .bz2, .xz or .zst; "-" is standard input. What a file holds is found from its content.
+        .bz2, .xz or .zst; "-" is standard input. What a file holds is found from its content. Also a database,
+        ``postgresql://user@host/db#table`` or ``sqlite:///file.db#table``.
     columns : collection of str, optional
         Read only these.
     dialect : Dialect, optional
         How text files are written, as far as that is not to be found.
+    query : str, optional
+        SQL that is asked of a database that names no table.
 
     Raises
     ------
@@ -79,7 +89,7 @@ def read(source: Source, *, columns: Collection[str] | None = None, dialect: Dia
     >>> read(path).to_pydict()
     {'amount': ['1,0', '2,5'], 'kind': ['a', None]}
     """
-    return opened(source, columns=columns, dialect=dialect).table()
+    return opened(source, columns=columns, dialect=dialect, query=query).table()
 
 
 def scan(
@@ -88,6 +98,7 @@ def scan(
     batch_rows: int = _AT_ONCE,
     columns: Collection[str] | None = None,
     dialect: Dialect | None = None,
+    query: str | None = None,
 ) -> Iterator[Any]:
     r"""Read files as pyarrow RecordBatches of one schema, in order, in bounded memory.
 
@@ -95,7 +106,7 @@ def scan(
 
     Parameters
     ----------
-    source, columns, dialect
+    source, columns, dialect, query
         And errors, as in `read`. What can be said of a file before its first row is said at once.
     batch_rows : int
         The most rows in a batch.
@@ -108,7 +119,7 @@ def scan(
     >>> [batch.num_rows for batch in scan(path, batch_rows=2)]
     [2, 1]
     """
-    return opened(source, columns=columns, dialect=dialect).batches(batch_rows)
+    return opened(source, columns=columns, dialect=dialect, query=query).batches(batch_rows)
 
 
 @dataclass(frozen=True)
@@ -148,14 +159,38 @@ class Tables:
             raise InputError(f"{listing(f.label for f in self.files)}: there are column names, but no row below them.")
 
 
-def opened(source: Source, *, columns: Collection[str] | None = None, dialect: Dialect | None = None) -> Tables:
+def opened(
+    source: Source,
+    *,
+    columns: Collection[str] | None = None,
+    dialect: Dialect | None = None,
+    query: str | None = None,
+) -> Tables:
     """Look at files before their rows are read; parameters and errors as in `read`."""
     chosen = dialect or Dialect()
+    if query is not None:
+        check_query([source] if isinstance(source, str | Path) else source)
     if source in ("-", Path("-")):
         files = _files(of_stdin(), "", chosen)
     else:
-        files = [file for path in paths_of(source) for file in _files_at(path, chosen)]
+        places = [source] if isinstance(source, str | Path) or not source else source
+        files = [file for place in places for file in _files_from(place, chosen, query)]
     return Tables(files, _common_schema(files, columns))
+
+
+def _files_from(source: Source, dialect: Dialect, query: str | None) -> list[File]:
+    if is_database(source):
+        return [Query(str(source), query)]
+    return [file for path in paths_of(source) for file in _files_at(path, dialect)]
+
+
+def check_query(sources: Sequence[Source]) -> None:
+    """Refuse a query where there is nothing to be asked."""
+    if not any(map(is_database, sources)):
+        raise InputError(
+            "a query (--query) is asked of a database, and none was named. Expected one such as "
+            "postgresql://user@host/db or sqlite:///file.db."
+        )
 
 
 # ---------------------------------------------------------------------------------------------------- formats
@@ -191,7 +226,7 @@ def _common_schema(files: Sequence[File], columns: Collection[str] | None) -> An
     names = files[0].names if columns is None else tuple(existing(columns, files[0].names, "columns"))
     types: dict[str, Any] = dict.fromkeys(names)
     known = frozenset(files[0].names)
-    mixed = {isinstance(file, Parquet) for file in files} == {True, False}
+    mixed = {isinstance(file, Parquet | Query) for file in files} == {True, False}
     for file in files:
         own = frozenset(file.names)
         missing, extra = [name for name in names if name not in own], [name for name in file.names if name not in known]

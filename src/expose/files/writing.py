@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +17,9 @@ import pyarrow.parquet as pq
 
 from expose.atomic import whole_file
 from expose.errors import InputError
+from expose.files.databases import is_database, new_table
 
+_TABLE: Final = "#"  # in place of a suffix, where rows go to a table of a database
 _FORMATS: Final = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
 _RUN: Final = r"^([=+\-@\t\r])"  # a cell that begins so is a formula to a spreadsheet
 _WRITTEN: Final = (
@@ -41,7 +43,7 @@ class Sink:
     digits, lists and structures as JSON.
     """
 
-    def __init__(self, file: IO[bytes], suffix: str, *, spreadsheet_safe: bool = False) -> None:
+    def __init__(self, file: Any, suffix: str, *, spreadsheet_safe: bool = False) -> None:
         self._file, self._suffix, self._safe = file, suffix, spreadsheet_safe
         self._writer: Any = None
         self._stack = ExitStack()
@@ -58,7 +60,7 @@ class Sink:
         """
         table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
         if self._suffix != ".parquet":
-            table = _as_text(table, self._safe)
+            table = _as_text(table, self._safe and self._suffix != _TABLE)
         if self._writer is None:
             self._open(table.schema.remove_metadata())
         self._writer.write_table(self._fitting(table))
@@ -68,6 +70,9 @@ class Sink:
         self._schema = schema
         if self._suffix == ".parquet":
             self._writer = self._stack.enter_context(pq.ParquetWriter(self._file, schema, compression="zstd"))
+            return
+        if self._suffix == _TABLE:
+            self._writer = self._file
             return
         file: Any = self._file
         if self._suffix.endswith(".gz"):
@@ -148,7 +153,8 @@ def writer(target: str | Path, *, spreadsheet_safe: bool = False) -> Iterator[Si
     ----------
     target : str or Path
         .parquet, .csv, .csv.gz, .tsv or .tsv.gz; "-" writes CSV to standard output. An existing file is
-        replaced at the end; on any error it stays as it was, and nothing else is left behind.
+        replaced at the end; on any error it stays as it was, and nothing else is left behind. Also a new table of a
+        database, ``postgresql://user@host/db#table`` or ``sqlite:///file.db#table``; one that exists is refused.
     spreadsheet_safe : bool
         Write an apostrophe before texts that begin with =, +, - or @, which a spreadsheet would run as a formula. Only
         in text files; what reads them must take it off again.
@@ -173,6 +179,10 @@ def writer(target: str | Path, *, spreadsheet_safe: bool = False) -> Iterator[Si
         with _filled(sys.stdout.buffer, ".csv", spreadsheet_safe) as sink:
             yield sink
         return
+    if is_database(target):
+        with new_table(str(target)) as table, _filled(table, _TABLE, spreadsheet_safe) as sink:
+            yield sink
+        return
     path = Path(os.path.realpath(target))  # a link stays a link
     if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe cannot be replaced
         with _naming(path), path.open("wb") as device, _filled(device, _format(path, ".csv"), spreadsheet_safe) as sink:
@@ -188,7 +198,7 @@ def writer(target: str | Path, *, spreadsheet_safe: bool = False) -> Iterator[Si
 def check_format(target: str | Path) -> None:
     """Refuse a name that does not tell the format, before there is anything to write; InputError as `writer`."""
     path = Path(target)
-    if str(target) != "-" and (path.is_file() or not path.exists()):
+    if str(target) != "-" and not is_database(target) and (path.is_file() or not path.exists()):
         _format(path)
 
 
@@ -200,7 +210,7 @@ def _format(path: Path, default: str = "") -> str:
 
 
 @contextmanager
-def _filled(file: IO[bytes], suffix: str, safe: bool) -> Iterator[Sink]:
+def _filled(file: Any, suffix: str, safe: bool) -> Iterator[Sink]:
     """Give a sink over an open file, and see to it that all bytes are out."""
     sink = Sink(file, suffix, spreadsheet_safe=safe)
     try:

@@ -52,6 +52,8 @@ class Reading:
         Whether these are samples for a model that exists: columns that play no part in scoring may be absent.
     skip_bad : bool
         Whether files that cannot be read, of kinds of one file per sample, are left out, with a `SkippedWarning`.
+    query : str or None
+        SQL that is asked of databases.
     """
 
     id: tuple[str, ...] = ()
@@ -62,6 +64,7 @@ class Reading:
     features: tuple[str, ...] = ()
     later: bool = False
     skip_bad: bool = False
+    query: str | None = None
 
 
 class Batch(NamedTuple):

@@ -78,7 +78,7 @@ class TableKind(Kind):
 
     def read(self, sources: Sequence[str], reading: Reading) -> Batch:
         """Read files whole; samples are an Arrow table of the features. Errors are those of `expose.files.read`."""
-        tables = opened(_source(sources), dialect=reading.dialect)
+        tables = opened(_source(sources), dialect=reading.dialect, query=reading.query)
         names = tables.schema.names
         named = tuple(existing(column_names(reading.conventions.category, names), names, "category"))
         reading = replace(reading, conventions=replace(reading.conventions, category=named))
@@ -90,7 +90,7 @@ class TableKind(Kind):
 
     def scan(self, sources: Sequence[str], reading: Reading) -> Iterator[Batch]:
         """Read files some ten thousand rows at a time; as `read` in all else. Files are looked at before it returns."""
-        tables = opened(_source(sources), dialect=reading.dialect)
+        tables = opened(_source(sources), dialect=reading.dialect, query=reading.query)
         roles = _roles(tables.schema.names, reading)  # all batches have the same columns
         return _scanned(tables, roles, reading)
 

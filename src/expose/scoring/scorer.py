@@ -6,6 +6,7 @@ The command line, the report, engines and the estimators all score through it, s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,12 +145,15 @@ class Scorer:
 
     # ----------------------------------------------------------------------------------------------------- files
 
-    def scan(self, sources: Sequence[str]) -> Iterator[pa.Table]:
+    def scan(self, sources: Sequence[str], *, query: str | None = None) -> Iterator[pa.Table]:
         """Score files, folders or patterns in order, in bounded memory: one Arrow table after the other.
+
+        A source may be a database, of which ``query`` is asked, SQL, if its address names no table.
 
         What is wrong with a file as a whole, that it is missing say, is an error at once, not with the first table.
         """
-        batches: Iterable[Batch] = self.fitted.kind.scan(sources, self.reading)
+        reading = self.reading if query is None else replace(self.reading, query=query)
+        batches: Iterable[Batch] = self.fitted.kind.scan(sources, reading)
         return (self.table(batch) for batch in batches)
 
 
