@@ -78,8 +78,7 @@ def exact(points: Tensor) -> Tensor:
     known = Points(points)
     rows = known.lifted(points)
     squared = torch.mm(rows, known.blocks[0])
-    squared = squared.masked_fill(squared <= known.rounding(rows), 0.0).fill_diagonal_(0.0)
-    return torch.minimum(squared, squared.T).sqrt()
+    return squared.masked_fill_(squared <= known.rounding(rows), 0.0).fill_diagonal_(0.0).sqrt_()
 
 
 def needs_double(points: Tensor, usual: float) -> bool:

@@ -35,6 +35,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -248,13 +249,14 @@ class Neighbours(MemoryObjective):
         there = torch.nonzero(self.present > 0).flatten()
         height = self.rows.new_full((self.n_views, len(self.rows)), torch.inf)
         for view, rows in enumerate(self.views(self.rows[there])):
-            distance = exact(rows)
-            core = distance.kthvalue(min(self.near + 1, len(there)), dim=1).values
+            distance = exact(rows).cpu()
+            number = min(self.near, len(there) - 1)  # itself is number 0
+            core = torch.from_numpy(np.partition(distance.numpy(), number, axis=1)[:, number])
             usual = core.median()
             if usual <= 2 * TINY:  # most rows have several equals: measure by the distance to another row
                 usual = distance.masked_fill(distance == 0, torch.inf).amin(dim=1).median().nan_to_num(posinf=0.0)
             self.same[view] = SAME * usual
-            found = joining_heights(distance.cpu().numpy(), core.cpu().numpy(), self.linked)
+            found = joining_heights(distance.numpy(), core.numpy(), self.linked)
             height[view, there] = torch.from_numpy(found).to(height)
         return height
 
