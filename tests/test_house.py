@@ -39,6 +39,7 @@ FLOORS = (
     "files",
     "persistence",
     "atomic",
+    "stores",
     "errors",
 )
 # ... but not these: HOW and WHO never meet, what decides sees no data, and networks know no data sets.

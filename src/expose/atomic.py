@@ -3,6 +3,9 @@
 A file is written under a hidden name beside its own, its draft, and renamed when it is complete. Whoever writes
 holds a lock, which the system takes back from a process that is killed. So a draft that is found by the holder
 of the lock is a dead one, and is removed.
+
+An object store takes a file as one by itself, and knows no locks: there the last writer's stays. The draft lies in a
+temporary folder of this machine.
 """
 
 from __future__ import annotations
@@ -12,10 +15,13 @@ import errno
 import os
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
+
+from expose.stores import Place, Stored
 
 PATIENCE = 60.0  # seconds to wait for another process that writes the same file
 DRAFT, LOCK = ".expose-draft", ".expose-lock"
@@ -29,22 +35,22 @@ _NO_LOCKS_HERE = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
 
 
 @contextlib.contextmanager
-def all_or_nothing(target: Path, part_of: Path | None = None) -> Iterator[Path]:
+def all_or_nothing(target: Place, part_of: Place | None = None) -> Iterator[Path]:
     """Give a free name beside `target` to write to; on any failure remove it, and the parents made for it.
 
     The caller writes there, and gives it to `publish` when it is complete. `whole_file` does that by itself.
 
     Parameters
     ----------
-    target : Path
+    target : Path or Stored
         Absolute. Missing parents are made.
-    part_of : Path, optional
+    part_of : Path or Stored, optional
         The folder that is written as one with `target`, for messages to name it.
 
     Yields
     ------
     Path
-        A name in the same folder, which no other process gets at the same time.
+        A name in the same folder, which no other process gets at the same time; in a temporary one for an object store.
 
     Raises
     ------
@@ -63,6 +69,10 @@ def all_or_nothing(target: Path, part_of: Path | None = None) -> Iterator[Path]:
     >>> target.read_text()
     '<p>hello'
     """
+    if isinstance(target, Stored):
+        with _elsewhere(target) as draft:
+            yield draft
+        return
     made = [place for place in target.parents if not place.exists()]
     draft = beside(target, DRAFT)
     try:
@@ -77,13 +87,14 @@ def all_or_nothing(target: Path, part_of: Path | None = None) -> Iterator[Path]:
         for place in made:
             with contextlib.suppress(OSError):
                 place.rmdir()
-        if isinstance(error, OSError) and _is_about(error, target, part_of or target):
-            raise _kind(error, part_of or target) from error
+        whole = part_of if isinstance(part_of, Path) else target
+        if isinstance(error, OSError) and _is_about(error, target, whole):
+            raise _kind(error, whole) from error
         raise
 
 
 @contextlib.contextmanager
-def whole_file(target: Path) -> Iterator[IO[bytes]]:
+def whole_file(target: Place) -> Iterator[IO[bytes]]:
     """Open a binary file that appears under its name only when all is written and on the disk.
 
     Parameters and errors are those of `all_or_nothing`. A file that is there is replaced at the end.
@@ -105,15 +116,21 @@ def whole_file(target: Path) -> Iterator[IO[bytes]]:
         publish(draft, target)
 
 
-def publish(draft: Path, target: Path) -> None:
+def publish(draft: Path, target: Place) -> None:
     """Give a complete draft its name, in one step and for good: not even a power cut makes it half a file."""
+    if isinstance(target, Stored):
+        target.upload(draft)
+        return
     sync(draft)
     draft.replace(target)
     sync(target.parent)
 
 
-def put(content: bytes, target: Path) -> None:
+def put(content: bytes, target: Place) -> None:
     """Write a file whole, under a lock that is held already: that of `all_or_nothing` for its folder, say."""
+    if isinstance(target, Stored):
+        target.write_bytes(content)
+        return
     draft = beside(target, DRAFT)
     remove(draft)
     with draft.open("xb") as file:
@@ -133,9 +150,9 @@ def sync(path: Path) -> None:
             os.close(handle)
 
 
-def remove(path: Path) -> None:
-    """Remove a file or a whole folder if it is there; never fail."""
-    if path.is_dir() and not path.is_symlink():
+def remove(path: Place) -> None:
+    """Remove a file or a whole folder if it is there; never fail. In an object store a file."""
+    if isinstance(path, Path) and path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
         with contextlib.suppress(OSError):
@@ -145,6 +162,22 @@ def remove(path: Path) -> None:
 def beside(target: Path, ending: str) -> Path:
     """Return the hidden name beside `target` of its draft or its lock."""
     return target.with_name(f".{target.name}{ending}")
+
+
+@contextlib.contextmanager
+def _elsewhere(target: Stored) -> Iterator[Path]:
+    """Give a name in a temporary folder for what will be sent to a store."""
+    with tempfile.TemporaryDirectory(prefix="expose-") as folder:
+        try:
+            yield Path(folder) / target.name
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            place = Path(folder).parent
+            text = (
+                f"Cannot write {target}: it is put together in {place}, where no space is left. Set TMPDIR to another"
+            )
+            raise OSError(error.errno, text) from error
 
 
 @contextlib.contextmanager

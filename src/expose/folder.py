@@ -21,6 +21,7 @@ from expose.model import Fitted
 from expose.objectives import OBJECTIVES, Objective
 from expose.objectives.classification import Classification, usual_score
 from expose.persistence import field, load_folder, refusing_nonsense, save_folder
+from expose.stores import Place
 from expose.training import loaded_members, ready_to_score, torch_device
 
 WEIGHTS, ENCODER = "weights/", "encoder/"
@@ -38,7 +39,7 @@ class Own(NamedTuple):
 # ---------------------------------------------------------------------------------------------------------- save
 
 
-def save_fitted(folder: Path, fitted: Fitted, estimator: str, parameters: Mapping[str, Any]) -> None:
+def save_fitted(folder: Place, fitted: Fitted, estimator: str, parameters: Mapping[str, Any]) -> None:
     """Write a fitted model.
 
     Parameters
@@ -149,7 +150,7 @@ class Loaded(NamedTuple):
     parameters: dict[str, Any]
 
 
-def load_fitted(folder: Path, estimator: str | None = None, own: Own | None = None, device: str = "auto") -> Loaded:
+def load_fitted(folder: Place, estimator: str | None = None, own: Own | None = None, device: str = "auto") -> Loaded:
     """Make a model of a folder.
 
     Parameters
@@ -180,7 +181,7 @@ def load_fitted(folder: Path, estimator: str | None = None, own: Own | None = No
     return Loaded(fitted, parameters)
 
 
-def rebuilt(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], own: Own, folder: Path) -> Fitted:
+def rebuilt(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], own: Own, folder: Place) -> Fitted:
     """The model that a folder describes, before it is moved to where it scores."""
     arrays = {name.removeprefix(ENCODER): array for name, array in tensors.items() if name.startswith(ENCODER)}
     stored = meta["encoder"]
@@ -256,7 +257,7 @@ def restored_head(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) 
     return Verdict(classes, terms, meta["parameters"]["score_function"], float(stored["temperature"]), usual)
 
 
-def restored_objective(stored: Mapping[str, Any], own: Own, folder: Path) -> Objective:
+def restored_objective(stored: Mapping[str, Any], own: Own, folder: Place) -> Objective:
     """The unbuilt objective with its stored settings: the one given, or the registered one."""
     if stored["class"] == Classification.__name__:
         return restored_classification(stored, own.network, folder)
@@ -270,7 +271,7 @@ def restored_objective(stored: Mapping[str, Any], own: Own, folder: Path) -> Obj
     return OBJECTIVES[stored["name"]](**stored["settings"])
 
 
-def restored_classification(stored: Mapping[str, Any], network: nn.Module | None, folder: Path) -> Classification:
+def restored_classification(stored: Mapping[str, Any], network: nn.Module | None, folder: Place) -> Classification:
     """The objective of a classifier, with a network by name, or a module of the user's."""
     settings = dict(stored["settings"])
     named = settings.pop("network")
@@ -282,7 +283,7 @@ def restored_classification(stored: Mapping[str, Any], network: nn.Module | None
     return Classification(named if network is None else network, **settings)
 
 
-def checked_objective(stored: Mapping[str, Any], given: Objective, folder: Path) -> Objective:
+def checked_objective(stored: Mapping[str, Any], given: Objective, folder: Place) -> Objective:
     """The objective that the user gave, if the model was trained with such a one."""
     if not isinstance(given, Objective):
         raise ModelFolderError(

@@ -9,6 +9,9 @@ A reader, at any moment and after any crash, finds the old model or the new one,
 ``model.json`` does not name are of a save that is going on or was killed; they are never read, and the next
 save removes them.
 
+In an object store it is the same, object by object, but for the lock: of two processes that save to one folder at the
+same time the last one's model stays, and arrays of the other one may, too, unnamed.
+
 Every byte is guarded against damage by SHA-256. The first line of ``model.json`` is the digest of the rest of
 that file, and the rest holds the digests of the arrays. That first line, and the place of the schema number,
 stay the same in all versions to come.
@@ -25,7 +28,7 @@ import os
 import platform
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -37,12 +40,14 @@ from safetensors import numpy as safetensors
 
 from expose.atomic import DRAFT, LOCK, all_or_nothing, put, remove, whole_file
 from expose.errors import ModelFolderError
+from expose.stores import Place, Stored, place_of
 
 SCHEMA = 2
 DESCRIPTION = "model.json"
 LIBRARIES = ("expose", "torch", "scikit-learn", "numpy", "pyarrow", "safetensors")
 
-Folder = str | os.PathLike[str]
+File = str | os.PathLike[str]
+Folder = File | Stored
 Tensors = dict[str, NDArray[Any]]
 T = TypeVar("T")
 
@@ -98,17 +103,20 @@ def save_folder(
     >>> load_folder(place, training=False)
     ({'note': 'tiny'}, {'w': array([0., 1., 2.])})
     """
-    target = Path(folder).resolve()
+    target = place_of(folder).resolve()
     files = _files(tensors, training_tensors or {})
     description = _describe(meta, files)
     check_target(target)
     with all_or_nothing(target / DESCRIPTION, part_of=target):
+        own = {_name(part, content) for part, content in files.items()}
+        # A store has no locks: what is neither ours nor of the model we replace may be of a save that is going on
+        removable = own | _named(target) if isinstance(target, Stored) else None
         try:
             for part, content in files.items():
                 put(content, target / _name(part, content))
             put(description, target / DESCRIPTION)
         finally:
-            _remove_unnamed(target)
+            _remove_unnamed(target, removable)
 
 
 def load_folder(folder: Folder, *, training: bool = True) -> tuple[dict[str, Any], Tensors]:
@@ -127,7 +135,7 @@ def load_folder(folder: Folder, *, training: bool = True) -> tuple[dict[str, Any
         If the folder is missing, incomplete, damaged in any byte that is asked for, holds a file that does
         not belong there (a pickle, say), or was written by another version with another schema.
     """
-    place = _existing(Path(folder).resolve())
+    place = _existing(place_of(folder).resolve())
     with refusing_nonsense(place):
         model, stored = _read_together(place, training)
         tensors = [_tensors(content) for content in stored]
@@ -136,7 +144,7 @@ def load_folder(folder: Folder, *, training: bool = True) -> tuple[dict[str, Any
 
 def class_in(folder: Folder) -> str:
     """Tell of which class a model folder holds a model, without reading its arrays; errors as in `load_folder`."""
-    place = _existing(Path(folder).resolve())
+    place = _existing(place_of(folder).resolve())
     with refusing_nonsense(place):
         return str(field(_verified_description(place), "model", dict).get("class"))
 
@@ -222,7 +230,10 @@ def check_target(folder: Folder) -> None:
     >>> import tempfile
     >>> check_target(tempfile.mkdtemp() + "/runs/model")
     """
-    target = Path(folder).resolve()
+    target = place_of(folder).resolve()
+    if isinstance(target, Stored):
+        _check_stored(target)
+        return
     ground = next(place for place in (target, *target.parents) if os.path.exists(place))
     if not ground.is_dir():
         if ground == target:
@@ -235,7 +246,15 @@ def check_target(folder: Folder) -> None:
         _refuse_to_replace(target)
 
 
-def save_checkpoint(path: Folder, meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
+def _check_stored(target: Stored) -> None:
+    """Ask the same of a place in an object store; whether it may be written to, only writing tells."""
+    target.check_bucket()
+    if target.is_file():
+        raise ModelFolderError(f"{target} is a file. Choose another name for the model folder.")
+    _refuse_to_replace(target)
+
+
+def save_checkpoint(path: File, meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> None:
     """Write the state of a running training to one file, replacing the one before only when complete.
 
     Parameters and errors are those of `save_folder`.
@@ -256,7 +275,7 @@ def save_checkpoint(path: Folder, meta: Mapping[str, Any], tensors: Mapping[str,
         file.write(blank.replace(b'"sha256":"' + _NO_DIGEST, b'"sha256":"' + digest, 1))
 
 
-def load_checkpoint(path: Folder) -> tuple[dict[str, Any], Tensors] | None:
+def load_checkpoint(path: File) -> tuple[dict[str, Any], Tensors] | None:
     """Read ``(meta, tensors)`` of a checkpoint back; None if there is no such file.
 
     Raises
@@ -309,7 +328,7 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _verified_description(place: Path) -> dict[str, Any]:
+def _verified_description(place: Place) -> dict[str, Any]:
     try:
         stored = _read(place / DESCRIPTION)
     except FileNotFoundError as error:
@@ -322,7 +341,7 @@ def _verified_description(place: Path) -> dict[str, Any]:
     return description
 
 
-def _read_together(place: Path, training: bool) -> tuple[dict[str, Any], list[bytes]]:
+def _read_together(place: Place, training: bool) -> tuple[dict[str, Any], list[bytes]]:
     """Read a description and the files of arrays it names, all of the same save.
 
     When a save ends between the reading of one and of the other, the files named are gone. Then there is a newer
@@ -335,7 +354,7 @@ def _read_together(place: Path, training: bool) -> tuple[dict[str, Any], list[by
         try:
             stored = [_read(place / name) for name in files]
         except FileNotFoundError as error:
-            missing = Path(error.filename)
+            missing = place_of(error.filename)
             continue
         for (name, digest), content in zip(files.items(), stored, strict=True):
             if _digest(content) != digest:
@@ -354,13 +373,19 @@ def _array_files(description: Mapping[str, Any], training: bool) -> dict[str, st
     return files
 
 
-def _remove_unnamed(place: Path) -> None:
+def _remove_unnamed(place: Place, among: Collection[str] | None = None) -> None:
     """Remove the arrays that the model, if there is one, does not name; of a damaged one none, to lose nothing."""
     with contextlib.suppress(OSError, ModelFolderError), refusing_nonsense(place):
-        named = _array_files(_verified_description(place), True) if (place / DESCRIPTION).exists() else {}
+        named = _named(place)
         for entry in place.iterdir():
-            if _ARRAYS_OR_DRAFT.fullmatch(entry.name) and entry.name not in named:
+            removable = among is None or entry.name in among
+            if removable and _ARRAYS_OR_DRAFT.fullmatch(entry.name) and entry.name not in named:
                 remove(entry)
+
+
+def _named(place: Place) -> set[str]:
+    """Return the names of the arrays of the model in a folder, if there is one."""
+    return {*_array_files(_verified_description(place), True)} if (place / DESCRIPTION).exists() else set()
 
 
 def _versions() -> dict[str, str]:
@@ -410,7 +435,7 @@ def _tensors(stored: bytes) -> Tensors:
     return {name: array.copy() for name, array in safetensors.load(stored).items()}  # a copy can be written to
 
 
-def _existing(place: Path) -> Path:
+def _existing(place: Place) -> Place:
     if not place.exists():
         raise ModelFolderError(f"There is no model at {place}. Check the path; 'expose fit' writes one.")
     if not place.is_dir():
@@ -418,20 +443,20 @@ def _existing(place: Path) -> Path:
     return place
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Place) -> bytes:
     if not path.is_file():  # neither is a folder or a pipe
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     return path.read_bytes()
 
 
-def _lacking(path: Path) -> ModelFolderError:
+def _lacking(path: Place) -> ModelFolderError:
     advice = "Copy the whole folder, or train again."
     if path.name.startswith("training"):
         advice = f"Only training needs it: what does without is loaded with training=False. {advice}"
     return ModelFolderError(f"The model folder {path.parent} has no {path.name}. {advice}")
 
 
-def _refuse_strangers(place: Path) -> None:
+def _refuse_strangers(place: Place) -> None:
     if strangers := _strangers(place):
         raise ModelFolderError(
             f"The model folder {place} holds what does not belong there: {', '.join(strangers)}. "
@@ -440,14 +465,14 @@ def _refuse_strangers(place: Path) -> None:
         )
 
 
-def _strangers(place: Path) -> list[str]:
+def _strangers(place: Place) -> list[str]:
     """Return what neither a save nor one that was killed leaves in a folder."""
     ours = {DESCRIPTION, f".{DESCRIPTION}{DRAFT}", f".{DESCRIPTION}{LOCK}"}
     present = (entry.name for entry in place.iterdir())
     return sorted(name for name in present if name not in ours and not _ARRAYS_OR_DRAFT.fullmatch(name))
 
 
-def _refuse_other_schema(description: Mapping[str, Any], source: Path) -> None:
+def _refuse_other_schema(description: Mapping[str, Any], source: Place) -> None:
     schema = field(description, "schema", int)
     if schema < SCHEMA:
         raise ModelFolderError(
@@ -461,11 +486,11 @@ def _refuse_other_schema(description: Mapping[str, Any], source: Path) -> None:
         )
 
 
-def _damaged(source: Path, advice: str = "Copy it again, or train again.") -> ModelFolderError:
+def _damaged(source: Place, advice: str = "Copy it again, or train again.") -> ModelFolderError:
     return ModelFolderError(f"{source} is damaged: its contents do not match its checksum. {advice}")
 
 
-def _refuse_to_replace(target: Path) -> None:
+def _refuse_to_replace(target: Place) -> None:
     """Refuse a folder that is not a model, nor the remains of a save that was killed, and a model that is protected."""
     description = target / DESCRIPTION
     ours = not description.exists() or (description.is_file() and _FIRST_LINE.match(description.read_bytes()))
@@ -474,7 +499,7 @@ def _refuse_to_replace(target: Path) -> None:
             f"{target} exists and is not (only) an expose model, so it is left alone. "
             "Choose another folder, or move its contents away first."
         )
-    if description.exists() and not os.access(description, os.W_OK):
+    if isinstance(description, Path) and description.exists() and not os.access(description, os.W_OK):
         raise PermissionError(
             f"Cannot write {target}: you may not write to {DESCRIPTION} in it, so it is left alone. "
             "Choose another folder, or give yourself the right."

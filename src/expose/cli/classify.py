@@ -25,6 +25,7 @@ from expose.cli.sources import (
 )
 from expose.cli.text import aligned, count, percent
 from expose.errors import InputError
+from expose.stores import Stored
 
 if TYPE_CHECKING:
     from expose.estimators import OutlierExposureClassifier
@@ -105,6 +106,8 @@ def classify(
         kind = kind_of_files(data)
         classifier = new_classifier(context)
         classifier.set_params(checkpoint=beside(out, "checkpoint"), verbose=session.verbose)
+        if isinstance(out, Stored):
+            session.say(f"Checkpoint      {beside(out, 'checkpoint')}, while it trains")
         reading = reading_of(id_columns, ignore, label, written, category)
         batch = kind.read(data, reading)
         extra = None if outliers is None else read_outliers(kind, outliers, batch.samples, reading)

@@ -29,6 +29,7 @@ from expose.cli.sources import (
     with_answers,
 )
 from expose.errors import InputError
+from expose.stores import Stored, place_of, without_secrets
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from expose.estimators import AnomalyDetector
     from expose.kinds import Batch
     from expose.objectives import Objective
+    from expose.stores import Place
 
 EXAMPLES = """\b
 Examples:
@@ -147,6 +149,8 @@ def fit(
         kind = kind_of_files(data)
         detector = new_detector(context.params, kind.objective if objective == "auto" else objective)
         detector.set_params(checkpoint=beside(out, "checkpoint"), verbose=session.verbose)
+        if isinstance(out, Stored):
+            session.say(f"Checkpoint      {beside(out, 'checkpoint')}, while it trains")
         reading = replace(reading_of(id_columns, ignore, label, written, category), skip_bad=skip_bad)
         batch, reading, found = identified(kind, kind.read(data, reading), reading)
         labels = with_answers(known_of(label_of(kind, batch, label), label), answers or (), batch)
@@ -212,7 +216,7 @@ def train(
     session: Session,
     detector: AnomalyDetector,
     batch: Batch,
-    out: Path,
+    out: Place,
     metadata: dict[str, Any],
     *,
     labels: Any = None,
@@ -233,11 +237,12 @@ def train(
     if wanted.file is not None:
         table = whole_ranking(detector, batch, reasons, metadata["label"])
         write_ranking(wanted.file, table, spreadsheet_safe=wanted.spreadsheet_safe)
-        session.result(out_suspects=wanted.file)
+        session.result(out_suspects=without_secrets(wanted.file))
     named_columns = hasattr(detector, "feature_names_in_")
     session.say("\n".join(described(facts, seconds, named_columns=named_columns)))
     if wanted.file is not None:
-        session.say(f"Suspects        {wanted.file}: all rows in this order, with reasons for the first {EXPLAINED:,}")
+        place = without_secrets(wanted.file)
+        session.say(f"Suspects        {place}: all rows in this order, with reasons for the first {EXPLAINED:,}")
     session.say("\n".join(next_commands(out, query=True)))
 
 
@@ -249,7 +254,7 @@ def write_ranking(file: str, table: pa.Table, *, spreadsheet_safe: bool) -> None
         sink.write(table)
 
 
-def check_suspects(file: str | None, data: Sequence[str], out: Path) -> None:
+def check_suspects(file: str | None, data: Sequence[str], out: Place) -> None:
     """Refuse a file for the ranking that could not be written, before any work is done."""
     from expose.files import check_format
 
@@ -257,7 +262,9 @@ def check_suspects(file: str | None, data: Sequence[str], out: Path) -> None:
         return
     check_output(file, data, "--out-suspects")
     check_format(file)
-    if file != "-" and Path(file).resolve().is_relative_to(out.resolve()):
+    place = place_of(file).resolve()
+    alike = isinstance(out, Stored) if isinstance(place, Stored) else isinstance(out, Path)
+    if file != "-" and alike and place.is_relative_to(out.resolve()):  # type: ignore[arg-type]  # of one sort
         raise InputError(
-            f"--out-suspects {file} lies in the model folder, which holds nothing else; choose another place."
+            f"--out-suspects {place} lies in the model folder, which holds nothing else; choose another place."
         )

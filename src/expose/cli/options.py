@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from expose.errors import InputError
+from expose.stores import place_of
 
 RULES = ("blind", "refine", "hard", "soft")
 
@@ -80,9 +81,15 @@ Data = Annotated[
         help="Tables or images: files, a folder, or -",
     ),
 ]
-Model = Annotated[Path, typer.Argument(metavar="MODEL", show_default=False, help="Folder that was written before.")]
+Model = Annotated[
+    Path,  # or Stored: typer knows no unions
+    typer.Argument(metavar="MODEL", parser=place_of, show_default=False, help="Folder that was written before."),
+]
 NewModel = Annotated[
-    Path, typer.Option("--out", "-o", metavar="MODEL", show_default=False, help="Folder to write the model to.")
+    Path,  # or Stored
+    typer.Option(
+        "--out", "-o", metavar="MODEL", parser=place_of, show_default=False, help="Folder to write the model to."
+    ),
 ]
 Id = Annotated[
     list[str] | None,

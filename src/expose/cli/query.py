@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +15,7 @@ from expose.cli.session import Session
 from expose.cli.sources import LABEL, ROW, check_output, named, read_as
 from expose.cli.text import count
 from expose.errors import InputError
+from expose.stores import Place, place_of, without_secrets
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,10 +72,12 @@ def query(
         with writer(out, spreadsheet_safe=spreadsheet_safe) as sink:
             sink.write(to_fill_in(detector, kind, batch, rows))
         following = next_fit(detector.metadata_.get("command"), data, out, model)
-        session.result(rows=rows.tolist(), out=out, next=following)
+        session.result(rows=rows.tolist(), out=without_secrets(out), next=following)
         session.say(f"To look at      {count(len(rows), 'row')} of {len(batch.samples):,}, the most telling first")
         if out != "-":
-            session.say(f"Fill in         the column {LABEL!r} of {out}: 1 anomaly, 0 normal, empty not known")
+            session.say(
+                f"Fill in         the column {LABEL!r} of {without_secrets(out)}: 1 anomaly, 0 normal, empty not known"
+            )
             session.say(f"Next            {following}")
 
 
@@ -117,17 +118,18 @@ def check_unanswered(out: str) -> None:
     """Refuse to write over answers that somebody has filled in; a table that nobody touched is replaced."""
     from expose.files import is_empty, read
 
-    if out == "-" or not Path(out).is_file() or not Path(out).stat().st_size:
+    place = place_of(out)
+    if out == "-" or not place.is_file() or not place.stat().st_size:
         return
     try:
         table = read(out)
     except (InputError, OSError) as error:
-        raise InputError(f"--out {out} is there, and it cannot be seen whether it holds answers: {error}") from error
+        raise InputError(f"--out {place} is there, and it cannot be seen whether it holds answers: {error}") from error
     answers = table[LABEL].to_pylist() if LABEL in table.column_names else []
     filled = sum(not is_empty(answer) for answer in answers)
     if filled:
         raise InputError(
-            f"--out {out} holds {count(filled, 'answer')} already. Give the table another name, and train with both: "
+            f"--out {place} holds {count(filled, 'answer')} already. Give the table another name, and train with both: "
             "'expose fit' takes --answers more than once."
         )
 
@@ -135,7 +137,7 @@ def check_unanswered(out: str) -> None:
 # ------------------------------------------------------------------------------------------ what comes after it
 
 
-def next_fit(command: str | None, data: Sequence[str], answers: str, model: Path) -> str:
+def next_fit(command: str | None, data: Sequence[str], answers: str, model: Place) -> str:
     """The command that trains again, as it can be typed: that of the model, with more answers, to a new folder.
 
     Parameters
@@ -146,8 +148,9 @@ def next_fit(command: str | None, data: Sequence[str], answers: str, model: Path
         The same data as they were just named.
     answers : str
         The table that is being filled in.
-    model : Path
+    model : Path or Stored
     """
+    data, answers = [without_secrets(one) for one in data], without_secrets(answers)
     return shlex.join(["expose", "fit", *data, *options_of(command), "--answers", answers, "--out", str(fresh(model))])
 
 
@@ -184,15 +187,16 @@ def typed(option: Any, context: Any) -> list[str]:
     if option.is_flag:
         return [name]
     if option.name == "out_suspects" and value != "-":
-        value = fresh(Path(value))
+        value = fresh(place_of(value))
     return [word for each in (value if option.multiple else [value]) for word in (name, str(each))]
 
 
-def fresh(place: Path) -> Path:
+def fresh(place: Place) -> Place:
     """A name like this one, with a number, that nothing has yet.
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> [fresh(Path("no-such") / name).name for name in ("model", "model-2", "suspects.csv.gz")]
     ['model-2', 'model-3', 'suspects-2.csv.gz']
     """
@@ -200,4 +204,4 @@ def fresh(place: Path) -> Path:
     stem, _, number = whole.rpartition("-")
     stem, last = (stem, int(number)) if stem and number.isdecimal() else (whole, 1)
     names = (place.with_name(f"{stem}-{n}{dot}{suffix}") for n in itertools.count(last + 1))
-    return next(name for name in names if not os.path.lexists(name))
+    return next(name for name in names if not (name.exists() or name.is_symlink()))

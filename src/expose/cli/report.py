@@ -14,6 +14,7 @@ from expose.cli.session import Session
 from expose.cli.sources import check_output, command_line, known_of, name_of, read_as
 from expose.cli.text import count
 from expose.errors import InputError
+from expose.stores import Place, place_of
 
 if TYPE_CHECKING:
     from expose.kinds import Batch
@@ -29,9 +30,10 @@ Examples:
 def report(
     model: opt.Model,
     data: opt.Data,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="HTML", help="Page to write.")] = Path(
-        "expose-report.html"
-    ),
+    out: Annotated[
+        Path,  # or Stored: typer knows no unions
+        typer.Option("--out", "-o", metavar="HTML", parser=place_of, help="Page to write."),
+    ] = Path("expose-report.html"),
     top: Annotated[int, typer.Option(min=1, help="How many rows of the ranking to show, flagged or not.")] = 20,
     title: Annotated[str | None, typer.Option(help="Heading of the page. (default: the data's name)")] = None,
     threshold: opt.Threshold = None,
@@ -67,7 +69,7 @@ def report(
         session.say(f"Report          {out} ({count(len(batch.samples), 'row')}); open it in a browser")
 
 
-def write_page(out: Path, model: Any, batch: Batch, label: str | None, **options: Any) -> None:
+def write_page(out: Place, model: Any, batch: Batch, label: str | None, **options: Any) -> None:
     """Write the page about samples that were read; ``options`` as `expose.report.write_report` has them."""
     from expose.report import write_report
 

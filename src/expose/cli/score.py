@@ -20,6 +20,7 @@ from expose.cli.session import Session
 from expose.cli.sources import ROW, check_output, named, read_as, reading_errors
 from expose.cli.text import aligned, count, percent
 from expose.errors import DataWarning, InputError
+from expose.stores import without_secrets
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,7 +136,7 @@ def score_files(
             tally.add(table)
     seconds = time.perf_counter() - start
     counts = {"rows": tally.rows, "flagged": tally.flagged}
-    session.result(**counts, **facts, top=tally.top, out=out, seconds=round(seconds, 3))
+    session.result(**counts, **facts, top=tally.top, out=without_secrets(out), seconds=round(seconds, 3))
     share = percent(tally.flagged / tally.rows) if tally.rows else "0 %"
     session.say(f"Scored          {count(tally.rows, 'row')} in {seconds:.1f} s")
     session.say(f"Flagged         {tally.flagged:,} ({share}) {rule}")
@@ -144,7 +145,7 @@ def score_files(
     top = [folded(one, reasons) for one in tally.top] if reasons else tally.top
     session.say("\n".join(["Highest         (row 0 is the first row of data)", *aligned(top)]))
     if out != "-":
-        session.say(f"Scores          {out}")
+        session.say(f"Scores          {without_secrets(out)}")
 
 
 def by_threshold(scorer: Scorer) -> tuple[dict[str, Any], str]:

@@ -24,8 +24,8 @@ from expose.errors import (
     ModelFolderError,
     NonFiniteLossError,
     SkippedWarning,
-    without_passwords,
 )
+from expose.stores import without_secrets
 
 BUG, REPAIR, REFUSED, INTERRUPTED, NO_READER = 1, 2, 3, 130, 141
 # What a terminal would obey rather than show: control characters, marks that turn the direction of writing; and
@@ -95,12 +95,12 @@ class Session:
     def say(self, text: str = "") -> None:
         """Print for people; silent with ``quiet`` and ``as_json``."""
         if not self.quiet and not self.as_json:
-            print(visible(without_passwords(text)), file=sys.stderr if self.stdout_is_data else sys.stdout, flush=True)
+            print(visible(without_secrets(text)), file=sys.stderr if self.stdout_is_data else sys.stdout, flush=True)
 
     def result(self, **facts: Any) -> None:
         """Add facts to the JSON object that machines get at the end."""
         self._result.update(
-            {name: without_passwords(value) if isinstance(value, str) else value for name, value in facts.items()}
+            {name: without_secrets(value) if isinstance(value, str) else value for name, value in facts.items()}
         )
 
     def __enter__(self) -> Session:
@@ -126,8 +126,9 @@ class Session:
             close(sys.stdout)
             raise typer.Exit(NO_READER)
         if self.debug:
-            print(without_passwords("".join(traceback.format_exception(failed))), end="", file=sys.stderr)
+            print(without_secrets("".join(traceback.format_exception(failed))), end="", file=sys.stderr)
         code, message = _verdict(failed)
+        message = without_secrets(message)
         if code == INTERRUPTED:
             message = f"interrupted; {self.when_interrupted}"
         _print_line(f"error: {message}")
@@ -185,14 +186,14 @@ class Session:
         self._counted.clear()
 
     def _warn(self, text: str) -> None:
-        text = without_passwords(text)
+        text = without_secrets(text)
         self.warned.append(text)
         _print_line(f"warning: {text}")
 
 
 def _verdict(error: BaseException) -> tuple[int, str]:
     """Exit code and message for people."""
-    message = without_passwords(" ".join(str(error).split())) or type(error).__name__
+    message = without_secrets(" ".join(str(error).split())) or type(error).__name__
     if isinstance(error, KeyboardInterrupt | ModelFolderError):
         return (REFUSED, message) if isinstance(error, ModelFolderError) else (INTERRUPTED, "interrupted")
     if isinstance(error, InputError | MissingExtraError | NonFiniteLossError | OSError):

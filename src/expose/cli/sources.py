@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import math
 import os
+import re
 import shlex
 import sys
 import warnings
@@ -14,7 +15,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from expose.errors import DataWarning, InputError, without_passwords
+from expose.errors import DataWarning, InputError
+from expose.stores import Place, Stored, place_of, without_secrets
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -243,15 +245,15 @@ def name_of(source: str) -> str:
     """What is read, in a word or two: the name of a file or folder; a database as it is addressed."""
     from expose.files import is_database
 
-    return without_passwords(source) if is_database(source) else Path(source).name
+    return without_secrets(source) if is_database(source) else place_of(source).name
 
 
 def command_line() -> str:
-    """What was typed, as it can be typed again; passwords have to come from elsewhere then."""
-    return shlex.join(["expose", *map(without_passwords, sys.argv[1:])])
+    """What was typed, as it can be typed again, without the secrets of URLs."""
+    return shlex.join(["expose", *map(without_secrets, sys.argv[1:])])
 
 
-def next_commands(model: Path, *, query: bool = False) -> list[str]:
+def next_commands(model: Place, *, query: bool = False) -> list[str]:
     """What to do with a model, as lines for people; ``query`` if it can choose rows to be labelled."""
     score = ["score", str(model), "NEW_DATA", "--out", "scores.csv"]
     asking = [["query", str(model), "DATA", "--out", "to_label.csv"]] if query else []
@@ -259,13 +261,15 @@ def next_commands(model: Path, *, query: bool = False) -> list[str]:
     return [f"Model           {model}", *(f"{'' if n else 'Next':<15} {line}" for n, line in enumerate(commands))]
 
 
-def beside(model: Path, ending: str) -> Path:
-    """A file beside a model folder, such as the one that keeps unfinished training."""
+def beside(model: Place, ending: str) -> Path:
+    """A file beside a model folder, such as the one that keeps unfinished training; of an object store's here."""
+    if isinstance(model, Stored):
+        return Path(f"{'-'.join(re.findall('[a-zA-Z0-9_]+', str(model)))}.{ending}").resolve()
     place = model.resolve()
     return place.with_name(f"{place.name}.{ending}")
 
 
-def check_output(out: str | Path, data: Sequence[str], option: str = "--out") -> None:
+def check_output(out: str | Place, data: Sequence[str], option: str = "--out") -> None:
     """Refuse a file that cannot be, is an input, or would be one the next time, before any work is done."""
     from expose.files import check_new_table, is_database
 
@@ -273,19 +277,35 @@ def check_output(out: str | Path, data: Sequence[str], option: str = "--out") ->
         return
     if is_database(out):
         return check_new_table(str(out), option)
-    if Path(out).is_dir():
-        raise InputError(f"{option} {out} is a folder; name a file in it.")
-    check_parent(Path(out), option)
-    target = Path(os.path.realpath(out))
+    place = place_of(out)
+    if place.is_dir():
+        raise InputError(f"{option} {place} is a folder; name a file in it.")
+    check_parent(place, option)
+    if isinstance(place, Stored):
+        return check_stored_output(place, data, option)
+    target = Path(os.path.realpath(place))
     for source in data:
-        place = Path(os.path.realpath(source))  # which bears links that go in a circle
-        if place == target or target in {Path(os.path.realpath(one)) for one in glob.glob(source, recursive=True)}:
+        folder = Path(os.path.realpath(source))  # which bears links that go in a circle
+        if folder == target or target in {Path(os.path.realpath(one)) for one in glob.glob(source, recursive=True)}:
             raise InputError(f"{option} {out} is an input; give the result another name.")
-        if source != "-" and place.is_dir() and target.is_relative_to(place):
+        if source != "-" and folder.is_dir() and target.is_relative_to(folder):
             raise InputError(f"{option} {out} lies in the input folder {source}; the next run would read it as data.")
 
 
-def check_model(out: Path) -> None:
+def check_stored_output(target: Stored, data: Sequence[str], option: str) -> None:
+    """The same for an object in a store, without asking the store."""
+    from expose.files.paths import matches
+
+    for source in map(place_of, data):
+        if isinstance(source, Stored) and matches(target, source):
+            raise InputError(f"{option} {target} is an input; give the result another name.")
+        if isinstance(source, Stored) and target.is_relative_to(source):
+            raise InputError(
+                f"{option} {target} lies in the input folder {source}; the next run would read it as data."
+            )
+
+
+def check_model(out: Place) -> None:
     """Refuse a folder that a model could not be written to, before any work is done; errors as `check_target`."""
     from expose.persistence import check_target
 
@@ -293,12 +313,14 @@ def check_model(out: Path) -> None:
     check_parent(out, "--out")
 
 
-def check_parent(out: Path, option: str) -> None:
-    """Refuse a place in a folder that does not exist: a slip of the pen must not become a folder."""
+def check_parent(out: Place, option: str) -> None:
+    """Refuse a place in a folder, or a bucket, that does not exist: a slip of the pen must not become a folder."""
     from expose.files import is_database
 
     if is_database(str(out)):
         raise InputError(f"{option} {out}: a table of a database takes rows alone; name a place on disk.")
+    if isinstance(out, Stored):
+        return out.check_bucket()
     parent = Path(os.path.abspath(out)).parent
     if not parent.is_dir():
         shown = Path(out).parent if str(out.parent) != "." else parent

@@ -27,6 +27,7 @@ from expose.networks import Unfolded
 from expose.objectives import Descend
 from expose.objectives.classification import Classification
 from expose.objectives.recipes import with_settings
+from expose.stores import Stored, place_of
 
 Scores = NDArray[np.float64]
 
@@ -305,7 +306,7 @@ class OutlierExposureClassifier(FittedAttributes, ClassifierMixin, BaseEstimator
 
     @classmethod
     def load(
-        cls, folder: str | Path, network: nn.Module | None = None, *, encoder: Any = None, device: str = "auto"
+        cls, folder: str | Path | Stored, network: nn.Module | None = None, *, encoder: Any = None, device: str = "auto"
     ) -> Self:
         """Read a model folder. Runs no code from it; a network or encoder of your own is passed as an object.
 
@@ -316,7 +317,7 @@ class OutlierExposureClassifier(FittedAttributes, ClassifierMixin, BaseEstimator
         """
         check_encoder(encoder)
         own = Own(network=network, encoder=encoder)
-        fitted, parameters = load_fitted(Path(folder), cls.saved_as, own, device)
+        fitted, parameters = load_fitted(place_of(folder), cls.saved_as, own, device)
         recipe = fitted.objective.recipe
         changed = recipe != type(fitted.objective).recipe
         given = {"network": network, "encoder": encoder, "recipe": recipe if changed else None, **parameters}

@@ -19,6 +19,7 @@ from expose.folder import save_fitted
 from expose.model import Fitted
 from expose.objectives import with_changes
 from expose.scoring import Scorer
+from expose.stores import Stored, place_of
 from expose.training import Ensemble
 
 NOT_KEPT = {"checkpoint", "device"}  # parameters of the place and the run, not of the model
@@ -158,11 +159,11 @@ class FittedAttributes:
 
     # ------------------------------------------------------------------------------------------------------- files
 
-    def save(self, folder: str | Path, metadata: dict[str, Any] | None = None) -> None:
+    def save(self, folder: str | Path | Stored, metadata: dict[str, Any] | None = None) -> None:
         """Write the fitted model to a folder, whole or not at all; ``metadata`` is any JSON of your own."""
         model = self._model if metadata is None else replace(self._model, metadata=metadata)
         given = self.get_params(deep=False)  # type: ignore[attr-defined]
-        save_fitted(Path(folder), model, self.saved_as, {k: v for k, v in given.items() if k not in NOT_KEPT})
+        save_fitted(place_of(folder), model, self.saved_as, {k: v for k, v in given.items() if k not in NOT_KEPT})
         self.fitted_ = model
         if self.checkpoint is not None and not model.interrupted:
             Path(self.checkpoint).unlink(missing_ok=True)

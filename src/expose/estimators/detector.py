@@ -22,6 +22,7 @@ from expose.exposure import ContaminationEstimate
 from expose.folder import Own, load_fitted
 from expose.objectives import Objective
 from expose.objectives.recipes import check_number
+from expose.stores import Stored, place_of
 from expose.training import Trained, train
 
 RANKED = [("rank", "i8"), ("row", "i8"), ("latent_label", "f8"), ("anomaly_score", "f8")]
@@ -351,7 +352,12 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
 
     @classmethod
     def load(
-        cls, folder: str | Path, objective: Objective | None = None, *, encoder: Any = None, device: str = "auto"
+        cls,
+        folder: str | Path | Stored,
+        objective: Objective | None = None,
+        *,
+        encoder: Any = None,
+        device: str = "auto",
     ) -> Self:
         """Read a model folder. Runs no code from it; an objective or encoder of your own is passed as an instance.
 
@@ -362,6 +368,6 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
         """
         check_encoder(encoder)
         own = Own(objective=objective, encoder=encoder)
-        fitted, parameters = load_fitted(Path(folder), cls.saved_as, own, device)
+        fitted, parameters = load_fitted(place_of(folder), cls.saved_as, own, device)
         given = {"objective": copy.deepcopy(fitted.objective), "encoder": encoder, **parameters}
         return cls(**given, device=device).take_over(fitted)

@@ -12,12 +12,13 @@ from expose.estimators.classifier import OutlierExposureClassifier
 from expose.estimators.detector import AnomalyDetector
 from expose.objectives import Objective
 from expose.persistence import class_in
+from expose.stores import Stored
 
 Model = AnomalyDetector | OutlierExposureClassifier
 
 
 def load(
-    folder: str | Path,
+    folder: str | Path | Stored,
     *,
     objective: Objective | None = None,
     network: nn.Module | None = None,
@@ -60,7 +61,7 @@ def load(
     )
 
 
-def refuse_unused(folder: str | Path, name: str, **given: Any) -> None:
+def refuse_unused(folder: str | Path | Stored, name: str, **given: Any) -> None:
     """Raise ModelFolderError for what was brought along and the model cannot use."""
     for parameter, value in given.items():
         if value is not None:

@@ -19,6 +19,7 @@ from typing import IO, Any, Final
 import pyarrow as pa
 
 from expose.errors import InputError
+from expose.stores import Place, Stored, StoreError
 
 _HEAD: Final = 6  # bytes that tell how a file is packed
 _UNPACKERS: Final[dict[bytes, Callable[[IO[bytes]], Any]]] = {
@@ -36,16 +37,17 @@ class Origin:
     ----------
     label : str
         Its name in messages.
-    path : Path or None
+    path : Path, Stored or None
         Where it lies, unless it is read from a stream or an archive.
     once : bool
         Whether it can be read only once: then `head` keeps what it saw for the one `opened` that follows.
     """
 
-    def __init__(self, label: str, open_: Callable[[], Any], path: Path | None = None, once: bool = False) -> None:
+    def __init__(self, label: str, open_: Callable[[], Any], path: Place | None = None, once: bool = False) -> None:
         self.label, self.once = label, once
         self._open, self.path = open_, path
         self._kept: _Kept | None = None
+        self._how: tuple[Callable[[IO[bytes]], Any] | None] | None = None  # looked at once: that may be over a network
 
     def head(self, size: int) -> bytes:
         """The first bytes, unpacked."""
@@ -64,9 +66,11 @@ class Origin:
         return self._unpacker() is not None
 
     def _unpacker(self) -> Callable[[IO[bytes]], Any] | None:
-        with self._packed(keep=True) as stream:
-            head = _exactly(stream, _HEAD)
-        return next((open_ for magic, open_ in _UNPACKERS.items() if head.startswith(magic)), None)
+        if self._how is None:
+            with self._packed(keep=True) as stream:
+                head = _exactly(stream, _HEAD)
+            self._how = (next((open_ for magic, open_ in _UNPACKERS.items() if head.startswith(magic)), None),)
+        return self._how[0]
 
     @contextmanager
     def _unpacked(self, keep: bool) -> Iterator[Any]:
@@ -96,6 +100,8 @@ class Origin:
                     yield stream
         except FileNotFoundError:
             raise
+        except StoreError as error:
+            raise InputError(str(error)) from error
         except OSError as error:
             raise InputError(f"{self.label}: cannot be read: {error.strerror or error}.") from error
 
@@ -140,8 +146,10 @@ def _exactly(stream: Any, size: int) -> bytes:
     return found
 
 
-def of_path(path: Path) -> Origin:
-    """A file, or a named pipe, which is opened once."""
+def of_path(path: Place) -> Origin:
+    """A file, an object in a store, or a named pipe, which is opened once."""
+    if isinstance(path, Stored):
+        return Origin(str(path), path.open, path)
     once = not path.is_file()
     return Origin(str(path), lambda: path.open("rb"), None if once else path, once)
 
@@ -153,9 +161,14 @@ def of_stdin() -> Origin:
     return Origin("standard input", lambda: sys.stdin.buffer, once=True)
 
 
+def at_random(origin: Origin) -> Origin:
+    """The same bytes, unpacked, where they can be read here and there: as they lie, else `spooled`."""
+    return origin if origin.path is not None and not origin.is_packed else spooled(origin)
+
+
 def spooled(origin: Origin) -> Origin:
     """The same bytes as a file of its own, unpacked, for formats that are not read from one end to the other."""
-    if origin.path is not None and not origin.is_packed:
+    if isinstance(origin.path, Path) and not origin.is_packed:
         return origin
     file = tempfile.NamedTemporaryFile()  # noqa: SIM115  # it goes when the origin does, which holds it
     with origin.opened() as stream:

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 from expose.errors import InputError
 from expose.files.names import check_names
 from expose.files.origins import Origin
+from expose.stores import Stored, StoreError, told
 
-_READ_AHEAD = 2**20  # bytes; without it a whole column of a row group is in memory at once
+_READ_AHEAD, _FROM_AFAR = 2**20, 2**22  # bytes; without it a whole column of a row group is in memory at once
 
 
 class Parquet:
@@ -35,8 +36,14 @@ class Parquet:
     @contextmanager
     def _opened(self) -> Iterator[Any]:
         try:
+            if isinstance(self.path, Stored):
+                with told(self.path), self.path.at_random() as stored:
+                    yield pq.ParquetFile(stored, buffer_size=_FROM_AFAR, pre_buffer=False)
+                return
             with pq.ParquetFile(self.path, buffer_size=_READ_AHEAD, pre_buffer=False) as file:
                 yield file
+        except StoreError as error:
+            raise InputError(str(error)) from error
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
             if getattr(error, "errno", None) is not None:  # the system's, not Arrow's
                 raise

@@ -18,9 +18,10 @@ from expose.files.excel import Excel, is_workbook
 from expose.files.jsonlines import JsonLines
 from expose.files.looks import refuse_by_look
 from expose.files.names import existing, listing
-from expose.files.origins import Origin, names_in, of_members, of_path, of_stdin, spooled
+from expose.files.origins import Origin, at_random, names_in, of_members, of_path, of_stdin, spooled
 from expose.files.parquet import Parquet
 from expose.files.paths import EXCEL_SUFFIXES, PARQUET_SUFFIXES, Source, is_data, paths_of, sheet_of
+from expose.stores import Place
 
 _AT_ONCE: Final = 65_536
 _WHOLE: Final = 2**20  # rows at a time when the whole table is wanted anyway
@@ -196,7 +197,7 @@ def check_query(sources: Sequence[Source]) -> None:
 # ---------------------------------------------------------------------------------------------------- formats
 
 
-def _files_at(path: Path, dialect: Dialect) -> list[File]:
+def _files_at(path: Place, dialect: Dialect) -> list[File]:
     place, sheet = sheet_of(path)
     return _files(of_path(place), place.name, dialect, sheet)
 
@@ -207,7 +208,7 @@ def _files(origin: Origin, name: str, dialect: Dialect, sheet: str | None = None
     if not head:
         raise InputError(f"{origin.label}: the file is empty.")
     if head.startswith(_PARQUET) or suffix in PARQUET_SUFFIXES:
-        return [Parquet(spooled(origin))]
+        return [Parquet(at_random(origin))]
     if head.startswith(_OLD_EXCEL):
         return [Excel(spooled(origin), dialect, sheet)]
     if head.startswith(_ZIP):

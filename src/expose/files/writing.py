@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from expose.atomic import whole_file
 from expose.errors import InputError
 from expose.files.databases import is_database, new_table
+from expose.stores import Place, Stored, place_of
 
 _TABLE: Final = "#"  # in place of a suffix, where rows go to a table of a database
 _FORMATS: Final = (".parquet", ".csv", ".csv.gz", ".tsv", ".tsv.gz")
@@ -146,12 +147,12 @@ def _text_of_bytes(value: bytes) -> str:
 
 
 @contextmanager
-def writer(target: str | Path, *, spreadsheet_safe: bool = False) -> Iterator[Sink]:
+def writer(target: str | Place, *, spreadsheet_safe: bool = False) -> Iterator[Sink]:
     """Open a file for batches of rows, a `Sink`; it appears under its name only when all are written.
 
     Parameters
     ----------
-    target : str or Path
+    target : str, Path or Stored
         .parquet, .csv, .csv.gz, .tsv or .tsv.gz; "-" writes CSV to standard output. An existing file is
         replaced at the end; on any error it stays as it was, and nothing else is left behind. Also a new table of a
         database, ``postgresql://user@host/db#table`` or ``sqlite:///file.db#table``; one that exists is refused.
@@ -183,7 +184,13 @@ def writer(target: str | Path, *, spreadsheet_safe: bool = False) -> Iterator[Si
         with new_table(str(target)) as table, _filled(table, _TABLE, spreadsheet_safe) as sink:
             yield sink
         return
-    path = Path(os.path.realpath(target))  # a link stays a link
+    place = place_of(target)
+    if isinstance(place, Stored):
+        suffix = _format(place)
+        with whole_file(place) as file, _filled(file, suffix, spreadsheet_safe) as sink:
+            yield sink
+        return
+    path = Path(os.path.realpath(place))  # a link stays a link
     if path.exists() and not path.is_file() and not path.is_dir():  # a device or a pipe cannot be replaced
         with _naming(path), path.open("wb") as device, _filled(device, _format(path, ".csv"), spreadsheet_safe) as sink:
             yield sink
@@ -195,14 +202,16 @@ def writer(target: str | Path, *, spreadsheet_safe: bool = False) -> Iterator[Si
         yield sink
 
 
-def check_format(target: str | Path) -> None:
+def check_format(target: str | Place) -> None:
     """Refuse a name that does not tell the format, before there is anything to write; InputError as `writer`."""
-    path = Path(target)
-    if str(target) != "-" and not is_database(target) and (path.is_file() or not path.exists()):
+    if str(target) == "-" or is_database(target):
+        return
+    path = place_of(target)
+    if isinstance(path, Stored) or path.is_file() or not path.exists():
         _format(path)
 
 
-def _format(path: Path, default: str = "") -> str:
+def _format(path: Place, default: str = "") -> str:
     suffix = next((suffix for suffix in _FORMATS if path.name.lower().endswith(suffix)), default)
     if not suffix:
         raise InputError(f"{path}: cannot tell the format from the name; expected one of {', '.join(_FORMATS)}")

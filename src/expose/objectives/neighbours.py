@@ -227,7 +227,10 @@ class Neighbours(MemoryObjective):
             self._memories = [self.memory(view, rows) for view, rows in enumerate(self.views(self.rows))]
         views = zip(self._memories, self.views(batch.to(self.rows.dtype)), strict=True)
         return torch.stack(
-            [torch.cat([to.measure(few, self.near, self.wide) for few in torch.split(rows, AT_ONCE)]) for to, rows in views]
+            [
+                torch.cat([to.measure(few, self.near, self.wide) for few in torch.split(rows, AT_ONCE)])
+                for to, rows in views
+            ]
         )
 
     def memory(self, view: int, rows: Tensor) -> Memory:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from expose.report.plane import project
 from expose.report.rendering import render, write_page
 from expose.report.summary import Measured, class_table, measured, summary_of
 from expose.report.typical import show_text
+from expose.stores import Place, Stored
 
 SECTIONS = {  # in order, with their headings
     "summary": "Summary",
@@ -130,7 +130,7 @@ def build_report(
     )
 
 
-def write_report(path: str | os.PathLike[str], model: Model, X: Any, **options: Any) -> Path:
+def write_report(path: str | os.PathLike[str] | Stored, model: Model, X: Any, **options: Any) -> Place:
     """Write the report to a file, whole or not at all.
 
     Parameters
@@ -142,7 +142,7 @@ def write_report(path: str | os.PathLike[str], model: Model, X: Any, **options: 
 
     Returns
     -------
-    Path
+    Path or Stored
         Where the page is.
 
     Raises

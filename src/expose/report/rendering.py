@@ -10,11 +10,18 @@ from typing import Any
 
 from expose.atomic import whole_file
 from expose.report.typical import show_number, show_share
+from expose.stores import Place, Stored, place_of
 
 
-def write_page(path: str | os.PathLike[str], build: Callable[[], str]) -> Path:
+def write_page(path: str | os.PathLike[str] | Stored, build: Callable[[], str]) -> Place:
     """Write what ``build`` gives to a file, whole or not at all; that it cannot be written is found out before."""
-    target = Path(os.path.realpath(path))  # a link stays a link
+    place = place_of(path)
+    if isinstance(place, Stored):
+        place.check_bucket()
+        with whole_file(place) as file:
+            file.write(build().encode("utf-8"))
+        return place
+    target = Path(os.path.realpath(place))  # a link stays a link
     special = target.exists() and not target.is_file() and not target.is_dir()
     try:
         if target.is_dir():
@@ -30,7 +37,7 @@ def write_page(path: str | os.PathLike[str], build: Callable[[], str]) -> Path:
             f"The report could not be written to {path}: {cause.strerror or cause}. "
             "Choose a file in a folder that exists, that you may write to, and that has some 6 MB to spare",
         ) from error
-    return Path(path)
+    return place
 
 
 def render(**facts: Any) -> str:

@@ -19,6 +19,7 @@ from expose.files.conventions import Conventions
 from expose.folder import load_fitted
 from expose.kinds.base import Batch, Reading, Samples, samples_of
 from expose.model import Decisions, Fitted
+from expose.stores import Stored, place_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -55,14 +56,14 @@ class Scorer:
 
     def __init__(
         self,
-        model: Fitted | str | Path,
+        model: Fitted | str | Path | Stored,
         threshold: Any = None,
         *,
         id: str | Sequence[str] | None = None,
         device: str = "auto",
     ) -> None:
-        if isinstance(model, str | Path):
-            model, parameters = load_fitted(Path(model), device=device)
+        if isinstance(model, str | Path | Stored):
+            model, parameters = load_fitted(place_of(model), device=device)
             threshold = parameters["threshold"] if threshold is None else threshold
         if not isinstance(model, Fitted):
             raise InputError(
