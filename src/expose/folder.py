@@ -177,7 +177,7 @@ def load_fitted(folder: Place, estimator: str | None = None, own: Own | None = N
         parameters: dict[str, Any] = dict(meta["parameters"])
         fitted.ensemble.eval()
         fitted.decide(fitted.outputs(fitted.typical[:1]), parameters["threshold"])  # what is nonsense, fails here
-    fitted.ensemble = ready_to_score(fitted.ensemble, where)
+    fitted.ensemble = ready_to_score(fitted.ensemble, where, fitted.head.method)
     return Loaded(fitted, parameters)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from expose.decide import Combination, Verdict, conformal_p_values, describe, draw_line, needs_calibration
+from expose.decide import Combination, Verdict, describe, draw_line, needs_calibration, p_values_among
 from expose.decide.pooling import pool
 from expose.encoders.base import Encoder
 from expose.errors import InputError
@@ -157,10 +158,14 @@ class Fitted:
         """Anomaly score of each training sample, ``(n,)``."""
         return self.head.scores(self.training)
 
-    @property
+    @cached_property  # sorted once, not for every batch: what it is made of is replaced with the model, never changed
     def calibration_scores(self) -> Floats | None:
-        """Anomaly scores of the calibration samples, ascending; None without."""
-        return None if self.calibration is None else np.sort(self.head.scores(self.calibration))
+        """Anomaly scores of the calibration samples, ascending, to be read only; None without."""
+        if self.calibration is None:
+            return None
+        ordered = np.sort(self.head.scores(self.calibration))
+        ordered.flags.writeable = False
+        return ordered
 
     @property
     def contamination(self) -> float:
@@ -212,7 +217,7 @@ class Fitted:
         """All that can be said of samples, from what `outputs` gave."""
         scores, calibration = self.head.scores(kept), self.calibration_scores
         flagged = scores > self.threshold_score(threshold)
-        p_values = None if calibration is None else conformal_p_values(scores, calibration)
+        p_values = None if calibration is None else p_values_among(scores, calibration)
         if not isinstance(self.head, Verdict):
             return Decisions(scores, flagged, p_values)
         log_p = self.head.log_probabilities(kept)
@@ -227,7 +232,7 @@ class Fitted:
         InputError
             If there is no calibration.
         """
-        return conformal_p_values(scores, needs_calibration(self.calibration_scores))
+        return p_values_among(scores, needs_calibration(self.calibration_scores))
 
     def calibrated(self, kept: Floats) -> Fitted:
         """The same model with other calibration samples."""

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from expose import AnomalyDetector, OutlierExposureClassifier
+from expose.decide import conformal_p_values
 from expose.objectives import Autoencoder, Descend, Neighbours
 
 COLUMNS = 50
@@ -90,3 +91,18 @@ def test_the_ranking_orders_all_rows_and_begins_with_the_suspects():
     assert set(ranking["row"][-3:]) == {3, 4, 5}  # known to be normal
     order = np.lexsort((-ranking["anomaly_score"], -ranking["latent_label"], np.arange(200) >= 197))
     assert order.tolist() == list(range(200))
+
+
+def test_p_values_follow_a_new_calibration_and_a_new_score_function():
+    rng = np.random.default_rng(0)
+    rows, normal, others = rng.normal(size=(120, 3)), rng.normal(size=(40, 3)), rng.normal(size=(30, 3)) * 2
+    model = AnomalyDetector(random_state=0).fit(rows)
+    for calibrating in (normal, others):
+        expected = conformal_p_values(model.anomaly_score(rows), model.anomaly_score(calibrating))
+        assert np.array_equal(model.calibrate(calibrating).p_value(rows), expected)
+    recipe = Descend(epochs=1)
+    classes = OutlierExposureClassifier(recipe=recipe, random_state=0).fit(rows, np.arange(120) % 3).calibrate(normal)
+    for name in ("entropy", "energy", "msp"):
+        classes.set_params(score_function=name)
+        expected = conformal_p_values(classes.anomaly_score(rows), classes.anomaly_score(normal))
+        assert np.array_equal(classes.scorer().decide(rows).p_value, expected)

@@ -11,7 +11,7 @@ import torch
 from expose.encoders import Layout
 from expose.objectives import OBJECTIVES, Losses, Objective, make_objective
 from expose.training import build_members, member_outputs, ready_to_score, tiles
-from expose.training.tiles import CUDA_ROWS, GRID_TILE, TILE, WIDE_TILE, Starts, tile_size
+from expose.training.tiles import CUDA_ROWS, GRID_TILE, SMALLER, TILE, WIDE_TILE, OneByOne, cut, tile_size
 
 CPU = torch.device("cpu")
 
@@ -48,6 +48,10 @@ def test_a_row_has_one_score_alone_in_any_order_and_among_many(name, width, memb
     assert np.array_equal(member_outputs(ensemble, rows[order]), scores[:, order])
     assert np.array_equal(member_outputs(ensemble, np.tile(rows, (3, 1)))[:, 713:1213], np.roll(scores, -213, axis=1))
     assert np.array_equal(np.hstack([member_outputs(ensemble, rows[[i]]) for i in range(9)]), scores[:, :9])
+    for few in (*SMALLER, SMALLER[0] + 1, TILE + 1):
+        assert np.array_equal(member_outputs(ensemble, rows[-few:]), scores[:, -few:])
+    if ensemble.smallest_tile < 32:  # of rare differences a trial may know nothing
+        assert np.array_equal(np.hstack([member_outputs(ensemble, rows[[i]]) for i in range(500)]), scores)
 
 
 def test_the_number_of_threads_changes_no_score_and_is_left_as_it_was():
@@ -76,6 +80,57 @@ def test_where_the_place_would_show_float64_hides_it():
     assert next(ensemble.parameters()).dtype == torch.float64
     scores = member_outputs(ensemble, rows)
     assert np.array_equal(member_outputs(ensemble, rows[::-1].copy()), scores[:, ::-1])
+
+
+class Sized(Placed):
+    """Scores a row otherwise in tiles of fewer than so many rows, whatever it computes in."""
+
+    def __init__(self, enough: int, smallest_tile: int = 4) -> None:
+        super().__init__()
+        self.enough = enough
+        self.smallest_tile = smallest_tile
+
+    def score(self, batch: torch.Tensor) -> torch.Tensor:
+        return (batch @ self.weight).abs() * (1 + (len(batch) < self.enough))
+
+
+@pytest.mark.parametrize(
+    ("enough", "smallest", "found"), [(1, 4, SMALLER), (5, 4, (8, 32, 96)), (1, 32, (32, 96)), (TILE, 4, ())]
+)
+def test_few_rows_come_in_those_smaller_tiles_alone_that_score_as_the_large_one(enough, smallest, found):
+    ensemble, rows = ready(Sized(enough, smallest), 4)
+    assert ensemble.smaller_tiles == found
+    assert np.array_equal(member_outputs(ensemble, rows[:1]), member_outputs(ensemble, rows)[:, :1])
+
+
+def test_components_that_the_score_hides_are_tried_out_too():
+    class Hides(Sized):
+        components = {"one": "", "other": ""}  # noqa: RUF012 - never changed
+
+        def score(self, batch):
+            return self.component_scores(batch).amax(-1)
+
+        def component_scores(self, batch):
+            return torch.stack([super().score(batch), super().score(batch) * 0 + 1e9], -1)
+
+    assert ready(Hides(TILE), 4)[0].smaller_tiles == ()
+    assert ready(Hides(1), 4)[0].smaller_tiles == SMALLER
+
+
+def test_a_place_that_shows_in_rows_far_out_alone_is_found():
+    class FarOut(Placed):
+        def score(self, batch):
+            return super().score(batch) if bool((batch.abs() > 50).any()) else (batch @ self.weight).abs()
+
+    assert next(ready(FarOut(), 4)[0].parameters()).dtype == torch.float64
+
+
+def test_tiles_hold_every_row_once_in_the_smallest_that_does():
+    for n in (0, 1, 31, 32, 33, 191, 192, 193, 1000):
+        found = list(cut(n, [*SMALLER, TILE]))
+        assert [start for start, _ in found] == list(range(0, n, TILE))
+        assert all(size == TILE for _, size in found[:-1])
+        assert not found or found[-1][1] == min(size for size in (*SMALLER, TILE) if size >= n - found[-1][0])
 
 
 def test_one_image_or_text_does_not_pay_for_a_table_s_tile():
@@ -119,12 +174,12 @@ def test_an_error_in_one_thread_reaches_the_caller_and_ends_the_others(monkeypat
     assert calls
 
 
-def test_starts_are_given_once_and_end_when_left():
-    with Starts(10, 4) as starts:
-        assert list(starts) == [0, 4, 8]
-    with Starts(10, 4) as starts:
-        next(starts)
-    assert list(starts) == []
+def test_items_are_given_once_and_end_when_left():
+    with OneByOne("abc") as items:
+        assert list(items) == ["a", "b", "c"]
+    with OneByOne("abc") as items:
+        next(items)
+    assert list(items) == []
 
 
 def test_images_come_in_smaller_tiles_on_a_cuda_device():

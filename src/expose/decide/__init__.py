@@ -1,7 +1,14 @@
 """Scores to decisions: thresholds, p-values, false discoveries, temperature, reliability, rows to label."""
 
 from expose.decide.combination import Combination
-from expose.decide.conformal import StepUp, check_rate, conformal_p_values, conformal_threshold, select
+from expose.decide.conformal import (
+    StepUp,
+    check_rate,
+    conformal_p_values,
+    conformal_threshold,
+    p_values_among,
+    select,
+)
 from expose.decide.mixture import Mixture
 from expose.decide.query import choose_queries
 from expose.decide.reliability import Reliability, checked_confidence, reliability, rms_calibration_error
@@ -30,6 +37,7 @@ __all__ = [
     "draw_line",
     "fit_temperature",
     "needs_calibration",
+    "p_values_among",
     "reliability",
     "rms_calibration_error",
     "score_threshold",

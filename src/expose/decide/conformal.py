@@ -43,7 +43,11 @@ def conformal_p_values(scores: ArrayLike, calibration: ArrayLike) -> Floats:
     >>> conformal_p_values([0.5, 2.0, 9.0], [1.0, 2.0, 3.0]).tolist()
     [1.0, 0.75, 0.25]
     """
-    ordered = np.sort(np.asarray(calibration, dtype=np.float64))
+    return p_values_among(scores, np.sort(np.asarray(calibration, dtype=np.float64)))
+
+
+def p_values_among(scores: ArrayLike, ordered: Floats) -> Floats:
+    """The same, of calibration scores in ascending order."""
     if not len(ordered):
         raise InputError("A p-value needs calibration rows that are not known anomalies; got none.")
     below = np.searchsorted(ordered, np.asarray(scores, dtype=np.float64), side="left")  # (n,)

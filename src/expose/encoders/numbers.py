@@ -125,9 +125,9 @@ def _collected(table: Table, places: NDArray[np.intp]) -> tuple[NDArray[Any], ND
 
 def _blocks(numbers: NDArray[Any], columns: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.float64]]]:
     """Yield copies of the columns as float64, a few rows at a time, each column contiguous."""
-    in_order = np.array_equal(columns, np.arange(numbers.shape[1]))
+    in_order = len(columns) == numbers.shape[1] and bool((columns == np.arange(len(columns))).all())
     step = max(1, CHUNK_VALUES // max(len(columns), 1))
-    buffer = np.empty((len(columns), step)).T  # (step, k)
+    buffer = np.empty((len(columns), min(step, len(numbers)))).T  # (<= step, k)
     for start in range(0, len(numbers), step):
         part = numbers[start : start + step]
         block = buffer[: len(part)]

@@ -30,7 +30,7 @@ from expose.encoders.schema import (
 )
 from expose.encoders.times import encode_times, fit_times
 from expose.errors import DataWarning, InputError
-from expose.files.conventions import Conventions
+from expose.files.conventions import NOTHING_SAID, Conventions
 from expose.files.names import listing
 from expose.kinds.columns import Categories, Column, Strings, Times
 from expose.kinds.frames import as_table
@@ -142,6 +142,7 @@ class TableEncoder(Encoder):
         self.layout = Layout("vector", (max(int(ends[-1]), 1) * len(self.scalings),), views=len(self.scalings))
         self._places = [slice(start, int(end)) for start, end in zip(starts, ends, strict=True)]  # of one view
         self._numbers = Numbers(columns, starts, self.scalings, scales)
+        self._no_numbers = [(i, c) for i, c in enumerate(columns) if not isinstance(c, NumberColumn)]
         self._unused = [(i, c) for i, c in enumerate(columns) if isinstance(c, NumberColumn) and not c.used]
 
     @property
@@ -174,19 +175,24 @@ class TableEncoder(Encoder):
         """
         table = as_table(samples)
         said = table.conventions
-        conventions = replace(
+        different = NOTHING_SAID if said == self.conventions else said
+        writings = {
+            place: column.writing.as_said(different)
+            for column, place in zip(self.columns, self._places_in(table).tolist(), strict=True)
+            if place in table.others and _is_read(table.others[place], column)
+        }
+        return understood(table, writings, self._conventions(different))
+
+    def _conventions(self, said: Conventions) -> Conventions:
+        """What holds of a table of which something is said, beside what was said of the training table."""
+        if said == NOTHING_SAID:
+            return self.conventions
+        return replace(
             self.conventions,
             strict=said.strict or self.conventions.strict,
             null=tuple(dict.fromkeys([*self.conventions.null, *said.null])),
             infinity="missing" if said.infinity == "missing" else self.conventions.infinity,
         )
-        different = Conventions() if said == self.conventions else said
-        writings = {
-            place: column.writing.as_said(different)
-            for column, place in zip(self.columns, self._places_in(table).tolist(), strict=True)
-            if _is_read(table.at(place), column)
-        }
-        return understood(table, writings, conventions)
 
     # ------------------------------------------------------------------------------------------------ encode
 
@@ -215,15 +221,14 @@ class TableEncoder(Encoder):
         out = np.zeros((len(table), self.layout.n_values // views, views), dtype=np.float32)
         self._check_unused(table, places)
         self._numbers.encode(table, places, out)
-        for target, column, place in zip(self._places, self.columns, places.tolist(), strict=True):
+        for i, column in self._no_numbers:
+            place, target = int(places[i]), self._places[i]
             if isinstance(column, TimeColumn):
                 encode_times(to_times(table.at(place), column.name), column, out[:, target, 0])
-            elif isinstance(column, CategoryColumn):
-                boolean = place in table.booleans
-                categories = to_categories(table.at(place), column.keys, boolean=boolean)
+            else:
+                categories = to_categories(table.at(place), column.keys, boolean=place in table.booleans)
                 encode_categories(categories, column, out[:, target, 0])
-            if not isinstance(column, NumberColumn):
-                out[:, target, 1:] = out[:, target, :1]  # only numbers differ between scalings
+            out[:, target, 1:] = out[:, target, :1]  # only numbers differ between scalings
         return out
 
     def _match(self, table: Table) -> NDArray[np.intp]:

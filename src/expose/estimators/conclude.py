@@ -34,8 +34,9 @@ def conclude(prepared: Prepared, trained: Trained, head: Verdict | None = None) 
     """
     plan, encoded = prepared.plan, prepared.encoded
     n_samples = len(encoded.samples)
-    ensemble = ready_to_score(trained.ensemble, plan.device)
-    said = member_outputs(ensemble, encoded.flat, *(() if head is None else (head.method, head.width)))
+    method, width = ("score", None) if head is None else (head.method, head.width)
+    ensemble = ready_to_score(trained.ensemble, plan.device, method)
+    said = member_outputs(ensemble, encoded.flat, method, width)
     reader = head or Combination.of(said)
     kept = kept_of(reader, said, n_samples)
     scores = reader.scores(kept)

@@ -127,5 +127,7 @@ class EncodedStream:
 def check_input(estimator: Any, X: Any) -> Any:
     """``X`` as it came, after scikit-learn has compared an array's columns with those of training, if it had any."""
     if isinstance(X, np.ndarray) and X.ndim == 2 and kind_of(X) is estimator.fitted_.kind:
-        validate_data(estimator, X, reset=False, skip_check_array=True)
+        named = hasattr(estimator, "feature_names_in_")
+        if named or X.shape[1] != estimator.n_features_in_:  # else it has nothing to say, and takes time over it
+            validate_data(estimator, X, reset=False, skip_check_array=True)
     return X

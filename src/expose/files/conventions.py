@@ -92,8 +92,11 @@ _MARK: Final = b"expose"  # in the metadata of an Arrow schema
 
 def marked(table: Any, conventions: Conventions, first: int = 0) -> Any:
     """An Arrow table that carries what was said of its values, and the number of its first row in its source."""
+    metadata = table.schema.metadata or {}
+    if (conventions, first) == (NOTHING_SAID, 0) and _MARK not in metadata:
+        return table
     said = {"conventions": asdict(conventions), "first": first}
-    return table.replace_schema_metadata({**(table.schema.metadata or {}), _MARK: json.dumps(said)})
+    return table.replace_schema_metadata({**metadata, _MARK: json.dumps(said)})
 
 
 def marks(schema: Any) -> tuple[Conventions, int]:

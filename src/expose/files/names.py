@@ -26,13 +26,13 @@ def listing(names: Iterable[object], most: int = 5) -> str:
 
 def check_names(names: Sequence[object]) -> tuple[str, ...]:
     """Return column names as a tuple of texts, each of them once."""
-    repeated = [name for name, count in Counter(names).items() if count > 1]
-    if repeated:
+    if len(set(names)) < len(names):
+        repeated = [name for name, count in Counter(names).items() if count > 1]
         raise InputError(f"column names must differ; got more than once: {listing(repeated)}. Rename them.")
     wrong = [name for name in names if not isinstance(name, str)]
     if wrong:
         raise InputError(f"column names must be all texts or all numbers; got {listing(wrong)} among texts")
-    return tuple(str(name) for name in names)
+    return tuple(map(str, names))
 
 
 def existing(wanted: Collection[str], names: Sequence[str], role: str) -> list[str]:

@@ -159,6 +159,16 @@ def column_kind(arrow_type: Any) -> ColumnKind | None:
     return "number" if any(test(arrow_type) for test in (*numeric, *spans)) else None
 
 
+@cache
+def is_plain_number(arrow_type: Any) -> bool:
+    """Whether a column of this Arrow type holds numbers and nothing around them, as extensions have.
+
+    >>> is_plain_number(pa.float32()), is_plain_number(pa.date32())
+    (True, False)
+    """
+    return column_kind(arrow_type) == "number" and not isinstance(arrow_type, pa.BaseExtensionType)
+
+
 def column_from_arrow(column: Any, name: str) -> Column:
     """Turn one Arrow column (a ChunkedArray) of a kind that has a meaning into numbers, categories, times or texts."""
     kind = column_kind(column.type)
@@ -185,17 +195,13 @@ def holds_long_digits(column: Any) -> bool:
 
 def fill_numbers(column: Any, out: NDArray[Any]) -> None:
     """Write an Arrow column (a ChunkedArray) of kind "number" into `out` (n,), NaN where missing."""
-    column = _as_plain_number(column)
-    start = 0
-    for chunk in column.chunks:
-        out[start : start + len(chunk)] = chunk.to_numpy(zero_copy_only=False)
-        start += len(chunk)
+    out[:] = _as_plain_number(column).to_numpy()
 
 
 def _as_plain_number(column: Any) -> Any:
     """Cast what NumPy has no number for: booleans, decimals, nulls; durations to seconds."""
     arrow_type = column.type
-    if pa.types.is_integer(arrow_type) or pa.types.is_float32(arrow_type) or pa.types.is_float64(arrow_type):
+    if arrow_type in (pa.float32(), pa.float64()) or pa.types.is_integer(arrow_type):
         return column
     if pa.types.is_duration(arrow_type):
         return _seconds(column.cast(pa.int64()), arrow_type.unit)

@@ -31,6 +31,7 @@ from expose.kinds.columns import (
     holds_long_digits,
     is_long,
     is_number_type,
+    is_plain_number,
 )
 from expose.kinds.rows import Table, from_columns
 
@@ -106,9 +107,11 @@ def _from_narwhals(frame: Any) -> Table:
     """A frame by way of Arrow, but for columns of types that Arrow has not."""
     import narwhals as nw
 
-    wide = [name for name, dtype in frame.schema.items() if dtype in (nw.Int128, nw.UInt128)]
-    frame = frame.with_columns(*(nw.col(name).cast(nw.Float64) for name in wide))
-    objects = [name for name, dtype in frame.schema.items() if dtype == nw.Object]
+    types = frame.schema
+    wide = [name for name, dtype in types.items() if dtype in (nw.Int128, nw.UInt128)]
+    if wide:
+        frame = frame.with_columns(*(nw.col(name).cast(nw.Float64) for name in wide))
+    objects = [name for name, dtype in types.items() if dtype == nw.Object]
     if not objects:
         return _from_arrow(frame.to_arrow())
     plain = _from_arrow(frame.drop(objects).to_arrow())
@@ -186,16 +189,11 @@ def _table(
 def _from_arrow(source: Any) -> Table:
     if isinstance(source, pa.RecordBatch):
         source = pa.Table.from_batches([source])
-    source = _flattened(source)
-    source, skipped = _without_meaningless(source)
-    names = check_names(source.column_names)
+    source, skipped = _usable(source)
+    names = check_names(source.schema.names)
     columns, types = source.columns, source.schema.types
-    kinds = [column_kind(arrow_type) for arrow_type in types]
-    extension = [isinstance(arrow_type, pa.BaseExtensionType) for arrow_type in types]
-    plain = [
-        i for i, kind in enumerate(kinds) if kind == "number" and not extension[i] and not holds_long_digits(columns[i])
-    ]
-    single = all(pa.types.is_float32(types[i]) for i in plain)
+    plain = [i for i, column in enumerate(columns) if is_plain_number(types[i]) and not holds_long_digits(column)]
+    single = all(types[i] == pa.float32() for i in plain)
     numbers = np.empty((len(plain), source.num_rows), dtype=np.float32 if single else np.float64)
     for row, place in enumerate(plain):
         fill_numbers(columns[place], numbers[row])
@@ -204,19 +202,17 @@ def _from_arrow(source: Any) -> Table:
     return replace(table, n_rows=source.num_rows, skipped=skipped)
 
 
-def _flattened(table: Any) -> Any:
-    """The table with the fields of a struct as columns of their own, under the names a.b."""
-    while any(pa.types.is_struct(arrow_type) for arrow_type in table.schema.types):
-        table = table.flatten()
-    return table
+def _usable(table: Any) -> tuple[Any, tuple[tuple[str, str], ...]]:
+    """The table without columns that cannot be features, and these with their types; one must be left.
 
-
-def _without_meaningless(table: Any) -> tuple[Any, tuple[tuple[str, str], ...]]:
-    """The table without columns that cannot be features, and these with their types; one must be left."""
-    skipped = tuple((field.name, str(field.type)) for field in table.schema if column_kind(field.type) is None)
-    if not skipped:
+    The fields of a struct are columns of their own, under the names a.b.
+    """
+    if all(map(column_kind, table.schema.types)):
         return table, ()
-    if len(skipped) == table.num_columns:
+    while any(map(pa.types.is_struct, table.schema.types)):
+        table = table.flatten()
+    skipped = tuple((field.name, str(field.type)) for field in table.schema if column_kind(field.type) is None)
+    if skipped and len(skipped) == table.num_columns:
         name, arrow_type = skipped[0]
         raise InputError(
             f"column {name!r} is of type {arrow_type}, which has no meaning as a feature, and there is no other. "
@@ -231,9 +227,10 @@ def _without_meaningless(table: Any) -> tuple[Any, tuple[tuple[str, str], ...]]:
 def _from_pandas(frame: Any) -> Table:
     names, named = _names(list(frame.columns))
     dtypes = list(frame.dtypes)
-    plain = [i for i, dtype in enumerate(dtypes) if _is_number_dtype(dtype) and not _is_long(dtype, frame.iloc[:, i])]
+    long = {i for i, dtype in enumerate(dtypes) if _may_be_long(dtype) and _holds_long(frame.iloc[:, i])}
+    plain = [i for i, dtype in enumerate(dtypes) if _is_number_dtype(dtype) and i not in long]
     numbers = _pandas_numbers(frame, plain, {dtypes[i] for i in plain})
-    booleans = frozenset(i for i in plain if str(dtypes[i]).startswith("bool"))
+    booleans = frozenset(i for i in plain if dtypes[i].kind == "b")
     return _table(names, named, plain, numbers, booleans, lambda i: _from_series(frame.iloc[:, i], names[i]))
 
 
@@ -242,11 +239,15 @@ def _is_number_dtype(dtype: Any) -> bool:
     return getattr(dtype, "kind", "O") in "biuf" and not hasattr(dtype, "categories")
 
 
-def _is_long(dtype: Any, values: Any) -> bool:
-    """Whether whole numbers have more digits than a float64 keeps."""
-    if getattr(dtype, "kind", "O") not in "iu" or getattr(dtype, "itemsize", 8) < 8 or not len(values):
-        return False
-    return any(abs(int(end)) >= 10**EXACT_DIGITS for end in (values.min(), values.max()) if not is_missing(end))
+def _may_be_long(dtype: Any) -> bool:
+    """Whether a type holds whole numbers of more digits than a float64 keeps."""
+    return getattr(dtype, "kind", "O") in "iu" and getattr(dtype, "itemsize", 8) >= 8
+
+
+def _holds_long(values: Any) -> bool:
+    """Whether there is one among whole numbers."""
+    ends = (values.min(), values.max()) if len(values) else ()
+    return any(abs(int(end)) >= 10**EXACT_DIGITS for end in ends if not is_missing(end))
 
 
 def _pandas_numbers(frame: Any, places: list[int], dtypes: set[Any]) -> NDArray[Any]:
@@ -314,7 +315,7 @@ def _plain_matrix(array: NDArray[Any]) -> NDArray[Any] | None:
     if array.dtype.kind == "c":
         raise InputError("Complex data not supported; give real and imaginary parts as columns of their own")
     if array.dtype.kind in "biuf":
-        if _is_long(array.dtype, array.ravel()):
+        if _may_be_long(array.dtype) and _holds_long(array.ravel()):
             return None
         return array if array.dtype.itemsize <= np.dtype(np.float64).itemsize else array.astype(np.float64)
     if array.dtype.kind != "O" or not all(map(is_number_type, set(map(type, array.flat)))):
@@ -347,5 +348,6 @@ def _array_column(values: NDArray[Any], name: str) -> Column:
         seconds: NDArray[np.float64] = values / np.timedelta64(1, "s")
         return seconds
     if values.dtype.kind in "biuf":
-        return column_from_arrow(pa.chunked_array([values]), name) if _is_long(values.dtype, values) else values
+        long = _may_be_long(values.dtype) and _holds_long(values)
+        return column_from_arrow(pa.chunked_array([values]), name) if long else values
     return column_from_objects(values.astype(object), name)

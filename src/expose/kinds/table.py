@@ -86,7 +86,7 @@ class TableKind(Kind):
 
     def split(self, table: Any, reading: Reading) -> Batch:
         """Rows of an Arrow table whose columns play these roles."""
-        return _by_role(table, _roles(table.column_names, reading), reading)
+        return _by_role(table, _roles(table.schema.names, reading), reading)
 
     def scan(self, sources: Sequence[str], reading: Reading) -> Iterator[Batch]:
         """Read files some ten thousand rows at a time; as `read` in all else. Files are looked at before it returns."""
@@ -131,8 +131,9 @@ def _scanned(tables: Tables, roles: ColumnsByRole, reading: Reading) -> Iterator
 
 
 def _by_role(table: Any, roles: ColumnsByRole, reading: Reading, first: int = 0) -> Batch:
+    features = table if roles.features == table.schema.names else table.select(roles.features)
     return Batch(
-        marked(table.select(roles.features), reading.conventions, first),
+        marked(features, reading.conventions, first),
         table.select(roles.ids) if roles.ids else None,
         None if roles.label is None else table[roles.label],
     )

@@ -49,6 +49,10 @@ class Objective(nn.Module):
     components : dict of str to str
         Names of the scores that the score is the largest of, if it is, each with what a high one says of a sample. See
         `component_scores`.
+    smallest_tile : int
+        The fewest rows that may be scored at once, see `expose.training.tiles`. On a CPU torch takes 32 numbers at a
+        time and the rest one by one, of which softplus, sigmoid and their like have other last digits, too seldom for
+        a trial to tell. Without such functions it may be as low as 4, and few rows cost less.
     lowest : dict of str to int or float
         The lowest value that a hyper-parameter may have. Whole numbers of those whose lowest is one; None where that
         is the default.
@@ -65,6 +69,7 @@ class Objective(nn.Module):
     needs_anomalies: bool = False
     recipe: Recipe = Descend()
     components: Mapping[str, str] = {}
+    smallest_tile: int = 32
     lowest: Mapping[str, float] = {}
     layout: Layout | None = None  # what `build` was given
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import RLock, Thread
+from threading import RLock
 
 import torch
 
@@ -46,13 +46,10 @@ def threads_of_process() -> int:
     """How many threads torch computes by, as a thread finds it that begins now.
 
     Each thread takes the number over when it first asks, and keeps it: this one may have asked while another thread
-    was computing by one thread.
+    was computing by one thread. So it takes it over anew.
     """
-    found: list[int] = []
-    fresh = Thread(target=lambda: found.append(torch.get_num_threads()))
-    fresh.start()
-    fresh.join()
-    return found[0]
+    torch.init_num_threads()
+    return torch.get_num_threads()
 
 
 @contextmanager

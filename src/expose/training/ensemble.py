@@ -22,12 +22,25 @@ class Ensemble(nn.Module):
     ----------
     members : sequence of Objective
         Built members, alike but for the values of their parameters and buffers.
+
+    Attributes
+    ----------
+    components : tuple of str
+        Names of the scores that the members' score is the largest of, if it is.
+    smallest_tile : int
+        As the members have it.
+    smaller_tiles : tuple of int
+        Tiles for few rows, found by `ready_to_score`; ascending.
     """
+
+    smaller_tiles: tuple[int, ...] = ()
 
     def __init__(self, members: Sequence[Objective]) -> None:
         super().__init__()
         self.n_members = len(members)
         self.layout = members[0].layout or Layout("vector", (1,))
+        self.components = tuple(members[0].components)
+        self.smallest_tile = members[0].smallest_tile
         self._template: list[Objective] = []  # in a list: not a submodule, it holds no weights
         if self.n_members == 1:
             self.only = members[0]

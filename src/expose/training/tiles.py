@@ -4,16 +4,17 @@ Matrix products round differently for another number of rows, and at the ragged 
 the same score whether it comes alone, in another order, or among millions, the CPU computes every row in a tile of
 always as many rows, by one thread, filled up where rows are lacking. Whether a row then scores the same to the last
 bit at each place of a tile is tried out when a model is made ready; where it does not, the CPU computes in float64
-and rounds to float32. A CUDA device has large tiles of no fixed size: there the last digits may depend on the
-company a row is in.
+and rounds to float32. A few rows come in a smaller tile, if it was found to give the same bits as the large one. A
+CUDA device has large tiles of no fixed size: there the last digits may depend on the company a row is in.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
+from typing import Generic, TypeVar
 
 import numpy as np
 import torch
@@ -25,34 +26,77 @@ from expose.training.compute import torch_threads
 from expose.training.ensemble import Ensemble
 
 TILE, WIDE_TILE = 192, 64  # parts; whole blocks of the usual matrix kernels
+SMALLER = (4, 8, 32, 96)  # tried out, from the objective's `smallest_tile` on
 GRID_TILE = 8  # images and texts: as quick by the thousand, and one alone does not pay for 64
 VALUES_PER_TILE = 2**18  # above, the wide tile: its activations would not fit the cache
 CUDA_ROWS, CUDA_VALUES = 65536, 2**25  # at most; a convolutional network makes many values of each
 TRIALS = 16
 
+Item = TypeVar("Item")
 
-def ready_to_score(ensemble: Ensemble, device: torch.device) -> Ensemble:
-    """Move a trained ensemble to where and how it scores.
+
+def ready_to_score(ensemble: Ensemble, device: torch.device, method: str = "score") -> Ensemble:
+    """Move a trained ensemble to where and how it scores, which is by this method.
 
     Its float32 weights fit into float64 exactly. Images and texts stay in float32: convolutions in float64 are slow.
     """
     ready: Ensemble = ensemble.to(device, torch.float32).eval()
-    layout = ready.layout
-    if device.type == "cpu" and layout.form == "vector" and not same_at_each_place(ready, layout.n_values):
-        ready = ready.to(torch.float64)
+    ready.smaller_tiles = ()
+    if device.type == "cpu" and ready.layout.form == "vector":
+        method = "component_scores" if ready.components else method  # the score, the largest, would hide the others
+        rows = trial_rows(ready.layout.n_values)
+        if not same_at_each_place(ready, rows, method):
+            ready = ready.to(torch.float64)
+        large = in_tiles(ready, rows, len(rows), method)
+        sizes = (size for size in SMALLER if ready.smallest_tile <= size < len(rows))
+        ready.smaller_tiles = tuple(size for size in sizes if same_in_tiles(ready, rows, size, method, large))
     return ready
 
 
-def same_at_each_place(ensemble: Ensemble, width: int) -> bool:
-    """Try whether parts score the same to the last bit elsewhere in a tile: a few at each place, many at some."""
-    tile = TILE if width * TILE <= VALUES_PER_TILE else WIDE_TILE
-    rows = np.random.default_rng(0).normal(size=(tile, width)).astype(np.float32)
-    moved = np.stack([np.arange(tile), np.arange(tile)[::-1], np.roll(np.arange(tile), 1)])  # (3, tile)
-    scores = member_outputs(ensemble, rows[moved.ravel()]).reshape(-1, *moved.shape)
-    there = np.take_along_axis(scores, np.argsort(moved)[None], axis=2)  # (M, 3, tile): in the order of parts
-    trials = max(2, min(TRIALS, VALUES_PER_TILE // width // tile))
-    alone = member_outputs(ensemble, rows[:trials].repeat(tile, axis=0)).reshape(-1, trials, tile)
-    return bool((there == there[:, :1]).all() and (alone == alone[..., :1]).all())
+def trial_rows(width: int) -> NDArray[np.float32]:
+    """A tile of rows, from near to far out, ``(tile, width)``: no one scale shows the last digits of every model."""
+    tile = tile_size(Layout("vector", (width,)), width, torch.device("cpu"))
+    rows = np.random.default_rng(0).normal(size=(tile, width)) * np.geomspace(0.1, 100, tile)[:, None]
+    return rows.astype(np.float32)
+
+
+def same_at_each_place(ensemble: Ensemble, rows: NDArray[np.float32], method: str = "score") -> bool:
+    """Try whether rows, a tile of them, score the same to the last bit elsewhere in it: all at some, few at each."""
+    tile, width = rows.shape
+    few = np.linspace(0, tile - 1, max(2, min(TRIALS, VALUES_PER_TILE // width // tile))).astype(int)
+    order = np.concatenate([*orders(tile), few.repeat(tile)])
+    said = in_tiles(ensemble, rows[order], tile, method)  # (M, n, ...)
+    return np.array_equal(said, said[:, order])
+
+
+def same_in_tiles(
+    ensemble: Ensemble, rows: NDArray[np.float32], size: int, method: str, expected: NDArray[np.float32]
+) -> bool:
+    """Try whether rows score as expected, ``(M, n, ...)``, in tiles of another size, at some places of them."""
+    order = np.concatenate(orders(len(rows)))
+    return np.array_equal(in_tiles(ensemble, rows[order], size, method), expected[:, order])
+
+
+def orders(n: int) -> list[NDArray[np.intp]]:
+    """Forwards, backwards and moved by one place."""
+    return [np.arange(n), np.arange(n)[::-1], np.roll(np.arange(n), 1)]
+
+
+@torch.no_grad()
+def in_tiles(ensemble: Ensemble, rows: NDArray[np.float32], size: int, method: str) -> NDArray[np.float32]:
+    """What a method gives for rows that fill tiles of this size: ``(M, n)``, or ``(M, n, width)``."""
+    said = []
+    with torch_threads(1):
+        for start in range(0, len(rows), size):
+            said.append(ensemble(filled(ensemble, rows[start : start + size], size), method))
+    return torch.cat(said, dim=1).float().numpy()
+
+
+def filled(ensemble: Ensemble, rows: NDArray[np.float32], size: int) -> Tensor:
+    """A tile of so many rows, the first of which are these."""
+    tile = next(ensemble.parameters()).new_zeros(size, rows.shape[1])
+    tile[: len(rows)] = torch.from_numpy(rows)
+    return tile
 
 
 def tile_size(layout: Layout, width: int, device: torch.device) -> int:
@@ -62,6 +106,16 @@ def tile_size(layout: Layout, width: int, device: torch.device) -> int:
     if layout.form != "vector":
         return GRID_TILE
     return TILE if width * TILE <= VALUES_PER_TILE else WIDE_TILE
+
+
+def cut(n: int, sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Where tiles begin, and their sizes: large ones, and what is left over in the smallest that holds it.
+
+    >>> list(cut(5, [4])), list(cut(205, [4, 32, 192]))
+    ([(0, 4), (4, 4)], [(0, 192), (192, 32)])
+    """
+    for start in range(0, n, sizes[-1]):
+        yield start, next((size for size in sizes if size >= n - start), sizes[-1])
 
 
 def member_outputs(
@@ -75,17 +129,17 @@ def member_outputs(
     if device.type == "cuda":
         with torch_threads():  # members share a template, and one call at a time fills the device
             tile = max(1, min(len(rows), tile))
-            fill(results, ensemble, rows, method, Starts(len(rows), tile), tile)
+            fill(results, ensemble, rows, method, cut(len(rows), [tile]))
         return results.astype(np.float64)
-    starts = Starts(len(rows), tile)
+    tiles = OneByOne(cut(len(rows), [*ensemble.smaller_tiles, tile]))
     with torch_threads(1) as threads:
         workers = max(1, min(threads, -(-len(rows) // tile)))
         own = [ensemble] + [copy.deepcopy(ensemble) for _ in range(workers - 1)]  # a call may leave traces in one
         if workers == 1:
-            fill(results, ensemble, rows, method, starts, tile)
+            fill(results, ensemble, rows, method, tiles)
         else:
-            with ThreadPoolExecutor(workers) as pool, starts:
-                list(pool.map(lambda one: fill(results, one, rows, method, starts, tile), own))
+            with ThreadPoolExecutor(workers) as pool, tiles:
+                list(pool.map(lambda one: fill(results, one, rows, method, tiles), own))
     return results.astype(np.float64)
 
 
@@ -95,34 +149,32 @@ def fill(
     ensemble: Ensemble,
     rows: NDArray[np.float32],
     method: str,
-    starts: Starts,
-    tile: int,
+    tiles: Iterable[tuple[int, int]],
 ) -> None:
-    """Score the next parts, in a tile, until none are left. What else is in the tile has no effect."""
-    batch: Tensor = next(ensemble.parameters()).new_zeros(tile, rows.shape[1])
-    for start in starts:
-        part = torch.from_numpy(rows[start : start + tile])
-        batch[: len(part)] = part
-        results[:, start : start + len(part)] = ensemble(batch, method)[:, : len(part)].cpu().numpy()
+    """Score the next tile until none is left. What else is in a tile has no effect."""
+    for start, size in tiles:
+        part = rows[start : start + size]
+        said = ensemble(filled(ensemble, part, size), method)
+        results[:, start : start + size] = said[:, : len(part)].cpu().numpy()
 
 
-class Starts:
-    """Numbers 0, step, 2 step, ... below n, each handed out once, to whichever thread asks; leaving ends them."""
+class OneByOne(Generic[Item]):
+    """Items, each handed out once, to whichever thread asks; leaving ends them."""
 
-    def __init__(self, n: int, step: int) -> None:
-        self._starts = iter(range(0, n, step))
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._items = iter(items)
         self._lock = Lock()
 
-    def __iter__(self) -> Iterator[int]:
+    def __iter__(self) -> Iterator[Item]:
         return self
 
-    def __next__(self) -> int:
+    def __next__(self) -> Item:
         with self._lock:
-            return next(self._starts)
+            return next(self._items)
 
-    def __enter__(self) -> Starts:
+    def __enter__(self) -> OneByOne[Item]:
         return self
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
-            self._starts = iter(range(0))
+            self._items = iter(())
