@@ -138,6 +138,8 @@ FOREIGN = {
     "_fields",
     "_make",
     "_is_mkldnn_bf16_supported",
+    "_C",
+    "_functorch",
     "_load_from_state_dict",
     "_jinja",
 }

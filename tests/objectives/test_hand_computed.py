@@ -27,7 +27,7 @@ def test_ntl_equals_the_formula():
     ntl = NTL(transformations=4)
     ntl.build(vector(5))
     x = torch.randn(1, 5)
-    z = unit(ntl.encoder(ntl.views(x))[:, 0].detach().numpy().astype(float))
+    z = unit(ntl.encoder(ntl.views(x))[0].detach().numpy().astype(float))
     pairs = []
     for k in range(1, 5):
         others = [z[k] @ z[m] / 0.1 for m in range(1, 5) if m != k]
@@ -42,9 +42,19 @@ def test_ntl_views_are_the_row_and_its_residual_transformations():
     ntl.build(vector(4))
     x = torch.randn(2, 4)
     views = ntl.views(x)
-    assert views.shape == (4, 2, 4)
-    torch.testing.assert_close(views[0], x)
-    torch.testing.assert_close(views[2], x + (x @ ntl.inner[1]).relu() @ ntl.outer[1])
+    assert views.shape == (2, 4, 4)
+    torch.testing.assert_close(views[:, 0], x)
+    torch.testing.assert_close(views[:, 2], x + (x @ ntl.inner[1]).relu() @ ntl.outer[1])
+
+
+@pytest.mark.parametrize("length", [0.0, 1e-30, 1e30])
+def test_ntl_is_finite_for_rows_whose_squares_are_not_numbers(length):
+    ntl = NTL(constant=0.0)
+    ntl.build(vector(4))
+    losses = ntl.losses(length * torch.randn(3, 4))
+    sum(losses).sum().backward()
+    assert torch.isfinite(torch.stack(losses)).all()
+    assert all(torch.isfinite(p.grad).all() for p in ntl.parameters())
 
 
 def test_ntl_without_its_constant_is_blind_to_length_and_with_it_is_not():
@@ -224,7 +234,7 @@ def test_abnormal_loss_stays_finite_where_the_naive_form_overflows(temperature):
     assert not torch.isfinite(-(1 - h).log())
 
     def views(batch):
-        return torch.stack([batch, batch, -batch])
+        return torch.stack([batch, batch, -batch], dim=1)
 
     ntl.views = views
     ntl.encoder = torch.nn.Linear(2, 2, bias=False)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from expose.encoders import Layout
+from expose.networks.maps import ONEDNN
 from expose.objectives import OBJECTIVES, Losses, Objective, make_objective
 from expose.training import build_members, member_outputs, ready_to_score, tiles
 from expose.training.tiles import CUDA_ROWS, GRID_TILE, SMALLER, TILE, WIDE_TILE, OneByOne, cut, tile_size
@@ -73,6 +74,13 @@ def test_usual_models_score_in_float32_and_close_to_float64():
     assert next(ensemble.parameters()).dtype == torch.float32
     exact = member_outputs(ensemble.double(), rows)
     assert np.allclose(member_outputs(ensemble.float(), rows), exact, rtol=1e-4)
+
+
+@pytest.mark.skipif(not ONEDNN, reason="this torch was built without oneDNN")
+@pytest.mark.parametrize("width", [2, 4, 8, 10])
+def test_narrow_tables_too_score_in_float32(width):
+    """MKL's products of many small matrices round by the place of a row."""
+    assert next(ready("ntl", width)[0].parameters()).dtype == torch.float32
 
 
 def test_where_the_place_would_show_float64_hides_it():

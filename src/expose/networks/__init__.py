@@ -4,6 +4,7 @@ from expose.networks.augmentation import flip_and_crop
 from expose.networks.causal import CausalNet
 from expose.networks.choice import NETWORKS, Unfolded, backbone, make_network
 from expose.networks.convolutional import ConvNet
+from expose.networks.maps import linear, linears, relu
 from expose.networks.perceptron import Perceptron, default_sizes, hidden_widths
 from expose.networks.recurrent import RecurrentNet
 from expose.networks.wide_resnet import WideResNet
@@ -20,5 +21,8 @@ __all__ = [
     "default_sizes",
     "flip_and_crop",
     "hidden_widths",
+    "linear",
+    "linears",
     "make_network",
+    "relu",
 ]

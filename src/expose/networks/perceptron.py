@@ -8,6 +8,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from expose.errors import InputError
+from expose.networks.maps import linear, relu
 
 MOST_LAYERS = 1_000  # more could not be trained, and a damaged model folder may ask for any number
 
@@ -22,8 +23,8 @@ class Perceptron(nn.Sequential):
     bias : bool, default=True
         Without a bias the network cannot output a constant, which keeps one-class losses from collapsing
         (Ruff et al., 2018, proposition 2).
-    first : type of module, default=nn.ReLU
-        Activation after the first layer. A hyperbolic tangent there bounds what a far-off value can do.
+    first : type of module, optional
+        Another activation after the first layer. A hyperbolic tangent there bounds what a far-off value can do.
 
     Examples
     --------
@@ -32,16 +33,33 @@ class Perceptron(nn.Sequential):
     torch.Size([5, 24])
     """
 
-    def __init__(self, sizes: Sequence[int], *, bias: bool = True, first: type[nn.Module] = nn.ReLU) -> None:
+    def __init__(self, sizes: Sequence[int], *, bias: bool = True, first: type[nn.Module] | None = None) -> None:
         layers: list[nn.Module] = []
         for number, (width_in, width_out) in enumerate(pairwise(sizes)):
-            layers += [nn.Linear(width_in, width_out, bias=bias), first() if number == 0 else nn.ReLU()]
+            layers += [Linear(width_in, width_out, bias=bias), first() if first and number == 0 else ReLU()]
         super().__init__(*layers[:-1])
 
     def __call__(self, rows: Tensor) -> Tensor:
         """Map ``(..., D)`` to ``(..., sizes[-1])``."""
         result: Tensor = super().__call__(rows)
         return result
+
+
+class Linear(nn.Linear):
+    """Torch's, by the quicker of its libraries."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Map ``(..., D)`` to ``(..., W)``."""
+        made = linear(rows, self.weight)
+        return made if self.bias is None else made + self.bias
+
+
+class ReLU(nn.ReLU):
+    """Torch's, in place where it may: what it is given is a layer's own result."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Of any shape."""
+        return relu(rows)
 
 
 def hidden_widths(width: int, layers: int) -> list[int]:

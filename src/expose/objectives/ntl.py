@@ -28,10 +28,12 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from expose.encoders.layout import Layout
-from expose.networks import Perceptron, default_sizes, hidden_widths
+from expose.networks import Perceptron, default_sizes, hidden_widths, linears, relu
 from expose.objectives.base import Losses, Objective, full_precision, register
 
 WEIGHTS_BUDGET = 4_000_000  # of all transformations together; binds above about 1,000 columns
+SHORTEST = 1e-12  # length of a vector that has a direction
+FURTHEST = 1e12  # value beyond which a square could overflow
 
 
 @register("ntl")
@@ -96,19 +98,22 @@ class NTL(Objective):
         self.encoder = Perceptron([n_features, *hidden_widths(hidden, self.encoder_layers), latent], bias=False)
 
     def views(self, batch: Tensor) -> Tensor:
-        """Return the row and its K views, ``x + T_k(x)``: ``(B, D) -> (K + 1, B, D)``."""
-        row = F.pad(batch, (0, 1), value=self.pad) if self.pad else batch  # (B, D), one more with the constant
-        changed = row + F.relu(row @ self.inner) @ self.outer  # (K, B, D)
-        return torch.cat([row.unsqueeze(0), changed])
+        """Return the row and its K views, ``x + T_k(x)``: ``(B, D) -> (B, K + 1, D)``."""
+        within = batch.clamp(-FURTHEST, FURTHEST)
+        padded = F.pad(within, (0, 1), value=self.pad) if self.pad else within
+        row = padded.unsqueeze(1)  # (B, 1, D), D one more with the constant
+        changed = row + linears(relu(linears(row, self.inner)), self.outer)  # (B, K, D)
+        return torch.cat([row, changed], dim=1)
 
     def losses(self, batch: Tensor) -> Losses:
         """``-log h_k`` and ``-log (1 - h_k)``; as ``h_k = sigmoid(-margin)``, both are a softplus and stay finite."""
-        encoded = self.encoder(self.views(batch)).to(batch.dtype).transpose(0, 1)  # (B, K + 1, latent)
-        z = F.normalize(encoded.contiguous(), dim=-1)
-        row, views = z[:, :1], z[:, 1:]  # (B, 1, latent), (B, K, latent)
-        same = (views * row).sum(-1) / self.temperature  # (B, K): view k against its row
+        z = self.encoder(self.views(batch)).to(batch.dtype)  # (B, K + 1, latent)
         with full_precision(batch):
-            among = views @ views.transpose(1, 2) / self.temperature  # (B, K, K): view k against view l
+            products = z @ z.transpose(1, 2)  # (B, K + 1, K + 1)
+        lengths = products.diagonal(dim1=1, dim2=2).clamp(min=SHORTEST**2).sqrt()  # (B, K + 1)
+        cosines = products / (lengths[:, :, None] * lengths[:, None])
+        similar = cosines / self.temperature
+        same, among = similar[:, 1:, 0], similar[:, 1:, 1:]  # (B, K), view k and its row; (B, K, K), views k and l
         itself = torch.diag(among.new_full((self.transformations,), -math.inf))
         margin = (among + itself).logsumexp(-1) - same  # (B, K): log (1 - h_k) / h_k
         unit = math.log(self.transformations)

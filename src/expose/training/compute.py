@@ -13,7 +13,7 @@ from threading import RLock
 
 import torch
 
-SMALL_STEP = 2_000_000  # weights of all members times parts of a batch
+SMALL_STEP = 4_000_000  # weights of all members times parts of a batch
 WIDE = 200_000  # weights of one member above which matrix products outweigh the casts to bf16 (docs/notes/precision.md)
 
 

@@ -3,10 +3,14 @@
 The textbook loop is what a careful reader of the paper would write in PyTorch: one network per transformation, called
 in a Python loop, a DataLoader, float32, one seed after another. Both train the same number of epochs on the same
 splits in the same run; each side's F1 (at the true ratio, oracle) shows that the speed is not bought with quality.
+
+The share of the peak is that of a large float32 product on the same threads in the same run; the operations that the
+method needs are counted on the textbook's step, and are the same for both.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -19,8 +23,10 @@ import torch.nn.functional as F  # noqa: N812
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.flop_counter import FlopCounterMode
 
 from expose import AnomalyDetector, fit_together
+from expose.networks import linear
 from expose.objectives import make_objective
 from expose_lab.contenders import PUBLISHED_BATCH, PUBLISHED_NTL
 from expose_lab.datasets import load
@@ -42,13 +48,39 @@ def measure(cell: Row, data: Path) -> Row:
     """Ours, then theirs."""
     stored = load(cell["set"], data)
     splits = [paper(stored.X, stored.y, seed=seed, ratio=RATIO, file_order=True) for seed in PAPER_SEEDS]
-    found: Row = {"threads": torch.get_num_threads()}
+    found: Row = {"threads": torch.get_num_threads(), "load": os.getloadavg()[0], "peak_gflops": peak_gflops()}
+    needed = gflop_needed(cell, splits)
     for side, way in (("ours", ours), ("textbook", textbook)):
         started = time.perf_counter()
         scores = way(cell, splits)
         found[f"{side}_seconds"] = time.perf_counter() - started
+        found[f"{side}_gflops"] = needed / found[f"{side}_seconds"]
+        found[f"{side}_share_of_peak"] = found[f"{side}_gflops"] / found["peak_gflops"]
         found[f"{side}_f1"] = [100 * f1_at_ratio(s.test_y, x) for s, x in zip(splits, scores, strict=True)]
     return found | {"ratio": found["textbook_seconds"] / found["ours_seconds"]}
+
+
+@torch.no_grad()
+def peak_gflops(size: int = 2048, repeats: int = 5) -> float:
+    """Of a large float32 product, by the quicker of torch's two libraries."""
+    a, b = torch.randn(2, size, size)
+    seconds = []
+    for product in (torch.matmul, linear):
+        for _ in range(repeats):
+            started = time.perf_counter()
+            product(a, b)
+            seconds.append(time.perf_counter() - started)
+    return float(2 * size**3 / min(seconds) / 1e9)
+
+
+def gflop_needed(cell: Row, splits: list[Split]) -> float:
+    """Multiplications and additions of all products in all epochs of all seeds."""
+    rows = torch.from_numpy(splits[0].train_X[:PUBLISHED_BATCH].astype(np.float32))
+    model = Textbook(rows.shape[1], **PUBLISHED_NTL[cell["set"]])
+    with FlopCounterMode(display=False) as counter:
+        torch.autograd.backward(torch.stack(model.losses(rows)).mean())
+    per_row = counter.get_total_flops() / len(rows)
+    return float(per_row * sum(len(split.train_X) for split in splits) * cell["epochs"] / 1e9)
 
 
 def ours(cell: Row, splits: list[Split]) -> list[NDArray[np.float64]]:
