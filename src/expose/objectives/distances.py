@@ -1,6 +1,6 @@
-"""Squared distances of rows to remembered points, by matrix products, a block of points after the other.
+"""Squared distances of rows to remembered points, by one matrix product.
 
-|x - y|^2 is the product of (x, |x|^2, 1) and (-2 y, 1, |y|^2). That is some fifty times as fast as differences, but
+|x - y|^2 is the product of (x, |x|^2, 1) and (-2 y, 1, |y|^2). That is some hundred times as fast as differences, but
 where x and y are nearly equal, only rounding is left of it. So all is measured from the middle of the points, and in
 double precision where most points are nearer to others than single precision could tell; what rounding may have made of
 0 is told by `Points.rounding`, and counts as 0.
@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from expose.networks.maps import linear
+
 WORST = 32.0  # rounding of a sum of some hundred products, in units of the last digit
 FINE = (
     0.1  # of the distance of a usual row from the middle: where neighbours are nearer, single precision is too coarse
@@ -20,39 +22,35 @@ GOLDEN = 0.5 * (5**0.5 - 1)
 
 
 class Points:
-    """Points ``(P, D)`` in blocks of equal size; what is lacking in the last block is infinitely far away.
+    """Points ``(P, D)``, filled up by some infinitely far away where their number has to be a multiple.
 
     Parameters
     ----------
     points : Tensor of shape (P, D)
-    block : int, optional
-        Points in a block; by default all.
+    multiple : int, default=1
     double : bool, default=True
         Whether products are made in double precision.
 
     Attributes
     ----------
-    blocks : Tensor of shape (n, D + 2, block)
+    lifted_points : Tensor of shape (P', D + 2)
 
     Examples
     --------
-    >>> points = Points(torch.tensor([[0.0], [3.0], [5.0]]), block=2)
-    >>> rows = points.lifted(torch.tensor([[1.0], [3.0]]))
-    >>> [points.squared(rows, number).tolist() for number in range(2)]
-    [[[1.0, 4.0], [9.0, 0.0]], [[16.0, inf], [4.0, inf]]]
+    >>> points = Points(torch.tensor([[0.0], [3.0], [5.0]]), multiple=2)
+    >>> points.squared(points.lifted(torch.tensor([[1.0], [3.0]]))).tolist()
+    [[1.0, 4.0, 16.0, inf], [9.0, 0.0, 4.0, inf]]
     """
 
-    def __init__(self, points: Tensor, block: int | None = None, *, double: bool = True) -> None:
+    def __init__(self, points: Tensor, multiple: int = 1, *, double: bool = True) -> None:
         self.dtype = torch.float64 if double else torch.float32
         points = points.to(self.dtype)
         self.middle = points.median(dim=0).values if len(points) else points.new_zeros(points.shape[1])
-        block = block or max(1, len(points))
         away = points - self.middle
         length = away.square().sum(dim=1, keepdim=True)
         lifted = torch.cat([-2 * away, torch.ones_like(length), length], dim=1)  # (P, D + 2)
-        lifted = pad(lifted, (0, 0, 0, -len(points) % block))
-        lifted[len(points) :, -1] = torch.inf
-        self.blocks = lifted.reshape(-1, block, lifted.shape[1]).transpose(1, 2).contiguous()
+        self.lifted_points = pad(lifted, (0, 0, 0, -len(points) % multiple))
+        self.lifted_points[len(points) :, -1] = torch.inf
 
     def lifted(self, rows: Tensor) -> Tensor:
         """Rows as `squared` takes them, ``(B, D) -> (B, D + 2)``."""
@@ -61,12 +59,9 @@ class Points:
         torch.sum(away.square(), dim=1, out=lifted[:, -2])
         return lifted
 
-    def squared(self, lifted: Tensor, number: int, out: Tensor | None = None) -> Tensor:
-        """Squared distances of rows to the points of a block, ``(B, block)``, of nearly equal ones perhaps negative."""
-        if out is None or self.dtype is torch.float64:
-            found = torch.mm(lifted, self.blocks[number]).float()
-            return found if out is None else out.copy_(found)
-        return torch.mm(lifted, self.blocks[number], out=out)
+    def squared(self, lifted: Tensor) -> Tensor:
+        """Squared distances of rows to the points, ``(B, P')``, of nearly equal ones perhaps negative."""
+        return linear(lifted, self.lifted_points).float()
 
     def rounding(self, lifted: Tensor) -> Tensor:
         """Squared distances that may be 0 but for rounding, ``(B, 1)``."""
@@ -77,7 +72,7 @@ def exact(points: Tensor) -> Tensor:
     """Distances of all pairs, ``(P, D) -> (P, P)``, in double precision; of equal points exactly 0."""
     known = Points(points)
     rows = known.lifted(points)
-    squared = torch.mm(rows, known.blocks[0])
+    squared = rows @ known.lifted_points.T
     return squared.masked_fill_(squared <= known.rounding(rows), 0.0).fill_diagonal_(0.0).sqrt_()
 
 

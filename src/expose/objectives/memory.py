@@ -1,9 +1,9 @@
 """What rows are compared with in one view: the distances to near, linked and wide neighbours among remembered rows.
 
-Near neighbours are found as the nearest of every cell: as many cells as a block has points, of one point of each block.
-Where all points fit a block that is exact. In others two of the nearest may share a cell, which then counts once: the
-distance becomes a trifle larger, that of the remembered rows alike, and no sort of all distances is needed. Wide ones
-are measured to the first block, which is a fair sample.
+Near neighbours are found as the nearest of each cell. Where all points have a cell of their own that is exact. Where
+several share one, two of the nearest may, which then count once: the distance becomes a trifle larger, that of the
+remembered rows alike, and no sort of all distances is needed. Wide neighbours are found among the first of each cell,
+which are a fair sample.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Memory:
     Parameters
     ----------
     points : Points
-        Of P remembered rows.
+        Of P remembered rows, filled up to a multiple of the cells.
+    n_cells : int
     heights : Tensor of shape (P,)
         Distances at which their clusters hold enough others.
     weights : Tensor of shape (P,)
@@ -41,48 +42,45 @@ class Memory:
     """
 
     def __init__(
-        self, points: Points, heights: Tensor, weights: Tensor, abnormal: Points, abnormal_weights: Tensor, same: float
+        self,
+        points: Points,
+        n_cells: int,
+        heights: Tensor,
+        weights: Tensor,
+        abnormal: Points,
+        abnormal_weights: Tensor,
+        same: float,
     ) -> None:
-        n_blocks, _, block = points.blocks.shape
-        lacking = n_blocks * block - len(heights)
-        self.points, self.abnormal, self.abnormal_weights, self.same = points, abnormal, abnormal_weights, same
-        self.heights = pad(heights.float().square(), (0, lacking)).reshape(n_blocks, block)
-        self.weights = pad(weights.float(), (0, lacking))
+        filled = (0, len(points.lifted_points) - len(heights))
+        self.points, self.n_cells, self.same = points, n_cells, same
+        self.abnormal, self.abnormal_weights = abnormal, abnormal_weights
+        self.heights = pad(heights.float().square(), filled)
+        self.weights = pad(weights.float(), filled)
         self.whole_weights = bool(((weights == 0) | (weights == 1)).all())
-        self.all_kept = bool((weights == 1).all())
-        self.left_out = torch.where(self.weights > 0, 0.0, torch.inf).reshape(n_blocks, block)
-        self.n_cells = int((self.left_out == 0).any(dim=0).sum())  # with a point that counts
+        self.left_out = None if bool((weights == 1).all()) else torch.where(self.weights > 0, 0.0, torch.inf)
+        self.n_kept = int((self.weights > 0).reshape(-1, n_cells).any(dim=0).sum())  # cells with a point that counts
 
     def measure(self, rows: Tensor, near: int, wide: Sequence[float]) -> Tensor:
-        """Log distances to near, linked and wide neighbours, ``(B, D) -> (B, 2 + S)``; near is a mean over ``near``.
-
-        Of so few rows at a time that their distances to a block fit the cache.
-        """
+        """Log distances to near, linked and wide neighbours, ``(B, D) -> (B, 2 + S)``; near is a mean over ``near``."""
         lifted = self.points.lifted(rows)
         same = self.points.rounding(lifted).float().clamp(min=self.same**2)  # (B, 1)
-        squared, cells = torch.empty(2, len(rows), self.heights.shape[1], device=rows.device)  # written anew, not made
-        linked = torch.full_like(same, torch.inf)
-        for number, heights in enumerate(self.heights):
-            self.points.squared(lifted, number, out=squared)
-            torch.minimum(linked, torch.maximum(squared, heights).amin(dim=1, keepdim=True), out=linked)
-            if number == 0:
-                enclosed = enclosing(ascending(squared), wide, same)
-            if not self.all_kept:
-                squared += self.left_out[number]
-            torch.minimum(cells, squared, out=cells) if number else cells.copy_(squared)
+        squared = self.points.squared(lifted)  # (B, P)
+        linked = torch.maximum(squared, self.heights).amin(dim=1, keepdim=True)
+        enclosed = enclosing(ascending(squared[:, : self.n_cells]), wide, same)
         if self.whole_weights:
-            nearest = first_others(ascending(cells), near, same, self.n_cells)
+            kept = squared if self.left_out is None else squared + self.left_out
+            cells = kept.view(len(rows), -1, self.n_cells).amin(dim=1)
+            nearest = first_others(ascending(cells), near, same, self.n_kept)
         else:
-            every = torch.cat([self.points.squared(lifted, number) for number in range(len(self.heights))], dim=1)
-            nearest = torch.cat([weighted(every, self.weights, count, same) for count in range(1, near + 1)], dim=1)
+            nearest = torch.cat([weighted(squared, self.weights, count, same) for count in range(1, near + 1)], dim=1)
         found = log_distance(torch.cat([nearest, linked, enclosed], dim=1), same)
         found[:, near - 1] = found[:, :near].mean(dim=1)
         found = found[:, near - 1 :]
         torch.maximum(found[:, 0], found[:, 1], out=found[:, 1])  # no link of a row is shorter than to its near ones
         if len(self.abnormal_weights):
-            rows = self.abnormal.lifted(rows)
-            against = weighted(self.abnormal.squared(rows, 0), self.abnormal_weights, ABNORMAL_NEIGHBOURS, same)
-            found[:, :1] -= PULL * log_distance(against, same)
+            against = self.abnormal.squared(self.abnormal.lifted(rows))
+            count = ABNORMAL_NEIGHBOURS
+            found[:, :1] -= PULL * log_distance(weighted(against, self.abnormal_weights, count, same), same)
         return found
 
 

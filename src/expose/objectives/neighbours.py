@@ -54,8 +54,8 @@ SMALLEST_STEP = 1e-2  # in log distance: one per cent
 SMALLEST_SPREAD = 0.1  # of linked distances beyond the middle: most rows may be joined at nearly the same one
 SAME = 1e-3  # of the usual near distance: within it a row is a remembered one, whose input was rounded since
 COMPARED = 1024  # remembered rows that others are compared with
-BLOCK = 256  # of them, whose distances are worked on at a time; of twice as many or fewer, all
-AT_ONCE = 384  # rows, likewise: their distances to a block stay in the cache
+CELLS = 256  # that these fall into; of twice as many or fewer, each has its own
+AT_ONCE = 768  # rows whose distances the memory holds
 SOME = 256  # rows whose distances tell how far apart any two are
 LEAST_SHARE = 0.005  # of anomalies: where fewer are assumed, answers count as if it were so many
 INSIDE = 0.1  # added to scores before their logarithm is taken: below, all are in the midst of others
@@ -100,7 +100,7 @@ class Neighbours(MemoryObjective):
     height: Tensor
     same: Tensor  # distance up to which a row counts as a remembered one, in each view
     compared: Tensor  # how many remembered rows others are compared with
-    block: Tensor  # how many of them at a time
+    cells: Tensor  # how many cells these fall into
     tails: Tensor  # of near, linked and wide distances
 
     def __init__(
@@ -131,7 +131,7 @@ class Neighbours(MemoryObjective):
         self.register_buffer("height", torch.zeros(views, 0))  # (V, R)
         self.register_buffer("same", torch.zeros(views, 1, 1))
         self.register_buffer("compared", torch.zeros(()))
-        self.register_buffer("block", torch.zeros(()))
+        self.register_buffer("cells", torch.zeros(()))
         self.register_buffer("tails", torch.zeros(views, 2 + len(self.wide), len(SURVIVAL)))
         self._memories: list[Memory] = []
 
@@ -148,7 +148,7 @@ class Neighbours(MemoryObjective):
         self.refined.zero_()
         compared = min(COMPARED, int((present > 0).sum()))
         self.compared.fill_(compared)
-        self.block.fill_(BLOCK if compared > 2 * BLOCK else compared)
+        self.cells.fill_(CELLS if compared > 2 * CELLS else compared)
         self.height = self.heights()
         self.settle()
         return self.scales(rows)[:, 2]
@@ -240,9 +240,10 @@ class Neighbours(MemoryObjective):
         against = torch.nonzero(self.keep_abnormal > 0).flatten()
         same = float(self.same[view])
         double = rows.dtype is torch.float64 or needs_double(rows[there], same / SAME)
-        points = Points(rows[there], int(self.block), double=double)
+        cells = int(self.cells)
+        points = Points(rows[there], cells, double=double)
         abnormal, weights = Points(rows[against], double=double), self.keep_abnormal[against]
-        return Memory(points, self.height[view, there], self.keep_normal[there], abnormal, weights, same)
+        return Memory(points, cells, self.height[view, there], self.keep_normal[there], abnormal, weights, same)
 
     def heights(self) -> Tensor:
         """At which distance the cluster of each remembered row holds enough others: ``(V, R)``, infinite where absent.
@@ -279,12 +280,12 @@ class Neighbours(MemoryObjective):
         return super()._apply(*arguments, **named)  # type: ignore[no-untyped-call]
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Make room for as many rows as are stored; older models lack answers, and had one block and three tails."""
+        """Make room for as many rows as are stored; older models lack answers, and had no cells and three tails."""
         stored = state_dict[f"{prefix}rows"]
         state_dict.setdefault(f"{prefix}correction", torch.zeros(len(stored)))
         state_dict.setdefault(f"{prefix}manner", torch.zeros(len(stored), 3))
         state_dict.setdefault(f"{prefix}apart", torch.ones(self.n_views, 1, 1))
-        for name in ("compared", "block"):
+        for name in ("compared", "cells"):
             state_dict.setdefault(f"{prefix}{name}", (state_dict[f"{prefix}present"] > 0).sum().to(stored.dtype))
         older = [state_dict.pop(f"{prefix}{name}_tail", None) for name in ("near", "linked", "wide")]
         if all(isinstance(one, Tensor) for one in older):

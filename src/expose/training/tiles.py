@@ -25,12 +25,12 @@ from expose.encoders.layout import Layout
 from expose.training.compute import torch_threads
 from expose.training.ensemble import Ensemble
 
-TILE, WIDE_TILE = 192, 64  # parts; whole blocks of the usual matrix kernels
-SMALLER = (4, 8, 32, 96)  # tried out, from the objective's `smallest_tile` on
+TILE, WIDE_TILE = 768, 64  # parts; whole blocks of the usual matrix kernels
+SMALLER = (4, 8, 32, 96, 192)  # tried out, from the objective's `smallest_tile` on
 GRID_TILE = 8  # images and texts: as quick by the thousand, and one alone does not pay for 64
-VALUES_PER_TILE = 2**18  # above, the wide tile: its activations would not fit the cache
+VALUES_PER_TILE = 2**19  # above, the wide tile: its activations would not fit the cache
 CUDA_ROWS, CUDA_VALUES = 65536, 2**25  # at most; a convolutional network makes many values of each
-TRIALS = 16
+TRIALS = 4
 
 Item = TypeVar("Item")
 
