@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from commands import Run, command, facts, run_apart, transactions
 
-from expose.cli.score import Tally
+from expose.cli.summary import Tally
 from expose.estimators import AnomalyDetector
 from expose.persistence import SCHEMA
 
@@ -257,7 +257,7 @@ def test_numbers_that_were_text_in_training_stay_text(run: Run, tmp_path: Path) 
 
 
 def test_the_tally_of_a_stream() -> None:
-    tally = Tally(3)
+    tally = Tally(most=3)
     scores = np.random.default_rng(0).permutation(100).astype(float)
     for start in range(0, 100, 10):
         part = scores[start : start + 10]

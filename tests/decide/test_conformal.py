@@ -77,6 +77,17 @@ def test_step_up_in_parts_is_step_up_of_all(parts):
     assert len(stream.values) <= 9
 
 
+def test_what_two_have_counted_together() -> None:
+    p_values = np.random.default_rng(0).integers(1, 20, 500) / 20
+    whole, first, second = StepUp(), StepUp(), StepUp()
+    whole.add(p_values)
+    first.add(p_values[:200])
+    second.add(p_values[200:])
+    first.merge(second)
+    np.testing.assert_array_equal(first.values, whole.values)
+    np.testing.assert_array_equal(first.counts, whole.counts)
+
+
 def test_the_false_discovery_rate_is_kept_with_common_calibration_rows():
     """Mean over fixed draws, calibration included; 90 of 100 rows are normal, so the bound is 0.2 * 0.9."""
     rng, shares, power = np.random.default_rng(1), [], []

@@ -36,6 +36,7 @@ RUNNABLE = [
     "your-own-encoder.md",
     "your-own-kind.md",
     "scoring-elsewhere.md",
+    "engines.md",
     "evaluation.md",
     "benchmarking.md",
     "decisions.md",
@@ -81,6 +82,8 @@ def registries():
 @pytest.mark.parametrize("page", RUNNABLE)
 def test_the_code_of_a_page_runs_as_it_stands(page, registries, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    if "import dask" in page_text(page):
+        pytest.importorskip("dask.dataframe", reason="needs the extra dask")
     assert blocks(page)
     run_blocks(page)
     assert capsys.readouterr().out

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from expose.cli.text import LONGEST_LAST, cell, percent
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from expose import Scorer
+    from expose.kinds import Batch
     from expose.model import Fitted
 
 AT_ONCE = 1_000  # rows explained together: some 100 scores are computed for each, more where they are fewer
@@ -74,11 +75,11 @@ def reason_columns(reasons: Sequence[Sequence[Reason]], most: int, n_rows: int) 
     return found
 
 
-def explained_tables(scorer: Scorer, sources: Sequence[str], most: int) -> Iterator[pa.Table]:
-    """Score files in order as `Scorer.scan` does, with the reasons of every row."""
+def explained_tables(scorer: Scorer, batches: Iterable[Batch], most: int) -> Iterator[pa.Table]:
+    """Score batches in order as `Scorer.scan` does, with the reasons of every row."""
     from expose.files import with_ids
 
-    for batch in scorer.fitted.kind.scan(sources, scorer.reading):
+    for batch in batches:
         scored = scorer.columns(batch.samples)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataWarning)  # scoring has given it already, and it counts rows

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import time
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -15,17 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from expose.cli import options as opt
-from expose.cli.reasons import check_explainable, explained_tables, folded
+from expose.cli.engines import check_engine_output, score_on_engine
+from expose.cli.reasons import check_explainable, explained_tables
 from expose.cli.session import Session
-from expose.cli.sources import ROW, check_output, named, read_as, reading_errors
-from expose.cli.text import aligned, count, percent
-from expose.errors import DataWarning, InputError
-from expose.stores import without_secrets
+from expose.cli.sources import check_output, read_as, reading_errors
+from expose.cli.summary import Tally, by_p_values, by_threshold, flagged_anew, summarise
+from expose.errors import InputError
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
-    from numpy.typing import NDArray
 
     from expose import Scorer
 
@@ -36,17 +32,14 @@ Examples:
   expose score model/ new.csv --fdr 0.1 --out scores.csv
   expose score model/ suspicious.csv --explain 3 --out scores.csv
   cat new.csv | expose score model/ - --out - | head
+  expose score model/ rows/ --engine ray --address ray://head:10001 --out scores/
 
 The scores file keeps the order of the rows: id columns, then anomaly_score (higher = more anomalous)
 and is_anomaly; p_value too, if the model was fitted with --calibration. A classifier also writes
 predicted_class and its probability. With --explain follow reason_1, reason_1_share (of what the score
-is above that of typical rows), reason_2, and so on, of every row.
+is above that of typical rows), reason_2, and so on, of every row. With --engine, --out may be a folder
+(a name without an ending), of one file for each piece of the data.
 """
-SHOWN = 5
-TRAINED_ON = (
-    "These look like the rows that the model was trained on. Their p-values are no evidence: they compare rows with "
-    "themselves. Use p-values for rows that the model has not seen."
-)
 
 
 @opt.reads_files
@@ -69,6 +62,17 @@ def score(
         ),
     ] = None,
     id_columns: opt.Id = None,
+    engine: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Score Parquet files by ray, dask or spark, in many processes.")
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Of the engine's cluster: ray://host:10001, tcp://host:8786, spark://host:7077; or local[2], two "
+            "processes here. (default: all processors here)",
+        ),
+    ] = None,
     skip_bad: opt.SkipBad = False,
     spreadsheet_safe: opt.SpreadsheetSafe = False,
     device: opt.Device = "auto",
@@ -85,14 +89,24 @@ def score(
     with Session(as_json=as_json, quiet=quiet, debug=debug, stdout_is_data=out == "-", in_batches=True) as session:
         from expose import load
 
-        check_output(out, data)
+        if engine is None:
+            check_output(out, data)
+        else:
+            check_engine_output(out, data)
+        if engine is None and address is not None:
+            raise InputError("--address is that of a cluster; say by --engine of which: ray, dask or spark.")
         fitted = load(model, device=device)
         choose_rule(fitted, threshold, fdr)
         scorer = fitted.scorer(id=id_columns)
         scorer.reading = replace(read_as(scorer.reading, written), skip_bad=skip_bad)
         if explain is not None:
             check_explainable(scorer.fitted)
-        score_files(session, scorer, data, out, fdr, reasons=explain or 0, spreadsheet_safe=spreadsheet_safe)
+        given: dict[str, Any] = {"reasons": explain or 0, "spreadsheet_safe": spreadsheet_safe}
+        if engine is None:
+            score_files(session, scorer, data, out, fdr, **given)
+        else:
+            on: dict[str, Any] = {"engine": engine, "address": address, "model": model, "device": device}
+            score_on_engine(session, scorer, data, out, fdr, **given, **on)
 
 
 def choose_rule(model: Any, threshold: str | None, fdr: float | None) -> None:
@@ -123,52 +137,25 @@ def score_files(
     """Score, write and report; ``reasons`` are given of each row, at most so many."""
     from expose.files import writer
 
-    start, tally = time.perf_counter(), Tally(SHOWN)
-    scored = reading_errors(explained_tables(scorer, data, reasons) if reasons else scorer.scan(data))
+    start, tally = time.perf_counter(), Tally()
+    scored = reading_errors(tables_of(scorer, data, reasons))
     with writer(out, spreadsheet_safe=spreadsheet_safe) as sink, ExitStack() as stack:
         if fdr is None:
-            facts, rule = by_threshold(scorer)
+            rule = by_threshold(scorer)
         else:
             scored, cutoff = stack.enter_context(selected(scored, fdr))
-            facts, rule = by_p_values(fdr, cutoff)
+            rule = by_p_values(fdr, cutoff)
         for table in scored:
             sink.write(table)
             tally.add(table)
-    seconds = time.perf_counter() - start
-    counts = {"rows": tally.rows, "flagged": tally.flagged}
-    session.result(**counts, **facts, top=tally.top, out=without_secrets(out), seconds=round(seconds, 3))
-    share = percent(tally.flagged / tally.rows) if tally.rows else "0 %"
-    session.say(f"Scored          {count(tally.rows, 'row')} in {seconds:.1f} s")
-    session.say(f"Flagged         {tally.flagged:,} ({share}) {rule}")
-    if any(map(tally.is_of, known_scores(scorer))):
-        warnings.warn(TRAINED_ON, DataWarning, stacklevel=2)
-    top = [folded(one, reasons) for one in tally.top] if reasons else tally.top
-    session.say("\n".join(["Highest         (row 0 is the first row of data)", *aligned(top)]))
-    if out != "-":
-        session.say(f"Scores          {without_secrets(out)}")
+    summarise(session, scorer, tally, rule, out, time.perf_counter() - start, reasons)
 
 
-def by_threshold(scorer: Scorer) -> tuple[dict[str, Any], str]:
-    """What decides, for machines and for people: a threshold."""
-    line = scorer.fitted.threshold_score(scorer.threshold)
-    rule = scorer.fitted.threshold_rule(scorer.threshold)
-    return {"threshold": line, "threshold_rule": rule}, f"above {line:.4g}; {rule}"
-
-
-def by_p_values(rate: float, cutoff: float) -> tuple[dict[str, Any], str]:
-    """What decides, for machines and for people: p-values over all rows."""
-    facts = {"threshold": None, "threshold_rule": "Benjamini-Hochberg", "fdr": rate, "p_value_cutoff": cutoff}
-    reach = f"with p-values up to {cutoff:.4g}" if cutoff else "as no p-value is small enough"
-    return facts, f"{reach}; Benjamini-Hochberg, false discoveries at most {percent(rate)}"
-
-
-def known_scores(scorer: Scorer) -> Iterator[NDArray[np.float64]]:
-    """Yield scores of rows whose p-values are no evidence: those trained on, and those that p-values compare with."""
-    import numpy as np
-
-    training, calibration = scorer.fitted.training_scores, scorer.fitted.calibration_scores
-    if calibration is not None:
-        yield from (training, calibration, np.concatenate([training, calibration]))  # together perhaps one table
+def tables_of(scorer: Scorer, data: list[str], reasons: int) -> Iterator[pa.Table]:
+    """Scored tables of files, with or without reasons."""
+    if not reasons:
+        return scorer.scan(data)
+    return explained_tables(scorer, scorer.fitted.kind.scan(data, scorer.reading), reasons)
 
 
 @contextmanager
@@ -178,7 +165,6 @@ def selected(scored: Iterator[pa.Table], rate: float) -> Iterator[tuple[Iterator
     The tables wait in a temporary file, since the first cannot be flagged before the last p-value is known.
     """
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     from expose.decide import StepUp
 
@@ -191,37 +177,4 @@ def selected(scored: Iterator[pa.Table], rate: float) -> Iterator[tuple[Iterator
                 stream.write_table(table)
         file.seek(0)
         cutoff = tally.cutoff(rate)
-
-        def again() -> Iterator[pa.Table]:
-            for batch in pa.ipc.open_stream(file):
-                table = pa.Table.from_batches([batch])
-                place = table.column_names.index("is_anomaly")
-                yield table.set_column(place, "is_anomaly", pc.less_equal(table["p_value"], cutoff))
-
-        yield again(), cutoff
-
-
-class Tally:
-    """What is known of a stream of scores so far: counts, and the highest few."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.rows = self.flagged = 0
-        self.total = 0.0
-        self.top: list[dict[str, Any]] = []
-
-    def add(self, scored: pa.Table) -> None:
-        """Count a table of scores."""
-        import pyarrow.compute as pc
-
-        best = pc.select_k_unstable(scored, self.most, [("anomaly_score", "descending")])
-        shown = scored.take(best).drop_columns("is_anomaly")
-        found = named(shown, {ROW: pc.add(best, self.rows)}, {}, quiet=True).to_pylist()
-        self.top = sorted(self.top + found, key=lambda facts: -facts["anomaly_score"])[: self.most]
-        self.total += pc.sum(scored["anomaly_score"]).as_py()
-        self.flagged += pc.sum(scored["is_anomaly"]).as_py() or 0
-        self.rows += scored.num_rows
-
-    def is_of(self, scores: NDArray[np.float64]) -> bool:
-        """Whether these were, to all appearance, the rows that have these scores."""
-        return self.rows == len(scores) and math.isclose(self.total, float(scores.sum()), rel_tol=1e-6)
+        yield (flagged_anew(batch, cutoff) for batch in pa.ipc.open_stream(file)), cutoff

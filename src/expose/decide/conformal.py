@@ -117,7 +117,13 @@ class StepUp:
         """Count the p-values of some more rows."""
         if p_values.ndim != 1 or not ((p_values > 0) & (p_values <= 1)).all():
             raise InputError("p-values must be an array of shape (n,) of numbers above 0 and at most 1.")
-        new, counts = np.unique(p_values, return_counts=True)
+        self._merge(*np.unique(p_values, return_counts=True))
+
+    def merge(self, other: StepUp) -> None:
+        """Count those that another one has counted."""
+        self._merge(other.values, other.counts)
+
+    def _merge(self, new: Floats, counts: NDArray[np.int64]) -> None:
         self.values, place = np.unique(np.concatenate([self.values, new]), return_inverse=True)
         weights = np.concatenate([self.counts, counts])
         self.counts = np.bincount(place, weights=weights, minlength=len(self.values)).astype(np.int64)

@@ -18,12 +18,13 @@ _READ_AHEAD, _FROM_AFAR = 2**20, 2**22  # bytes; without it a whole column of a 
 
 
 class Parquet:
-    """One Parquet file."""
+    """One Parquet file, or some row groups of it."""
 
     notes: tuple[str, ...] = ()
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: Origin, groups: Sequence[int] | None = None) -> None:
         self.path, self.label = origin.path, origin.label
+        self._groups = groups
         self._origin = origin  # holds the file if it is a temporary one
         with self._opened() as file:
             schema = file.schema_arrow.remove_metadata()
@@ -54,11 +55,16 @@ class Parquet:
         """Return the Arrow schema of the file."""
         return self._schema
 
+    def rows_of_groups(self) -> list[int]:
+        """How many rows each row group of the file has."""
+        with self._opened() as file:
+            return [file.metadata.row_group(place).num_rows for place in range(file.num_row_groups)]
+
     def tables(self, names: Sequence[str], batch_rows: int) -> Iterator[Any]:
         """Yield the rows as Arrow tables of these columns."""
         outer = [one for one in self._outer if any(name == one or name.startswith(f"{one}.") for name in names)]
         with self._opened() as file:
-            for batch in file.iter_batches(batch_rows, columns=outer, use_threads=True):
+            for batch in file.iter_batches(batch_rows, row_groups=self._groups, columns=outer, use_threads=True):
                 table = pa.Table.from_batches([batch]).select(outer).replace_schema_metadata(None)
                 yield flattened(table).select(names)
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from expose.errors import DataWarning
-from expose.files.conventions import Conventions, Writing, marked
+from expose.files.conventions import Conventions, Writing, marked, marks
 from expose.files.names import column_names, existing, spelled
 from expose.files.reading import Tables, opened
 from expose.files.roles import ColumnsByRole, columns_by_role
@@ -85,8 +85,8 @@ class TableKind(Kind):
         return self.split(tables.table(), reading)._replace(notes=tables.notes)
 
     def split(self, table: Any, reading: Reading) -> Batch:
-        """Rows of an Arrow table whose columns play these roles."""
-        return _by_role(table, _roles(table.schema.names, reading), reading)
+        """Rows of an Arrow table whose columns play these roles; its first row has the number it is `marked` with."""
+        return _by_role(table, _roles(table.schema.names, reading), reading, marks(table.schema)[1])
 
     def scan(self, sources: Sequence[str], reading: Reading) -> Iterator[Batch]:
         """Read files some ten thousand rows at a time; as `read` in all else. Files are looked at before it returns."""
