@@ -25,6 +25,7 @@ FLOORS = (
     "report",
     "estimators",
     "explain",
+    "exporting",
     "scoring",
     "folder",
     "model",

@@ -37,6 +37,7 @@ RUNNABLE = [
     "your-own-kind.md",
     "scoring-elsewhere.md",
     "engines.md",
+    "onnx.md",
     "evaluation.md",
     "benchmarking.md",
     "decisions.md",

@@ -49,6 +49,7 @@ COMMANDS = {
     "score": Command("expose.cli.score:score", "Score the rows of DATA with MODEL."),
     "query": Command("expose.cli.query:query", "Choose the rows of DATA whose labels MODEL needs most."),
     "report": Command("expose.cli.report:report", "Write an HTML page about MODEL and DATA."),
+    "export": Command("expose.cli.export:export", "Write MODEL as an ONNX file, for places without Python."),
     "demo": Command("expose.cli.demo:demo", "Run all of it on a table that ships in the package."),
     "bench": Command(f"{LABORATORY}.cli.bench:bench", "Measure detectors on contaminated data sets."),
     "data": Command(f"{LABORATORY}.cli.data:data", "List, fetch and find the data sets of the benchmark."),

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from expose.encoders import ColumnRead, Encoder
 from expose.errors import ModelFolderError
 from expose.estimators.samples import check_input
+from expose.exporting import Exported, export
 from expose.folder import save_fitted
 from expose.model import Fitted
 from expose.objectives import with_changes
@@ -167,6 +168,24 @@ class FittedAttributes:
         self.fitted_ = model
         if self.checkpoint is not None and not model.interrupted:
             Path(self.checkpoint).unlink(missing_ok=True)
+
+    def export(self, file: str | Path) -> Exported:
+        """Write an ONNX file that scores the raw numbers of a table as this model does, where there is no Python.
+
+        It flags by the present `threshold`. Needs the extra ``onnx``. What takes texts, dates, categories or images, or
+        is your own, cannot be exported; `scorer` goes wherever Python does.
+
+        Returns
+        -------
+        Exported
+            The ``columns`` of its input, its ``outputs``, and the largest ``difference`` of scores that was found.
+
+        Raises
+        ------
+        InputError
+            If something of the model cannot be exported; the message names what.
+        """
+        return export(self.scorer(), file)
 
 
 def check_encoder(encoder: Any) -> None:

@@ -1,0 +1,106 @@
+"""Which encoders and objectives can be exported, and how: one function each, in a file of its own.
+
+A new one is one file, imported in ``exporting/__init__.py``, or registered by a user for an objective of their own::
+
+    @exports(Mine)
+    def mine(member: Mine, rows: Value) -> Value:
+        return (rows @ member.map.weight.T).square().mean()
+
+It is looked up by the class itself, not by one that it comes from: who overrides a method has another sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from expose.encoders import Encoder
+from expose.errors import InputError
+from expose.exporting.graph import Value
+from expose.objectives import OBJECTIVES, Objective
+
+O = TypeVar("O", bound=Objective)  # noqa: E741 - an objective
+E = TypeVar("E", bound=Encoder)
+
+
+class Columns(NamedTuple):
+    """How raw columns become parts.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the columns of X, in order.
+    encode : callable
+        From X ``(n, columns)`` to parts ``(n, D)``.
+    examples : callable
+        So many rows as they may come, missing and extreme values among them, to compare scores by.
+    """
+
+    names: list[str]
+    encode: Callable[[Value], Value]
+    examples: Callable[[int], NDArray[np.float64]]
+
+
+SCORES: dict[type[Objective], Callable[[Any, Value], Value]] = {}
+ENCODERS: dict[type[Encoder], Callable[[Any], Columns]] = {}
+
+
+def exports(
+    *objectives: type[Objective],
+) -> Callable[[Callable[[O, Value], Value]], Callable[[O, Value], Value]]:
+    """Say how what a trained member gives for parts ``(n, D)`` is worked out in a graph."""
+
+    def add(function: Callable[[O, Value], Value]) -> Callable[[O, Value], Value]:
+        SCORES.update(dict.fromkeys(objectives, function))
+        return function
+
+    return add
+
+
+def exports_encoder(encoder: type[E]) -> Callable[[Callable[[E], Columns]], Callable[[E], Columns]]:
+    """Say how raw columns become parts in a graph."""
+
+    def add(function: Callable[[E], Columns]) -> Callable[[E], Columns]:
+        ENCODERS[encoder] = function
+        return function
+
+    return add
+
+
+def columns_of(encoder: Encoder) -> Columns:
+    """How an encoder makes parts of raw columns.
+
+    Raises
+    ------
+    InputError
+        If it cannot be exported.
+    """
+    if type(encoder) not in ENCODERS:
+        own = getattr(encoder, "own", encoder)
+        raise InputError(
+            f"An ONNX file takes the raw numbers of a table; this model's encoder, {type(own).__name__}, cannot be "
+            "exported. Those of tables can: 'quantile', 'robust', 'standard', 'unscaled', 'three-scalings'. For all "
+            "others there is Scorer."
+        )
+    return ENCODERS[type(encoder)](encoder)
+
+
+def score_of(member: Objective, rows: Value) -> Value:
+    """What a trained member gives for parts ``(n, D)``.
+
+    Raises
+    ------
+    InputError
+        If its objective cannot be exported.
+    """
+    if type(member) not in SCORES:
+        able = sorted(one.name for one in SCORES if OBJECTIVES.get(one.name) is one)
+        name = repr(member.name) if OBJECTIVES.get(member.name) is type(member) else type(member).__name__
+        raise InputError(
+            f"The objective {name} cannot be exported to ONNX; these can: "
+            f"{', '.join(able)}. One of your own can once expose.exporting.exports says how; Scorer takes any."
+        )
+    return SCORES[type(member)](member, rows)

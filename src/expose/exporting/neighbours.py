@@ -1,0 +1,148 @@
+"""`Neighbours`: distances to remembered rows at three scales, and what answers say of rows like them.
+
+As `expose.objectives.memory` measures them, but products are in double precision always: what was rounded to single
+precision there, is rounded here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from expose.exporting.base import exports
+from expose.exporting.graph import DOUBLE, WHOLE, Value, op, side_by_side, stacked, where
+from expose.objectives import Neighbours
+from expose.objectives.distances import WORST, Points
+from expose.objectives.memory import ABNORMAL_NEIGHBOURS, PULL, TINY, Memory
+from expose.objectives.neighbours import FIRST, INSIDE, LAST, MANNER, SMALLEST_SPREAD, SMALLEST_STEP, SURVIVAL
+
+Floats = NDArray[np.float64]
+
+
+@exports(Neighbours)
+def neighbours(member: Neighbours, rows: Value) -> Value:
+    """The largest of the scores at the three scales, corrected by answers."""
+    parts = rows.reshape(0, -1, member.n_views)  # (n, D, V)
+    smallest = np.array([SMALLEST_STEP, SMALLEST_SPREAD, *[SMALLEST_STEP] * len(member.wide)])
+    rare = []  # (n, 2 + S) each
+    for view, remembered in enumerate(member.views(member.rows.detach())):
+        memory = member.memory(view, remembered)
+        found = measured(memory, parts.take(np.array(view), axis=2), member.near, member.wide)
+        rare.append(tail(found, doubled(member.tails[view]), smallest))
+    near, linked = (stacked([one.take(np.array(scale), axis=1) for one in rare]).mean() for scale in (0, 1))
+    wide = side_by_side([one.slice(np.array([2]), np.array([len(smallest)]), axis=1) for one in rare])  # (n, V S)
+    rarest = wide.logsumexp() - math.log(member.n_views * len(member.wide))
+    return corrected(member, parts, stacked([near * float(member.refined), linked, rarest]))
+
+
+def doubled(tensor: Tensor) -> Floats:
+    """A tensor as an array in double precision."""
+    array: Floats = tensor.detach().double().cpu().numpy()
+    return array
+
+
+# ----------------------------------------------------------------------------------------------------- distances
+
+
+def measured(memory: Memory, rows: Value, near: int, wide: Sequence[float]) -> Value:
+    """Log distances to near, linked and wide neighbours, ``(n, D) -> (n, 2 + S)``; see `Memory.measure`."""
+    n_blocks, _, block = memory.points.blocks.shape
+    squared, length = squares(memory.points, rows)  # (n, blocks * block)
+    same = op("Max", length * (WORST * torch.finfo(memory.points.dtype).eps), memory.same**2)  # (n, 1)
+    linked = op("Max", squared, np.nan_to_num(doubled(memory.heights).ravel())).min(keep=True)
+    by_block = squared.reshape(0, n_blocks, block)
+    first = by_block.take(np.array(0), axis=1)  # (n, block)
+    furthest = max(max(0, round(share * block) - 1) for share in wide) + 1
+    number = min(block, 1 + max(furthest, near))
+    ordered, _ = first.smallest(number)
+    own = op("Cast", ordered.slice(np.array([0]), np.array([1]), axis=1) <= same, to=WHOLE)  # (n, 1)
+    if memory.whole_weights:
+        cells = by_block if memory.all_kept else by_block + doubled(memory.left_out)
+        closest, _ = cells.min(1).smallest(min(block, near + 1))
+        itself = op("Cast", closest.slice(np.array([0]), np.array([1]), axis=1) <= same, to=WHOLE)
+        nearest = picked(closest, itself + np.arange(near), min(memory.n_cells, near + 1) - 1)  # (n, near)
+    else:
+        weights = doubled(memory.weights)
+        nearest = side_by_side([weighted(squared, weights, count, same) for count in range(1, near + 1)])
+    places = np.array([max(0, round(share * block) - 1) for share in wide])
+    enclosing = picked(ordered, own + places, number - 1)
+    mean = log_distance(nearest, same).mean(keep=True)
+    found = side_by_side([mean, op("Max", log_distance(linked, same), mean), log_distance(enclosing, same)])
+    if not len(memory.abnormal_weights):
+        return found
+    abnormal, _ = squares(memory.abnormal, rows)
+    pulling = log_distance(weighted(abnormal, doubled(memory.abnormal_weights), ABNORMAL_NEIGHBOURS, same), same)
+    return found - pulling * np.array([PULL, *[0.0] * (1 + len(wide))])
+
+
+def squares(points: Points, rows: Value) -> tuple[Value, Value]:
+    """Squared distances to all points, ``(n, D) -> (n, P)``, and to their middle, ``(n, 1)``."""
+    single = points.dtype is torch.float32
+    away = rows - points.middle
+    away = away.rounded() if single else away
+    length = away.square().sum(keep=True)
+    length = length.rounded() if single else length
+    blocks = doubled(points.blocks)
+    blocks = blocks.transpose(1, 0, 2).reshape(blocks.shape[1], -1)  # (D + 2, P)
+    return side_by_side([away, length]) @ blocks[:-1] + blocks[-1], length
+
+
+def picked(ordered: Value, places: Value, last: int) -> Value:
+    """What stands at places, or at the last: ``(n, K)``, ``(n, S) -> (n, S)``."""
+    return op("GatherElements", ordered, op("Min", places, np.array(last)), axis=1)
+
+
+def weighted(squared: Value, weight: Floats, count: int, same: Value) -> Value:
+    """The squared distance at which the nearest points' weights sum to ``count``: ``(n, 1)``."""
+    having = np.flatnonzero(weight > 0)
+    number = min(2 * count + 1, len(having))
+    found, places = squared.take(having, axis=1).smallest(number)  # (n, K)
+    weights = op("Gather", weight[having], places, axis=0)
+    first = np.array([0]), np.array([1])
+    own = where(found.slice(*first, axis=1) <= same, weights.slice(*first, axis=1), 0.0)
+    mass = op("CumSum", weights, np.array(1)) - own
+    place = op("Cast", op("Cast", mass < count - 1e-4, to=DOUBLE).sum(keep=True), to=WHOLE)
+    return picked(found, place, number - 1)
+
+
+def log_distance(squared: Value, same: Value) -> Value:
+    """Logarithms of distances, of which those up to ``same`` are 0; both come as squares."""
+    return (where(squared <= same, 0.0, squared).sqrt() + TINY).log()
+
+
+# --------------------------------------------------------------------------------------------------------- scores
+
+
+def tail(found: Value, knots: Floats, smallest: Floats) -> Value:
+    """``-log P(D > d)``, piecewise linear between the deciles, exponential beyond: ``(n, S)``, ``(S, 8)``."""
+    level = -np.log(np.array(SURVIVAL))  # (8,)
+    found = found.rounded()  # as the knots are: many rows may be at one and the same distance
+    step = np.maximum(np.diff(knots), SMALLEST_STEP)  # (S, 7)
+    inside: Value = ((op("Unsqueeze", found, np.array([-1])) - knots[:, :-1]) / step).clip(0.0, 1.0) * np.diff(level)
+    rate = (level[LAST] - level[FIRST]) / np.maximum(knots[:, LAST] - knots[:, FIRST], smallest)  # (S,)
+    beyond: Value = op("Relu", found - knots[:, LAST]) * rate
+    return inside.sum() + beyond
+
+
+def corrected(member: Neighbours, parts: Value, scales: Value) -> Value:
+    """The score ``(n,)``, moved where answers about rows like these surprised."""
+    correction = doubled(member.correction)
+    answered = np.flatnonzero(correction)
+    score = scales.max()
+    if not len(answered):
+        return score
+    views = doubled(member.views(member.rows))[:, answered]  # (V, L, D)
+    close = []
+    for place, remembered in enumerate(views):
+        away = op("Unsqueeze", parts.take(np.array(place), axis=2), np.array([1])) - remembered  # (n, L, D)
+        close.append((away.square().sum() / -(2 * float(member.apart[place]) ** 2)).exp())
+    near = stacked(close).mean()  # (n, L)
+    manner = doubled(member.manner)[answered]  # (L, 3)
+    differing = (op("Unsqueeze", (scales + INSIDE).log(), np.array([1])) - manner).square().sum()
+    alike = near * (differing / -(2 * MANNER**2)).exp()
+    return score * (alike * correction[answered]).sum().exp()
