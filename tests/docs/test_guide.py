@@ -38,6 +38,7 @@ RUNNABLE = [
     "scoring-elsewhere.md",
     "engines.md",
     "onnx.md",
+    "many-rows.md",
     "evaluation.md",
     "benchmarking.md",
     "decisions.md",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from expose.cli.reasons import Reason, have_columns, in_words, reason_columns, reasons_of, taken
 from expose.cli.sources import LABEL, ROW, named
@@ -24,6 +24,14 @@ COLUMN_LINES = 15  # on how the columns were read
 BESIDE = 74  # characters of a line beside a title
 DOUBTS = ("count as missing", "no value decides", "no meaning")  # in how a column was read: they stand first
 IDS_SHOWN = 2  # columns that name a row, on the screen
+
+
+class Wanted(NamedTuple):
+    """What is to be said of the ranking: how many rows on the screen, and a file for all of it."""
+
+    top: int = TOP
+    file: str | None = None
+    spreadsheet_safe: bool = False
 
 
 # ---------------------------------------------------------------------------------------------- for machines
@@ -220,10 +228,12 @@ def line_sentence(facts: Mapping[str, Any]) -> str:
     flagged, rows, rule = facts["flagged"], facts["rows"], facts["threshold_rule"]
     name, _, rest = rule.partition(": ")
     by = {"contamination": "drawn by that share", "share": f"drawn by --threshold, a share of {rest.split(' ')[0]}"}
-    share = "" if name == "contamination" else f" ({percent(flagged / rows)})"  # said already, and rounded otherwise
+    sampled = "sample_rows" in facts  # then shares of all rows are near those of the sample, and not the same
+    said = name == "contamination" and not sampled  # already, and rounded otherwise
+    share = "" if said else f" ({percent(flagged / rows)})"
     text = f"{flagged:,} of {count(rows, 'row')}{share} score above {facts['threshold']:.4g}, "
     text += by.get(name, f"drawn by {rule}")
-    tied = name == "contamination" and flagged < int(facts["contamination"] * rows + 0.5)
+    tied = said and flagged < int(facts["contamination"] * rows + 0.5)
     return text + ("; fewer, as rows of equal scores stay together" if tied else "")
 
 

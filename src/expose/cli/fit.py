@@ -6,12 +6,23 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from expose.cli import options as opt
-from expose.cli.answer import EXPLAINED, TOP, described, explained, ranking, summary, to_look_at, whole_ranking
+from expose.cli.answer import (
+    EXPLAINED,
+    TOP,
+    Wanted,
+    described,
+    explained,
+    ranking,
+    summary,
+    to_look_at,
+    whole_ranking,
+)
+from expose.cli.large import fit_in_passes, sizes_for
 from expose.cli.session import Session
 from expose.cli.settings import Setting, chosen, fields_of, help_by, listing, parameters_of, settings_of
 from expose.cli.sources import (
@@ -132,6 +143,8 @@ def fit(
     out_suspects: Annotated[
         str | None, typer.Option(metavar="FILE", help="All rows, ranked, with reasons: .csv, .parquet.")
     ] = None,
+    sample_rows: opt.SampleRowsUnlisted = None,
+    memory: opt.MemoryUnlisted = None,
     skip_bad: opt.SkipBadUnlisted = False,
     spreadsheet_safe: opt.SpreadsheetSafeUnlisted = False,
     quiet: opt.Quiet = False,
@@ -152,10 +165,15 @@ def fit(
         if isinstance(out, Stored):
             session.say(f"Checkpoint      {beside(out, 'checkpoint')}, while it trains")
         reading = replace(reading_of(id_columns, ignore, label, written, category), skip_bad=skip_bad)
+        wanted = Wanted(top, out_suspects, spreadsheet_safe)
+        if (sizes := sizes_for(kind, data, reading, sample_rows, memory)) is not None:
+            given: dict[str, Any] = {"answers": answers or (), "outliers": outliers, "wanted": wanted}
+            fit_in_passes(session, detector, kind, data, reading, sizes, out, command_line(), **given)
+            return
         batch, reading, found = identified(kind, kind.read(data, reading), reading)
         labels = with_answers(known_of(label_of(kind, batch, label), label), answers or (), batch)
         extra = None if outliers is None else read_outliers(kind, outliers, batch.samples, reading)
-        metadata, wanted = metadata_of(reading, command_line()), Wanted(top, out_suspects, spreadsheet_safe)
+        metadata = metadata_of(reading, command_line())
         train(session, detector, batch, out, metadata, labels=labels, outliers=extra, found=found, wanted=wanted)
 
 
@@ -202,14 +220,6 @@ def check_calibrated(detector: AnomalyDetector) -> None:
 
 
 # ------------------------------------------------------------------------------------------------- training
-
-
-class Wanted(NamedTuple):
-    """What is to be said of the ranking: how many rows on the screen, and a file for all of it."""
-
-    top: int = TOP
-    file: str | None = None
-    spreadsheet_safe: bool = False
 
 
 def train(

@@ -124,6 +124,14 @@ SKIP_BAD = "Leave out image files that cannot be read, and say which."
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help=SKIP_BAD)]
 SpreadsheetSafeUnlisted = Annotated[bool, typer.Option("--spreadsheet-safe", hidden=True)]
 SkipBadUnlisted = Annotated[bool, typer.Option("--skip-bad", help=SKIP_BAD, hidden=True)]  # where help is full
+SampleRowsUnlisted = Annotated[
+    int | None,
+    typer.Option("--sample-rows", metavar="N", min=2, hidden=True, help="Fit on so many rows drawn from DATA."),
+]
+MemoryUnlisted = Annotated[
+    str | None,
+    typer.Option("--memory", metavar="SIZE", hidden=True, help="Such as 2GB: fit a sample of DATA that need more."),
+]
 SpreadsheetSafe = Annotated[
     bool,
     typer.Option(

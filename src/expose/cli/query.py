@@ -65,6 +65,12 @@ def query(
         check_output(out, data)
         check_unanswered(out)
         detector = AnomalyDetector.load(model, device=device)
+        if sampled := detector.metadata_.get("sampled"):
+            raise InputError(
+                f"{model} was fitted on {sampled[0]:,} of {sampled[1]:,} rows, and questions are about rows in memory. "
+                f"Fill in a column {LABEL!r} beside {ROW!r} of the first rows of its ranking, the file of "
+                "--out-suspects, and give these to expose fit --answers."
+            )
         scorer = detector.scorer(id=id_columns)
         kind, reading = scorer.fitted.kind, scorer.reading
         batch = kind.read(data, shown_by(replace(read_as(reading, written), skip_bad=skip_bad)))

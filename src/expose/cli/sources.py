@@ -88,7 +88,10 @@ def identified(kind: Kind, batch: Batch, reading: Reading) -> tuple[Batch, Readi
     if reading.id or not hasattr(batch.samples, "column_names"):
         return batch, reading, []
     some = np.unique(np.linspace(0, len(batch.samples) - 1, SEARCHED_ROWS).astype(np.int64))
-    encoder = make_encoder(None, kind).fit(kind.samples(batch.samples.take(some)))
+    try:
+        encoder = make_encoder(None, kind).fit(kind.samples(batch.samples.take(some)))
+    except InputError:  # the training will refuse the same, and by the number that the row has
+        return batch, reading, []
     found = [one for one in encoder.columns_read if one.kind == "identifier" and names_all(batch.samples[one.name])]
     names = tuple(one.name for one in found)
     if not found or len(names) == batch.samples.num_columns:
@@ -151,25 +154,30 @@ def with_answers(labels: Labels | None, files: Sequence[str], batch: Batch) -> L
     """
     import numpy as np
 
-    from expose.files import known_labels, read
-
     if not files:
         return labels
     n_rows = len(batch.samples)
     known = np.full(n_rows, -1, dtype=np.int64) if labels is None else np.array(labels)
     for file in files:
-        table = read(file)  # written by us, whatever the training data look like
-        lacking = {ROW, LABEL} - set(table.column_names)
-        if lacking:
-            raise InputError(f"{file} has no column {min(lacking)!r}; --answers takes files of 'expose query'.")
-        answers = known_labels(table[LABEL], f"{file}: {LABEL}")
-        rows = row_numbers(table[ROW].to_pylist(), n_rows, file)
+        table, rows, answers = answers_in(file, n_rows)
         check_rows(table, batch, rows, file)
-        given = answers >= 0
-        if twice := sorted({*rows[answers == 1].tolist()} & {*rows[answers == 0].tolist()}):
-            raise InputError(f"{file}: row {twice[0]} is called both an anomaly (1) and normal (0). Leave one of them.")
-        known[rows[given]] = answers[given]
+        known[rows[answers >= 0]] = answers[answers >= 0]
     return known
+
+
+def answers_in(file: str, n_rows: int = 2**53) -> tuple[pa.Table, Labels, Labels]:
+    """A file of ``expose query``, filled in: its table, row numbers ``(n,)`` of so many rows, and answers ``(n,)``."""
+    from expose.files import known_labels, read
+
+    table = read(file)  # written by us, whatever the training data look like
+    lacking = {ROW, LABEL} - set(table.column_names)
+    if lacking:
+        raise InputError(f"{file} has no column {min(lacking)!r}; --answers takes files of 'expose query'.")
+    answers = known_labels(table[LABEL], f"{file}: {LABEL}")
+    rows = row_numbers(table[ROW].to_pylist(), n_rows, file)
+    if twice := sorted({*rows[answers == 1].tolist()} & {*rows[answers == 0].tolist()}):
+        raise InputError(f"{file}: row {twice[0]} is called both an anomaly (1) and normal (0). Leave one of them.")
+    return table, rows, answers
 
 
 def check_rows(answers: pa.Table, batch: Batch, rows: NDArray[Any], file: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from expose.encoders import ColumnRead, Encoder
 from expose.errors import ModelFolderError
 from expose.estimators.samples import check_input
-from expose.exporting import Exported, export
+from expose.exporting import Exported
 from expose.folder import save_fitted
 from expose.model import Fitted
 from expose.objectives import with_changes
@@ -166,8 +167,18 @@ class FittedAttributes:
         given = self.get_params(deep=False)  # type: ignore[attr-defined]
         save_fitted(place_of(folder), model, self.saved_as, {k: v for k, v in given.items() if k not in NOT_KEPT})
         self.fitted_ = model
-        if self.checkpoint is not None and not model.interrupted:
+        self.forget_checkpoint()
+
+    def forget_checkpoint(self) -> None:
+        """Remove what a killed training would go on from, unless this one was interrupted."""
+        if self.checkpoint is not None and not self._model.interrupted:
             Path(self.checkpoint).unlink(missing_ok=True)
+            shutil.rmtree(passes_beside(self.checkpoint), ignore_errors=True)
+
+
+def passes_beside(checkpoint: str | Path) -> Path:
+    """The folder beside a checkpoint for what passes over files leave, see `AnomalyDetector.fit_files`."""
+    return Path(f"{checkpoint}.passes")
 
     def export(self, file: str | Path) -> Exported:
         """Write an ONNX file that scores the raw numbers of a table as this model does, where there is no Python.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,11 +16,23 @@ from expose.estimators.calibrate import calibrated_by_folds
 from expose.estimators.checks import check_labels, check_minority, check_parameters, check_trained_on
 from expose.estimators.common import FittedAttributes, check_encoder
 from expose.estimators.conclude import conclude
-from expose.estimators.prepare import Prepared, prepare
+from expose.estimators.large import (
+    SAMPLE_ROWS,
+    Paths,
+    draw,
+    files_of,
+    fit_drawn,
+    ranking_tables,
+    scored_runs,
+    workplace,
+)
+from expose.estimators.prepare import Prepared, prepare, seed_of
 from expose.estimators.query import query_rows
 from expose.explain import Explanation, explain
 from expose.exposure import ContaminationEstimate
+from expose.files import check_format, writer
 from expose.folder import Own, load_fitted
+from expose.kinds import Reading
 from expose.objectives import Objective
 from expose.objectives.recipes import check_number
 from expose.stores import Stored, place_of
@@ -174,6 +187,82 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
         """
         prepared = self.prepare(X, labels, outliers)
         return self.conclude(prepared, train(prepared.plan, prepared.data), outliers)
+
+    def fit_files(
+        self,
+        sources: Paths,
+        *,
+        id: Sequence[str] = (),
+        ignore: Sequence[str] = (),
+        label: str | None = None,
+        outliers: Any = None,
+        sample_rows: int = SAMPLE_ROWS,
+        ranking: str | Path | None = None,
+    ) -> Self:
+        """Train on files of more rows than memory holds.
+
+        One pass over the files draws a uniform random sample, on which everything is fitted as by `fit`. Networks then
+        walk through all rows, in blocks of chunks in random order; objectives that remember rows, such as
+        "neighbours", keep fewer than the sample has anyway. Where there are no more rows than ``sample_rows``, all is
+        exactly as with `fit`.
+
+        Parameters
+        ----------
+        sources : path, pattern, or list of these
+            Parquet, text files, JSON Lines or folders of them, as `expose.files.scan` reads.
+        id, ignore : sequence of str
+            Columns that name a row, and columns to leave out.
+        label : str, optional
+            Column of what is known: 1 anomaly, 0 normal, nothing or -1 unknown. Rows with a known label are kept in the
+            sample, up to a quarter of it.
+        outliers : optional
+            As in `fit`.
+        sample_rows : int, default=200,000
+            Rows of the sample. `training_scores_`, `latent_labels_`, `ranking_` and what is drawn from them, such as
+            the threshold, are of the sample; of those with a known label it has as many as chance would give it.
+        ranking : path, optional
+            Score all rows as well, and write them here, the highest score first: rank, row, ids, anomaly_score and
+            above_line, to .parquet, .csv or another format of `expose.files.writer`. They are sorted on disk.
+
+        Raises
+        ------
+        InputError
+            As by `fit`; or if files are no tables, or can be read only once.
+
+        Notes
+        -----
+        Files for the passes lie in a temporary folder; with `checkpoint`, beside it, and the same call after a kill
+        goes on from them. `save` removes them.
+
+        Examples
+        --------
+        >>> import tempfile, numpy as np, pyarrow as pa, pyarrow.parquet as pq
+        >>> from expose import AnomalyDetector
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> X = np.random.default_rng(0).normal(size=(5_000, 3))
+        >>> X[:50] += 6
+        >>> pq.write_table(pa.table({"row": np.arange(5_000), "a": X[:, 0], "b": X[:, 1], "c": X[:, 2]}),
+        ...                folder / "rows.parquet")
+        >>> detector = AnomalyDetector(random_state=0)
+        >>> detector = detector.fit_files(folder / "*.parquet", id=["row"], sample_rows=1_000,
+        ...                               ranking=folder / "ranking.parquet")
+        >>> len(detector.training_scores_), pq.read_metadata(folder / "ranking.parquet").num_rows
+        (1000, 5000)
+        """
+        check_number("sample_rows", sample_rows, 2, whole=True)
+        check_parameters(self.get_params(deep=False))
+        if ranking is not None:
+            check_format(ranking)
+        files = files_of(sources, Reading(id=tuple(id), ignore=tuple(ignore), label=label))
+        with workplace(self.checkpoint) as place:
+            sample = draw(files, sample_rows, seed_of(self.random_state), place)
+            fit_drawn(self, files, sample, files.kind.trained_on(sample.table, files.reading), outliers, place)
+            if ranking is not None and not self.fitted_.interrupted:
+                runs = scored_runs(self.scorer(), files, place)
+                with writer(ranking) as sink:
+                    for table in ranking_tables(runs.tables(), self.threshold_score(), label):
+                        sink.write(table)
+        return self
 
     def prepare(self, X: Any, labels: Any = None, outliers: Any = None) -> Prepared:
         """Check and encode everything, the first step of `fit`; nothing that was fitted is touched."""

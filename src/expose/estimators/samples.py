@@ -71,6 +71,12 @@ def encode_training(X: Any, kind: Kind, choice: Any, objective: Objective, befor
     return Encoded(kind, samples, encoder, parts, n_features, names)
 
 
+def encode_more(encoded: Encoded, X: Any) -> NDArray[np.float32]:
+    """Further training samples as parts in a row ``(n * P, D)``, by the encoder that was fitted on the others."""
+    parts = encoded.encoder.transform(samples_of(X, encoded.kind))
+    return parts.reshape(-1, parts.shape[-1])
+
+
 def fitted_encoder(samples: Samples, kind: Kind, choice: Any, objective: Objective) -> Encoder:
     """The encoder that was chosen, that the objective prefers or that is usual for the kind, fitted."""
     encoder = make_encoder(choice, kind, objective.encoders.get(kind.name))

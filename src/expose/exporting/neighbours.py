@@ -51,25 +51,25 @@ def doubled(tensor: Tensor) -> Floats:
 
 def measured(memory: Memory, rows: Value, near: int, wide: Sequence[float]) -> Value:
     """Log distances to near, linked and wide neighbours, ``(n, D) -> (n, 2 + S)``; see `Memory.measure`."""
-    n_blocks, _, block = memory.points.blocks.shape
-    squared, length = squares(memory.points, rows)  # (n, blocks * block)
+    n_cells = memory.n_cells
+    squared, length = squares(memory.points, rows)  # (n, P)
     same = op("Max", length * (WORST * torch.finfo(memory.points.dtype).eps), memory.same**2)  # (n, 1)
     linked = op("Max", squared, np.nan_to_num(doubled(memory.heights).ravel())).min(keep=True)
-    by_block = squared.reshape(0, n_blocks, block)
-    first = by_block.take(np.array(0), axis=1)  # (n, block)
-    furthest = max(max(0, round(share * block) - 1) for share in wide) + 1
-    number = min(block, 1 + max(furthest, near))
+    by_cell = squared.reshape(0, -1, n_cells)
+    first = by_cell.take(np.array(0), axis=1)  # (n, cells)
+    furthest = max(max(0, round(share * n_cells) - 1) for share in wide) + 1
+    number = min(n_cells, 1 + max(furthest, near))
     ordered, _ = first.smallest(number)
     own = op("Cast", ordered.slice(np.array([0]), np.array([1]), axis=1) <= same, to=WHOLE)  # (n, 1)
     if memory.whole_weights:
-        cells = by_block if memory.all_kept else by_block + doubled(memory.left_out)
-        closest, _ = cells.min(1).smallest(min(block, near + 1))
+        kept = squared if memory.left_out is None else squared + doubled(memory.left_out)
+        closest, _ = kept.reshape(0, -1, n_cells).min(1).smallest(min(n_cells, near + 1))
         itself = op("Cast", closest.slice(np.array([0]), np.array([1]), axis=1) <= same, to=WHOLE)
-        nearest = picked(closest, itself + np.arange(near), min(memory.n_cells, near + 1) - 1)  # (n, near)
+        nearest = picked(closest, itself + np.arange(near), min(memory.n_kept, near + 1) - 1)  # (n, near)
     else:
         weights = doubled(memory.weights)
         nearest = side_by_side([weighted(squared, weights, count, same) for count in range(1, near + 1)])
-    places = np.array([max(0, round(share * block) - 1) for share in wide])
+    places = np.array([max(0, round(share * n_cells) - 1) for share in wide])
     enclosing = picked(ordered, own + places, number - 1)
     mean = log_distance(nearest, same).mean(keep=True)
     found = side_by_side([mean, op("Max", log_distance(linked, same), mean), log_distance(enclosing, same)])
@@ -87,9 +87,8 @@ def squares(points: Points, rows: Value) -> tuple[Value, Value]:
     away = away.rounded() if single else away
     length = away.square().sum(keep=True)
     length = length.rounded() if single else length
-    blocks = doubled(points.blocks)
-    blocks = blocks.transpose(1, 0, 2).reshape(blocks.shape[1], -1)  # (D + 2, P)
-    return side_by_side([away, length]) @ blocks[:-1] + blocks[-1], length
+    lifted = doubled(points.lifted_points).T  # (D + 2, P)
+    return side_by_side([away, length]) @ lifted[:-1] + lifted[-1], length
 
 
 def picked(ordered: Value, places: Value, last: int) -> Value:

@@ -56,7 +56,7 @@ class Parquet:
         return self._schema
 
     def rows_of_groups(self) -> list[int]:
-        """How many rows each row group of the file has."""
+        """How many rows each row group of the file has, told without reading them."""
         with self._opened() as file:
             return [file.metadata.row_group(place).num_rows for place in range(file.num_row_groups)]
 

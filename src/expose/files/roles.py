@@ -95,8 +95,10 @@ def columns_by_role(
     return ColumnsByRole(features, ids, labels[0] if labels else None)
 
 
-def known_labels(column: Any, name: str) -> NDArray[np.int64]:
+def known_labels(column: Any, name: str, first: int = 0) -> NDArray[np.int64]:
     """Read what an Arrow column of labels says of each row, (n,): 1 anomaly, 0 normal, -1 unlabelled.
+
+    ``first`` is the number of its first row, for messages.
 
     Raises
     ------
@@ -114,8 +116,8 @@ def known_labels(column: Any, name: str) -> NDArray[np.int64]:
     if wrong:
         row = int(np.argmax(np.isin(codes, wrong)))
         raise InputError(
-            f"label column {name!r}, row {row} (counting from 0) holds {found[codes[row]]!r}. Expected 1 (anomaly), "
-            f"0 (normal), and -1 or nothing (unlabelled); the words anomaly and normal do as well."
+            f"label column {name!r}, row {first + row} (counting from 0) holds {found[codes[row]]!r}. Expected 1 "
+            f"(anomaly), 0 (normal), and -1 or nothing (unlabelled); the words anomaly and normal do as well."
         )
     labels: NDArray[np.int64] = np.array([*values, -1], dtype=np.int64)[codes]
     return labels

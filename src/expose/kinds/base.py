@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from expose.errors import InputError
 from expose.files.conventions import Conventions
 from expose.files.dialect import Dialect
+from expose.files.reading import Tables
 
 KINDS: dict[str, Kind] = {}
 
@@ -149,6 +150,14 @@ class Kind:
     def scan(self, sources: Sequence[str], reading: Reading) -> Iterator[Batch]:
         """Read samples in order, as many at a time as memory holds; by default all at once."""
         yield self.read(sources, reading)
+
+    def tables(self, sources: Sequence[str], reading: Reading) -> Tables | None:
+        """Files as rows of one table, of which a training may take some; None where files hold no rows of a table."""
+        return None
+
+    def trained_on(self, table: Any, reading: Reading) -> Batch:
+        """Samples of an Arrow table that was read for a training."""
+        return self.split(table, reading)
 
     def split(self, table: Any, reading: Reading) -> Batch:
         """Samples of an Arrow table whose columns play these roles; by default ids beside what `samples` takes."""

@@ -78,11 +78,18 @@ class TableKind(Kind):
 
     def read(self, sources: Sequence[str], reading: Reading) -> Batch:
         """Read files whole; samples are an Arrow table of the features. Errors are those of `expose.files.read`."""
-        tables = opened(_source(sources), dialect=reading.dialect, query=reading.query)
-        names = tables.schema.names
+        tables = self.tables(sources, reading)
+        return self.trained_on(tables.table(), reading)._replace(notes=tables.notes)
+
+    def tables(self, sources: Sequence[str], reading: Reading) -> Tables:
+        """Files that were looked at."""
+        return opened(_source(sources), dialect=reading.dialect, query=reading.query)
+
+    def trained_on(self, table: Any, reading: Reading) -> Batch:
+        """As `split`, but the columns that were named are all there."""
+        names = table.column_names
         named = tuple(existing(column_names(reading.conventions.category, names), names, "category"))
-        reading = replace(reading, conventions=replace(reading.conventions, category=named))
-        return self.split(tables.table(), reading)._replace(notes=tables.notes)
+        return self.split(table, replace(reading, conventions=replace(reading.conventions, category=named)))
 
     def split(self, table: Any, reading: Reading) -> Batch:
         """Rows of an Arrow table whose columns play these roles; its first row has the number it is `marked` with."""
@@ -90,7 +97,7 @@ class TableKind(Kind):
 
     def scan(self, sources: Sequence[str], reading: Reading) -> Iterator[Batch]:
         """Read files some ten thousand rows at a time; as `read` in all else. Files are looked at before it returns."""
-        tables = opened(_source(sources), dialect=reading.dialect, query=reading.query)
+        tables = self.tables(sources, reading)
         roles = _roles(tables.schema.names, reading)  # all batches have the same columns
         return _scanned(tables, roles, reading)
 

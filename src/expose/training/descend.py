@@ -48,7 +48,7 @@ def descend(plan: Plan, data: TrainingSet, shares: Tensor | None = None, sample:
     if plan.start is not None:
         ensemble.load_state_dict(plan.start)
     assert isinstance(plan.objective.recipe, Descend)
-    recipe = settled(plan.objective.recipe, data.rows.shape[-2], warm=plan.start is not None)
+    recipe = settled(plan.objective.recipe, data.n_rows, warm=plan.start is not None).in_blocks(data.n_blocks)
     loop = Loop(plan, recipe, plan.contamination if shares is None else shares)
     history = loop.run(ensemble, data)
     return Trained(ensemble, history, loop.interrupted)
@@ -88,8 +88,9 @@ class Loop:
         try:
             with progress(recipe.epochs, plan.verbose) as report:
                 while state.epoch < recipe.epochs and not self.is_stale(state):
+                    state.suspects = state.suspects if data.n_blocks == 1 else None  # those of other parts
                     with fitting_threads(n_weights * recipe.batch_size):  # others may compute between two epochs
-                        record = self.epoch(model, optimizer, data, state)
+                        record = self.epoch(model, optimizer, data.block(state.epoch).to(plan.device), state)
                     report(record)
                     if plan.checkpoint and time.monotonic() - saved >= recipe.checkpoint_every:
                         store(plan.checkpoint, plan.fingerprint, ensemble, optimizer, state)

@@ -83,6 +83,20 @@ class TrainingSet:
         """Parts ``(n, D)``, or ``(M, n, D)``, on which members prepare themselves."""
         return self.rows if self.typical is None else self.rows[..., self.typical, :]
 
+    @property
+    def n_rows(self) -> int:
+        """How many parts there are to train on."""
+        return self.rows.shape[-2]
+
+    @property
+    def n_blocks(self) -> int:
+        """Of how many blocks, each the parts of an epoch of its own, a pass over all parts is made."""
+        return 1
+
+    def block(self, number: int) -> TrainingSet:
+        """The parts of an epoch."""
+        return self
+
     def to(self, device: torch.device) -> TrainingSet:
         """The same set on another device; a stream stays where it is."""
 
@@ -114,6 +128,11 @@ class Settled(Descend):
     epochs: int = 1
     batch_size: int = 1
     learning_rate: float = 1e-3
+
+    def in_blocks(self, count: int) -> Settled:
+        """The recipe for epochs that walk through a block each, of so many that a pass is made of."""
+        passes = ("epochs", "warmup", "halve_every", "patience")
+        return replace(self, **{name: getattr(self, name) and getattr(self, name) * count for name in passes})
 
 
 def settled(recipe: Descend, n_rows: int, *, warm: bool) -> Settled:
