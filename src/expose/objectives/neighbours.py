@@ -88,6 +88,7 @@ class Neighbours(MemoryObjective):
         "wide": "far from the bulk of the data",
     }
     lowest = {"near": 1}  # noqa: RUF012 - never changed
+    smallest_tile = 4
 
     rows: Tensor
     present: Tensor
