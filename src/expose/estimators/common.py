@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from expose.encoders import ColumnRead, Encoder
 from expose.errors import ModelFolderError
 from expose.estimators.samples import check_input
-from expose.exporting import Exported
+from expose.exporting import Exported, export
 from expose.folder import save_fitted
 from expose.model import Fitted
 from expose.objectives import with_changes
@@ -175,11 +175,6 @@ class FittedAttributes:
             Path(self.checkpoint).unlink(missing_ok=True)
             shutil.rmtree(passes_beside(self.checkpoint), ignore_errors=True)
 
-
-def passes_beside(checkpoint: str | Path) -> Path:
-    """The folder beside a checkpoint for what passes over files leave, see `AnomalyDetector.fit_files`."""
-    return Path(f"{checkpoint}.passes")
-
     def export(self, file: str | Path) -> Exported:
         """Write an ONNX file that scores the raw numbers of a table as this model does, where there is no Python.
 
@@ -210,3 +205,8 @@ def check_encoder(encoder: Any) -> None:
             f"load(folder, encoder=...) takes the encoder that was fitted in the training, detector.encoder_.own; this "
             f"{type(encoder).__name__} is not fitted."
         ) from error
+
+
+def passes_beside(checkpoint: str | Path) -> Path:
+    """The folder beside a checkpoint for what passes over files leave, see `AnomalyDetector.fit_files`."""
+    return Path(f"{checkpoint}.passes")
