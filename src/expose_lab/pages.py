@@ -245,6 +245,10 @@ class Page:
         self.path, self.results, self.docs = path, results, docs
         self.pictures: dict[str, str] = {}
 
+    def has(self, study: str) -> bool:
+        """Whether there are results of a study."""
+        return (self.results / f"{study}.parquet").exists()
+
     def table(self, study: str) -> pa.Table:
         """Results of a study, as they are stored."""
         return read_table(self.results / f"{study}.parquet")

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 
 from expose import AnomalyDetector
 from expose.objectives import make_objective
-from expose_lab.pages import Page, Rows, table
+from expose_lab.pages import Page, Rows, count, table
 from expose_lab.store import Row
+from expose_lab.studies import fit_cost, scoring_speed, training_speed
 from expose_lab.studies.base import Study
 from expose_lab.studies.fit_cost import COLUMNS, FOREST, correlated, forest
 
@@ -33,6 +34,8 @@ CALLS = {
     "decide": "`scorer.decide` of a NumPy array",
     "arrow": "`scorer(batch)`, an Arrow record batch",
 }
+FORESTS = {"score": "`score_samples` of a NumPy array", "arrow": "an Arrow record batch as a matrix"}
+BESIDE = {"score": "score", "decide": "score", "arrow": "arrow"}  # which of the forest's calls each stands beside
 Call = Callable[[NDArray[np.float32], pa.RecordBatch], Any]
 
 
@@ -83,17 +86,25 @@ def ours(detector: AnomalyDetector) -> dict[str, Call]:
 
 
 def context(page: Page) -> dict[str, Any]:
-    """Milliseconds by scorer, way and rows, by both clocks, and in brackets the 99th percentile."""
-    found = page.rows("one_row")
+    """All that is measured of speed; of what was not measured yet there is nothing."""
+    others = {study.STUDY.name: study for study in (scoring_speed, fit_cost, training_speed)}
+    return {name: study.context(page) if page.has(name) else {} for name, study in others.items()} | {
+        "one_row": calls_of(page.rows("one_row"))
+    }
+
+
+def calls_of(found: Rows) -> dict[str, Any]:
+    """How many times the forest's milliseconds, by scorer, way and rows."""
     sizes = sorted(found.each("rows"))
     lines = []
     for way, says in CALLS.items():
         for scorer in found.where(call=way).each("scorer"):
-            here = [found.where(call=way, scorer=scorer, rows=n) for n in sizes]
-            lines.append([f"{scorer}, {says}" if scorer != FOREST else f"{scorer}, the same rows", *map(said, here)])
+            here = [found.where(rows=n) for n in sizes]
+            label = says if scorer != FOREST else FORESTS[way]
+            lines.append([f"{scorer}, {label}", *(said(some, scorer, way) for some in here)])
     loads = found.values("load")
     return {
-        "one_row": table(["scorer", *(f"{n:,} row{'s' if n > 1 else ''} per call" for n in sizes)], lines),
+        "table": table(["scorer", *(f"{count(n, 'row')} per call" for n in sizes)], lines),
         "columns": COLUMNS,
         "training_rows": TRAINING_ROWS,
         "calls": found[0]["calls"],
@@ -104,16 +115,19 @@ def context(page: Page) -> dict[str, Any]:
     }
 
 
-def said(rows: Rows) -> str:
-    """Medians and 99th percentile."""
+def said(here: Rows, scorer: str, way: str) -> str:
+    """Ratio by the processor's clock, medians by both clocks, and 99th percentile."""
+    rows, beside = here.where(scorer=scorer, call=way), here.where(scorer=FOREST, call=BESIDE[way])
     if not rows:
         return "—"
-    return f"{rows.mean('processor_ms'):.2f} / {rows.mean('median_ms'):.2f} ({rows.mean('p99_ms'):.1f})"
+    processor, wall, slow = (rows.mean(name) for name in ("processor_ms", "median_ms", "p99_ms"))
+    return f"{processor / beside.mean('processor_ms'):.2f} x ({processor:.2f} / {wall:.2f} / {slow:.1f} ms)"
 
 
 STUDY = Study(
     "one_row",
-    "milliseconds per call of scoring one row or a few, beside an isolation forest",
+    "milliseconds per call of scoring one row or a few, beside an isolation forest; its page is that of all speed and "
+    "also shows scoring_speed, fit_cost and training_speed",
     cells=cells,
     measure=measure,
     options={"rows": [1, 10, 100], "calls": 200},

@@ -31,11 +31,13 @@ from expose.objectives import make_objective
 from expose_lab.contenders import PUBLISHED_BATCH, PUBLISHED_NTL
 from expose_lab.datasets import load
 from expose_lab.metrics import f1_at_ratio
+from expose_lab.pages import Page, mean_std, percent, table
 from expose_lab.protocols import PAPER_SEEDS, Split, paper
 from expose_lab.store import Row
 from expose_lab.studies.base import Study
 
 RATIO, WARMUP, TRANSFORMATIONS = 0.1, 2, 9
+SIDES = ("ours", "textbook")
 RECIPE = {"weight_decay": 1e-5, "patience": 100, "warmup": WARMUP, "batch_size": PUBLISHED_BATCH}
 
 
@@ -159,9 +161,36 @@ def loss_of(normal: Tensor, abnormal: Tensor, exposure: str) -> Any:
     return torch.cat([normal[rest], share * normal[suspects] + (1 - share) * abnormal[suspects]]).mean()
 
 
+def context(page: Page) -> dict[str, Any]:
+    """Ratio, seconds, share of the peak and F1 of both; shown on the page of speed."""
+    found = page.rows("training_speed")
+    lines = []
+    for row in found:
+        seconds = [f"{row[f'{side}_seconds']:.1f}" for side in SIDES]
+        shares = [share(row.get(f"{side}_share_of_peak")) for side in SIDES]
+        quality = [mean_std(row[f"{side}_f1"], scale=1) for side in SIDES]
+        load = "—" if row.get("load") is None else f"{row['load']:.1f}"
+        lines.append([row["set"], f"{row['ratio']:.1f} x", *seconds, *shares, *quality, load])
+    parts = [f"{what}, {side}" for what in ("seconds", "share of peak", "F1") for side in SIDES]
+    return {
+        "table": table(["set", "times as fast", *parts, "load"], lines),
+        "seeds": len(PAPER_SEEDS),
+        "epochs": found[0]["epochs"],
+        "exposure": found[0]["exposure"],
+        "ratio": percent(RATIO),
+        "threads": found[0]["threads"],
+        "day": found.finished,
+    }
+
+
+def share(of_peak: float | None) -> str:
+    """In percent; older rows do not say it."""
+    return "—" if of_peak is None else percent(round(of_peak, 3))
+
+
 STUDY = Study(
     "training_speed",
-    "training of five seeds together beside a plain textbook loop",
+    "training of five seeds together beside a plain textbook loop; on the page of one_row",
     cells=cells,
     measure=measure,
     options={"epochs": 300, "exposure": "soft"},
