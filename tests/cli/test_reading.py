@@ -119,6 +119,14 @@ def test_what_cannot_be_said_is_refused(run: Run, trained: Path) -> None:
     assert not (trained / "none").exists()
 
 
+@pytest.mark.parametrize("source", ["https://host/rows.csv", "s3a://bank/rows/"])
+def test_a_url_of_another_kind_is_no_missing_file(run: Run, trained: Path, tmp_path: Path, source: str) -> None:
+    result = run("score", trained / "model", source, "--out", tmp_path / "scores.csv")
+    assert result.exit_code == 2
+    assert f"{source.split(':', maxsplit=1)[0]}:// is not read; of URLs s3://," in result.stderr
+    assert "there is no file" not in result.stderr
+
+
 @pytest.mark.parametrize("source", ["absent.csv", "absent/*.csv"])
 def test_a_missing_input_is_named_and_not_the_output(run: Run, trained: Path, tmp_path: Path, source: str) -> None:
     result = run("score", trained / "model", source, "--out", tmp_path / "scores.csv")

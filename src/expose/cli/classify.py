@@ -35,7 +35,6 @@ EXAMPLES = """\b
 Examples:
   expose classify leaves.csv --label species --out model/
   expose classify leaves.csv --label species --outliers other.csv --out model/
-  expose classify data/ --label kind --id name --set epochs=20 --out model/
 
 Killed or interrupted? The same command goes on from MODEL.checkpoint.
 """

@@ -78,7 +78,7 @@ Data = Annotated[
     typer.Argument(
         metavar="DATA",
         show_default=False,
-        help="Tables or images: files, a folder, or -",
+        help="Files, a folder, s3://.., postgresql://.., -",
     ),
 ]
 Model = Annotated[
@@ -150,7 +150,7 @@ WRITTEN: dict[str, Any] = {
         typer.Option(
             metavar="CHAR",
             help="Found, like --no-header, --skip-lines, --comment, --encoding, --null, --decimal, --thousands, "
-            "--day-first, --infinity, --strict.",
+            "--day-first, --infinity, --strict; --query, of databases.",
         ),
     ],
     "header": Annotated[bool | None, typer.Option("--header/--no-header", hidden=True, help="Is there one?")],

@@ -32,6 +32,8 @@ Examples:
   expose score model/ new.csv --fdr 0.1 --out scores.csv
   expose score model/ suspicious.csv --explain 3 --out scores.csv
   cat new.csv | expose score model/ - --out - | head
+  expose score s3://bank/model s3://bank/new/ --out s3://bank/scores.parquet
+  expose score model/ sqlite:///shop.db --query 'select * from new' --out s.csv
   expose score model/ rows/ --engine ray --address ray://head:10001 --out scores/
 
 The scores file keeps the order of the rows: id columns, then anomaly_score (higher = more anomalous)
@@ -48,7 +50,12 @@ def score(
     data: opt.Data,
     out: Annotated[
         str,
-        typer.Option("--out", "-o", metavar="FILE", help="Scores file: .parquet, .csv, .csv.gz, or - for stdout."),
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="Scores file: .parquet, .csv, .csv.gz, or - for stdout; or the new table postgresql://...#TABLE.",
+        ),
     ],
     threshold: opt.Threshold = None,
     fdr: opt.Fdr = None,

@@ -50,6 +50,7 @@ def paths_of(source: Source) -> Sequence[Place]:
         return [path]
     if path.is_symlink():
         raise InputError(f"{path} is a link to {os.readlink(path)!r}, where there is no file. Mend the link.")
+    _check_scheme(str(source))
     found = [Path(name) for name in sorted(glob.glob(str(source), recursive=True))]
     return [p for p in found if not p.is_dir()] or _nothing(f"no file {str(source)!r}")
 
@@ -79,6 +80,14 @@ def is_data(name: str) -> bool:
 def _nothing(what: str) -> list[Any]:
     advice = "give the path of a CSV or Parquet file, a folder, or a pattern such as 'data/*.csv'"
     raise FileNotFoundError(f"there is {what}; {advice}")
+
+
+def _check_scheme(source: str) -> None:
+    scheme, mark, _ = source.partition("://")
+    if mark and scheme.isalnum():
+        raise FileNotFoundError(
+            f"{scheme}:// is not read; of URLs s3://, gs://, az://, postgresql:// and sqlite:/// are. Got {source!r}."
+        )
 
 
 def _files_in(folder: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from expose.errors import InputError
 from expose.files.sql import Column, Database, placeholders, table_named, values
 
 _FORM: Final = re.compile(r"sqlite(?:\+\w+)?:(?:///|(?!//))(.*)|sqlite(?:\+\w+)?://.*", re.DOTALL)
+_CHANGES: Final = re.compile(r"\s*(delete|insert|update|replace|create|drop|alter|attach|detach|pragma|vacuum)\b", re.I)
 _ROWS: Final = 16_384
 # the shortest text that is the same number again: a cast alone keeps 15 digits
 _TEXT: Final = (
@@ -91,6 +92,10 @@ class Sqlite(Database):
     def columns(self, connection: Any, query: str) -> list[Column]:
         """What a query gives: it runs for it once, since any row may hold anything."""
         with connection.cursor(adbc_stmt_kwargs={"adbc.sqlite.query.batch_rows": "1"}) as cursor:
+            if found := _CHANGES.match(query):  # SQLite would name a syntax error that nobody could find
+                raise InputError(
+                    f"{self.label}: the query begins with {found[1]}; expected a select, which changes nothing."
+                )
             cursor.execute(f"select 1 from ({query}\n) limit 0")  # nothing but rows: attach would make a file
             names = cursor.execute(query).fetch_record_batch().schema.names
         columns = [Column(name, pa.int64()) for name in names]

@@ -249,8 +249,7 @@ def _path_and_groups(file: Any) -> tuple[Place, list[int]]:
     """Where a file lies for every worker, and the rows of its groups."""
     if not isinstance(file, Parquet):
         raise InputError(
-            f"an engine needs Parquet; got {file.label}, which is {type(file).__name__}. 'expose score' without "
-            "--engine reads it."
+            f"an engine needs Parquet; got {file.label}, which is none. 'expose score' without --engine reads it."
         )
     if file.path is None or str(file.path) != file.label:  # unpacked, where no other machine sees it
         raise InputError(f"an engine needs Parquet files as they are; got {file.label}, packed. Unpack it first.")
