@@ -37,6 +37,10 @@ _DRAFT: Final = ".expose-draft"
 
 _FAILURES: Final = (  # in the words of the three clients
     (
+        "Empty path component",
+        "a key of {bucket!r} holds //, which cannot be read or written here. Copy it to a key without, or name others",
+    ),
+    (
         r"ACCESS_DENIED|INVALID_ACCESS_KEY|SIGNATURE|EXPIRED_TOKEN|HTTP status 40[13]\)|\b40[13]\b|Authoriz|Authent"
         r"|UNAUTHENTICATED|PERMISSION_DENIED|credential",
         "{host} refuses access to {noun} {bucket!r}. Check the credentials ({credentials}) and what they allow",
@@ -50,7 +54,7 @@ _FAILURES: Final = (  # in the words of the three clients
         "there is no {noun} {bucket!r}. Make it, or correct the name",
     ),
 )
-_OF_A_STORE: Final = re.compile(r"AWS Error|google::cloud|Azure|curl|credential", re.IGNORECASE)
+_OF_A_STORE: Final = re.compile(r"AWS Error|google::cloud|Azure|curl|credential|Empty path component", re.IGNORECASE)
 _WORDS: Final = {  # noun, credentials, address
     "S3": ("bucket", "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE", "AWS_ENDPOINT_URL"),
     "Gcs": ("bucket", "GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST"),
@@ -197,9 +201,10 @@ def without_secrets(text: str) -> str:
 
     >>> without_secrets("from s3://AKIA:se/cret@rows/a.csv?region=eu&secret_key=x to az://ours:key==@rows/b")
     'from s3://rows/a.csv?region=eu to az://ours@rows/b'
-    >>> without_secrets("postgresql://me:pw@host/db?sslmode=require&password=pw")
-    'postgresql://me@host/db?sslmode=require'
+    >>> without_secrets("s3://AKIA:secret@rows/a.csv"), without_secrets("postgresql://me:pw@host/db?password=pw")
+    ('s3://rows/a.csv', 'postgresql://me@host/db')
     """
+    text = re.sub(r"\b((?:s3|gc?s):/+)[^\s/@:'\"]*:[^\s@'\"]*@", r"\1", text, flags=re.IGNORECASE)  # an id is no user
     text = without_passwords(text)
     text = re.sub(r"\b((?:az|abfss?):/+[^\s/@:'\"]*):[^\s@'\"]*@", r"\1@", text, flags=re.IGNORECASE)
     text = re.sub(r"(\w:/+)[^\s/@:'\"]*:[^\s@'\"]*@", r"\1", text)

@@ -164,6 +164,7 @@ def test_the_next_command_can_be_pasted_and_keeps_every_option(data: Path, tmp_p
         ("expose fit - -qo model --id day --id 'first name'", "--id day --id 'first name' --quiet"),
         ("expose fit a.csv b.csv --answers 1.csv --out=m --answers 2.csv", "--answers 1.csv --answers 2.csv"),
         ("expose fit a.csv --out m --out-suspects no/s.csv --top 0", "--top 0 --out-suspects no/s-2.csv"),
+        ("expose fit a.csv -o m --out-suspects sqlite:///shop.db#s", "--out-suspects 'sqlite:///shop.db#s-2'"),
     ],
 )
 def test_what_is_kept_of_a_command(command: str | None, options: str) -> None:

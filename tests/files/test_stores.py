@@ -122,6 +122,7 @@ def test_no_secret_is_shown(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["expose", "fit", url, f"--out={url}"])
     assert "TOP" not in command_line()
     assert "TOP" not in without_secrets(f"cannot read '{url}': {url}")
+    assert without_secrets(url) == str(place)
 
 
 def test_a_text_without_urls_stays_as_it_is() -> None:
@@ -200,6 +201,12 @@ def test_what_a_store_says_is_put_in_words(message: str, said: str) -> None:
     place = stored("s3://rows/a.csv")
     with pytest.raises(StoreError, match="s3://rows/a.csv: .*" + said), told(place):
         raise OSError(message)
+
+
+def test_a_key_that_pyarrow_refuses_is_put_in_words() -> None:
+    place = stored("s3://rows/2026//a.csv?region=eu&endpoint_override=localhost:1")
+    with pytest.raises(StoreError, match=r"a key of 'rows' holds //"):
+        place.exists()
 
 
 def test_other_errors_are_left_as_they_are() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
@@ -189,12 +190,25 @@ def typed(option: Any, context: Any) -> list[str]:
     source, value = context.get_parameter_source(option.name), context.params.get(option.name)
     if source is None or source.name != "COMMANDLINE" or value is None:
         return []
+    from expose.files import is_database
+
     name = max(option.opts, key=len)
     if option.is_flag:
         return [name]
     if option.name == "out_suspects" and value != "-":
-        value = fresh(place_of(value))
+        value = fresh_table(value) if is_database(value) else fresh(place_of(value))
     return [word for each in (value if option.multiple else [value]) for word in (name, str(each))]
+
+
+def fresh_table(address: str) -> str:
+    """The address of a table of a name like this one, with the next number; fit looks whether it is there.
+
+    Examples
+    --------
+    >>> fresh_table("sqlite:///shop.db#suspects"), fresh_table('sqlite:///shop.db#"all.suspects-2"')
+    ('sqlite:///shop.db#suspects-2', 'sqlite:///shop.db#"all.suspects-3"')
+    """
+    return re.sub(r'(?:-(\d+))?("?)$', lambda end: f"-{int(end[1] or 1) + 1}{end[2]}", address, count=1)
 
 
 def fresh(place: Place) -> Place:

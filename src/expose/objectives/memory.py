@@ -78,8 +78,9 @@ class Memory:
         found = found[:, near - 1 :]
         torch.maximum(found[:, 0], found[:, 1], out=found[:, 1])  # no link of a row is shorter than to its near ones
         if len(self.abnormal_weights):
-            against = self.abnormal.squared(self.abnormal.lifted(rows))
-            count = ABNORMAL_NEIGHBOURS
+            lifted = self.abnormal.lifted(rows)
+            same = self.abnormal.rounding(lifted).float().clamp(min=self.same**2)
+            against, count = self.abnormal.squared(lifted), ABNORMAL_NEIGHBOURS
             found[:, :1] -= PULL * log_distance(weighted(against, self.abnormal_weights, count, same), same)
         return found
 

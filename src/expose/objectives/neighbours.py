@@ -243,7 +243,7 @@ class Neighbours(MemoryObjective):
         double = rows.dtype is torch.float64 or needs_double(rows[there], same / SAME)
         cells = int(self.cells)
         points = Points(rows[there], cells, double=double)
-        abnormal, weights = Points(rows[against], double=double), self.keep_abnormal[against]
+        abnormal, weights = Points(rows[against]), self.keep_abnormal[against]  # few, and often very near to each other
         return Memory(points, cells, self.height[view, there], self.keep_normal[there], abnormal, weights, same)
 
     def heights(self) -> Tensor:
@@ -281,16 +281,10 @@ class Neighbours(MemoryObjective):
         return super()._apply(*arguments, **named)  # type: ignore[no-untyped-call]
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Make room for as many rows as are stored; older models lack answers, and had no cells and three tails."""
+        """Make room for as many rows as are stored."""
+        if f"{prefix}near_tail" in state_dict:
+            raise RuntimeError("it was saved by an older version, which measured other distances. Fit the model again")
         stored = state_dict[f"{prefix}rows"]
-        state_dict.setdefault(f"{prefix}correction", torch.zeros(len(stored)))
-        state_dict.setdefault(f"{prefix}manner", torch.zeros(len(stored), 3))
-        state_dict.setdefault(f"{prefix}apart", torch.ones(self.n_views, 1, 1))
-        for name in ("compared", "cells"):
-            state_dict.setdefault(f"{prefix}{name}", (state_dict[f"{prefix}present"] > 0).sum().to(stored.dtype))
-        older = [state_dict.pop(f"{prefix}{name}_tail", None) for name in ("near", "linked", "wide")]
-        if all(isinstance(one, Tensor) for one in older):
-            state_dict[f"{prefix}tails"] = torch.cat(older, dim=1)
         self.rows = torch.nn.Parameter(torch.empty_like(stored), requires_grad=False)
         for name in WEIGHTS:
             setattr(self, name, torch.empty_like(state_dict[f"{prefix}{name}"]))
