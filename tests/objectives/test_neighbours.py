@@ -130,7 +130,7 @@ def test_an_older_model_is_refused_with_what_to_do():
     older["near_tail"] = older.pop("tails")[:, :1]
     twin = Neighbours()
     twin.build(Layout("vector", (9,), views=3))
-    with pytest.raises(RuntimeError, match="older version.*Fit the model again"):
+    with pytest.raises(RuntimeError, match=r"older version.*Fit the model again"):
         twin.load_state_dict(older)
 
 
