@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from expose.cli.app import app
 from expose.errors import InputError, ModelFolderError
 from expose.files import read, scan, writer
 from expose.persistence import load_folder, save_folder
+from expose.scoring.work import scoring_with
 from expose.stores import Stored, StoreError, place_of
 
 # of the emulator, and public
@@ -226,6 +228,15 @@ def test_a_detector_is_saved_and_loaded(store: Store) -> None:
         detector.save(store / "model")
     assert load(store / "model").anomaly_score(rows).tolist() == detector.anomaly_score(rows).tolist()
     assert AnomalyDetector.load(Path(store / "model")).n_features_in_ == 5  # a path has lost one of the slashes
+
+
+def test_workers_of_an_engine_open_a_model_there(store: Store) -> None:
+    rows = transactions().drop(columns=["account", "shop"])
+    detector = AnomalyDetector(random_state=0).fit(rows)
+    detector.save(store / "model")
+    sent = pickle.loads(pickle.dumps(scoring_with(store / "model")))
+    scores = sent.table(pa.Table.from_pandas(rows))["anomaly_score"]
+    assert scores.to_numpy().tolist() == detector.anomaly_score(rows).tolist()
 
 
 def test_arrays_of_a_model_that_was_replaced_go(store: Store) -> None:

@@ -92,3 +92,5 @@ def test_spark_connect_is_for_frames(port: int) -> None:
 def test_processes_of_this_machine() -> None:
     assert [local_processes(one) for one in ("local[3]", "tcp://a:1", "local[x]")] == [3, None, None]
     assert local_processes(None) == local_processes("local") == local_processes("local[*]") >= 1
+    with pytest.raises(InputError, match="no process at all"):
+        local_processes("local[0]")  # nobody would come to do the work

@@ -75,7 +75,8 @@ def measured(memory: Memory, rows: Value, near: int, wide: Sequence[float]) -> V
     found = side_by_side([mean, op("Max", log_distance(linked, same), mean), log_distance(enclosing, same)])
     if not len(memory.abnormal_weights):
         return found
-    abnormal, _ = squares(memory.abnormal, rows)
+    abnormal, length = squares(memory.abnormal, rows)
+    same = op("Max", length * (WORST * torch.finfo(memory.abnormal.dtype).eps), memory.same**2)
     pulling = log_distance(weighted(abnormal, doubled(memory.abnormal_weights), ABNORMAL_NEIGHBOURS, same), same)
     return found - pulling * np.array([PULL, *[0.0] * (1 + len(wide))])
 

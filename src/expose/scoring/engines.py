@@ -73,6 +73,8 @@ def local_processes(address: str | None) -> int | None:
     found = re.fullmatch(r"local(?:\[(\*|\d+)\])?", address or "local")
     if found is None:
         return None
+    if found[1] and not found[1].strip("0"):
+        raise InputError(f"the address {address} means no process at all; give one at least, such as local[2].")
     return int(found[1]) if found[1] and found[1] != "*" else len(os.sched_getaffinity(0))
 
 

@@ -16,6 +16,7 @@ from expose.files import marked
 from expose.kinds.base import Reading
 from expose.scoring.pieces import AT_ONCE, Batches
 from expose.scoring.scorer import Scorer
+from expose.stores import Place, place_of
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Scoring:
 
     Attributes
     ----------
-    folder : str
+    folder : Path or Stored
         Of the model.
     digest : str
         Of its description; a worker that finds another model there refuses.
@@ -43,7 +44,7 @@ class Scoring:
     ['key', 'anomaly_score', 'is_anomaly']
     """
 
-    folder: str
+    folder: Place
     digest: str
     reading: Reading
     threshold: Any = None
@@ -81,9 +82,10 @@ def scoring_with(
     return scoring_by(Scorer(model, threshold, id=id, device=device), model, device)
 
 
-def scoring_by(scorer: Scorer, model: str | Path, device: str = "auto") -> Scoring:
+def scoring_by(scorer: Scorer, model: str | Place, device: str = "auto") -> Scoring:
     """The same scoring as by a scorer that was made of a model folder."""
-    folder = str(Path(model).absolute())
+    place = place_of(model)
+    folder = place.absolute() if isinstance(place, Path) else place
     return Scoring(folder, digest_of(folder), scorer.reading, scorer.threshold, device)
 
 
@@ -99,6 +101,6 @@ def scorer_of(scoring: Scoring) -> Scorer:
     return scorer
 
 
-def digest_of(folder: str) -> str:
+def digest_of(folder: Place) -> str:
     """What tells one model from another."""
-    return hashlib.sha256(Path(folder, "model.json").read_bytes()).hexdigest()
+    return hashlib.sha256((folder / "model.json").read_bytes()).hexdigest()
