@@ -1,4 +1,4 @@
-"""``expose score --engine``, with an engine of one process; on real clusters it is tested in tests/engines."""
+"""``--engine`` of score and fit, with an engine of one process; on real clusters it is tested in tests/engines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from commands import Run, facts, transactions
+from commands import Run, facts, transactions, weights_of
 
 from expose.scoring.pieces import pieces_of
 
@@ -138,7 +138,7 @@ def test_what_is_refused_before_any_work(
 ) -> None:
     out = tmp_path / "s.parquet"
     for words, said in [
-        ((data, "--out", out, *ON), "'expose score' without --engine reads it"),
+        ((data, "--out", out, *ON), "Without an engine it is read"),
         (("-", "--out", out, *ON), "standard input"),
         ((rows, "--out", "-", *ON), "give --out the name of one"),
         ((rows, "--out", "postgresql://host/scores", *ON), "give --out the name of one"),
@@ -151,6 +151,51 @@ def test_what_is_refused_before_any_work(
         ((rows, "--out", out, "--address", "local[2]"), "say by --engine of which"),
     ]:
         result = run("score", model, *words)
+        assert (result.exit_code, said in result.stderr) == (2, True), result.output
+    assert not opened
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["rows"]
+
+
+# ---------------------------------------------------------------------------------------------------------- fit
+
+
+@pytest.mark.parametrize("options", [[], ["--sample-rows", "100", "--label", "is_fraud"], ["--calibration", "2"]])
+def test_a_fit_is_as_without(run: Run, rows: Path, tmp_path: Path, opened: Any, options: list[str]) -> None:
+    said = []
+    for name, more in [("one", ["--sample-rows", "200000"]), ("many", [*ON, "--address", "ray://head:1"])]:
+        words = ["--id", "account", "--ignore", "note", "--out-suspects", tmp_path / f"{name}.csv", *more, *options]
+        said.append(facts(run("fit", rows, "--out", tmp_path / name, *words, "--json")))
+    assert opened == [("ray", "ray://head:1")]
+    varying = {"seconds", "seconds_of", "model", "out_suspects", "sample_rows"}
+    assert len({str({name: one[name] for name in one if name not in varying}) for one in said}) == 1
+    assert weights_of(tmp_path / "one") == weights_of(tmp_path / "many")
+    if "--sample-rows" in options:  # else the one is ranked as in memory
+        assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "many.csv").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["many", "many.csv", "one", "one.csv", "rows"]
+
+
+def test_people_are_told_that_an_engine_fits_a_sample(run: Run, rows: Path, tmp_path: Path) -> None:
+    result = run("fit", rows, "--out", tmp_path / "model", *ON)
+    assert "at random, as --engine ray works in passes" in " ".join(result.stdout.split())
+
+
+def test_a_fit_that_fails_leaves_nothing(run: Run, rows: Path, tmp_path: Path) -> None:
+    table = transactions(120)
+    table["is_fraud"] = 3
+    table.to_parquet(rows / "2.parquet")
+    for on in (ON, ["--sample-rows", "50"]):
+        result = run("fit", rows, "--label", "is_fraud", "--out", tmp_path / "model", *on)
+        assert (result.exit_code, "row 240" in result.stderr) == (2, True), result.output
+        assert [path.name for path in tmp_path.iterdir()] == ["rows"]
+
+
+def test_what_a_fit_on_an_engine_refuses(run: Run, data: Path, rows: Path, tmp_path: Path, opened: Any) -> None:
+    for words, said in [
+        ((data, *ON), "Without an engine it is read"),
+        (("-", *ON), "standard input"),
+        ((rows, "--address", "local[2]"), "say by --engine of which"),
+    ]:
+        result = run("fit", *words, "--out", tmp_path / "model")
         assert (result.exit_code, said in result.stderr) == (2, True), result.output
     assert not opened
     assert sorted(path.name for path in tmp_path.iterdir()) == ["rows"]

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,14 +17,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from commands import Run, command, facts, run_in_process
+from pyarrow import fs
+from wire import HOST, free_port, served
 
 from expose import AnomalyDetector
 from expose.errors import InputError
 from expose.scoring.engines import opened_engine
 from expose.scoring.pieces import Engine, pieces_of, run
 from expose.scoring.work import scoring_with
+from expose.stores import place_of
 
-N_ROWS, GROUP = 12_000, 1_000
+N_ROWS, GROUP = 2_400, 200
 
 
 class Cluster(NamedTuple):
@@ -98,6 +102,7 @@ def test_a_file_is_that_of_one_process(on: Run, model: Path, rows: Path, alone: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.parquet", "scores.parquet"]
 
 
+@pytest.mark.parametrize("cluster", ["dask"], indirect=True)
 def test_a_folder_of_parts_flagged_by_p_values(on: Run, model: Path, rows: Path, tmp_path: Path) -> None:
     result = on(model, rows, "--out", tmp_path / "scores", "--fdr", "0.2")
     assert result.exit_code == 0, result.output
@@ -108,6 +113,7 @@ def test_a_folder_of_parts_flagged_by_p_values(on: Run, model: Path, rows: Path,
     assert sorted(path.name for path in tmp_path.iterdir()) == ["one.parquet", "scores"]
 
 
+@pytest.mark.parametrize("cluster", ["dask"], indirect=True)
 def test_a_worker_killed_midway_loses_nothing(
     cluster: Cluster, model: Path, rows: Path, alone: pa.Table, tmp_path: Path
 ) -> None:
@@ -147,7 +153,7 @@ def test_what_is_unseen_is_counted_over_all_pieces(on: Run, model: Path, tmp_pat
     table = table.set_column(table.column_names.index("shop"), "shop", pa.array(["pub"] * len(table)))
     pq.write_table(table, tmp_path / "new.parquet", row_group_size=GROUP)
     said = facts(on(model, tmp_path / "new.parquet", "--out", tmp_path / "scores", "--json"))
-    assert [text for text in said["warnings"] if "'shop': 3,000 row(s)" in text], said["warnings"]
+    assert [text for text in said["warnings"] if f"'shop': {3 * GROUP:,} row(s)" in text], said["warnings"]
 
 
 def test_a_frame_of_the_engine(cluster: Cluster, model: Path, rows: Path, alone: pa.Table) -> None:
@@ -196,6 +202,83 @@ def scored_by_spark(cluster: Any, rows: str, model: str) -> pa.Table:
 SCORED = {"dask": scored_by_dask, "ray": scored_by_ray, "spark": scored_by_spark}
 
 
+# ---------------------------------------------------------------------------------------------------------- fit
+
+
+class Losing(NamedTuple):
+    """An engine of which one worker dies, when a piece is written and nobody knows it yet."""
+
+    engine: Engine
+    dead: Path
+    threads: int = 1
+
+    def map(self, function: Any, items: Any) -> Any:
+        dead = self.dead
+
+        def dies_once(piece: Any) -> Any:
+            made = function(piece)
+            if piece.number == 5 and not dead.exists():
+                dead.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return made
+
+        return self.engine.map(dies_once, items)
+
+
+SAMPLED: dict[str, Any] = {"id": ["key", "day"], "sample_rows": 600}
+
+
+@pytest.fixture(scope="module")
+def ranked_alone(rows: Path, tmp_path_factory: pytest.TempPathFactory) -> pa.Table:
+    """All rows, ranked by one process."""
+    target = tmp_path_factory.mktemp("ranked") / "ranking.parquet"
+    AnomalyDetector(random_state=0).fit_files(rows, ranking=target, **SAMPLED)
+    return pq.read_table(target)
+
+
+def test_a_fit_is_that_of_one_process_though_a_worker_dies(
+    cluster: Cluster, rows: Path, ranked_alone: pa.Table, tmp_path: Path
+) -> None:
+    target, dead = tmp_path / "ranking.parquet", tmp_path / "dead"
+    detector = AnomalyDetector(random_state=0, checkpoint=tmp_path / "checkpoint")
+    detector.fit_files(rows, ranking=target, engine=Losing(cluster.engine, dead), **SAMPLED)
+    assert dead.exists()
+    assert pq.read_table(target).equals(ranked_alone)
+    detector.save(tmp_path / "model")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["dead", "model", "ranking.parquet"]
+
+
+@pytest.fixture
+def stored(rows: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The same rows in an object store, of which workers know nothing but what they are sent."""
+    pytest.importorskip("moto.server", reason="needs moto: pip install 'expose[engines]'")
+    port = free_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{HOST}:{port}")
+    with served([sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)], port):
+        place: Any = place_of("s3://nobody:knows@rows-of-ours")
+        fs.S3FileSystem(allow_bucket_creation=True, **dict(place.options)).create_dir(place.bucket)
+        for path in rows.iterdir():
+            (place / path.name).upload(path)
+        yield "rows-of-ours/*.parquet"
+
+
+@pytest.mark.parametrize("cluster", ["dask"], indirect=True)
+def test_the_command_fits_what_lies_in_an_object_store(
+    cluster: Cluster, stored: str, ranked_alone: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranking, on = tmp_path / "ranking.parquet", ["--engine", cluster.name, "--address", cluster.address]
+    words = ["--id", "key,day", "--sample-rows", "600", "--out", tmp_path / "model", "--out-suspects", ranking, *on]
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "knows")
+    refused = run_in_process("fit", f"s3://{stored}", *words)
+    assert (refused.exit_code, "Workers have credentials of their own" in refused.stderr) == (2, True), refused.output
+    assert [path.name for path in tmp_path.iterdir()] == []
+    said = facts(run_in_process("fit", f"s3://nobody:knows@{stored}", *words, "--json"))
+    assert (said["rows"], said["sample_rows"]) == (N_ROWS, 600)
+    names = ["row", "anomaly_score"]
+    assert pq.read_table(ranking).select(names).equals(ranked_alone.select(names))
+
+
 def test_what_kills_every_worker_is_given_up(cluster: Cluster) -> None:
     """After the others: workers that live again have everything to import."""
 
@@ -206,14 +289,11 @@ def test_what_kills_every_worker_is_given_up(cluster: Cluster) -> None:
         list(cluster.engine.map(dies, [0]))
 
 
-def test_a_driver_that_is_killed_leaves_no_scores_and_no_workers(
-    model: Path, rows: Path, alone: pa.Table, tmp_path: Path
-) -> None:
-    """The run after it begins anew."""
+def test_a_driver_that_is_killed_leaves_no_scores_and_no_workers(model: Path, rows: Path, tmp_path: Path) -> None:
     pytest.importorskip("distributed", reason="needs Dask")
     words = ["score", model, rows, "--out", tmp_path / "scores.parquet", "--engine", "dask", "--address", "local[1]"]
     with subprocess.Popen(command(*words), stderr=subprocess.DEVNULL, start_new_session=True) as process:
-        while not list(tmp_path.glob(".scores.parquet.parts.expose-draft/*/.*.parquet*")):
+        while not list(tmp_path.glob(".scores.parquet.parts.expose-draft/*")):  # workers have begun
             assert process.poll() is None
             time.sleep(0.01)
         process.kill()
@@ -222,10 +302,6 @@ def test_a_driver_that_is_killed_leaves_no_scores_and_no_workers(
     while alive(process.pid):
         assert time.monotonic() < end, "its workers live on"
         time.sleep(0.1)
-    again = run_in_process(*words)
-    assert again.exit_code == 0, again.output
-    assert pq.read_table(tmp_path / "scores.parquet").equals(alone)
-    assert [path.name for path in tmp_path.iterdir()] == ["scores.parquet"]
 
 
 def alive(session: int) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,9 @@ from expose.estimators import large
 from expose.estimators.large import draw, files_of
 from expose.kinds import Reading
 from expose.objectives import NTL
+from expose.scoring import passes
+from expose.scoring.passes import Rows
+from expose.scoring.pieces import pieces_of
 
 N = 3_000
 
@@ -125,16 +130,16 @@ def test_known_rows_are_kept_and_do_not_distort_shares(files: list[str]) -> None
 
 def killed_after(scored: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the ranking pass die after so many batches."""
-    original = large.ranked_by
+    original = Rows.ranked
     left = [scored]
 
-    def dying(*given: Any) -> Any:
+    def dying(*given: Any, **more: Any) -> Any:
         left[0] -= 1
         if left[0] < 0:
             raise KeyboardInterrupt
-        return original(*given)
+        return original(*given, **more)
 
-    monkeypatch.setattr(large, "ranked_by", dying)
+    monkeypatch.setattr(Rows, "ranked", dying)
 
 
 @pytest.mark.parametrize("objective", ["neighbours", NTL(epochs=2)])
@@ -155,9 +160,9 @@ def test_the_same_call_goes_on_after_a_kill(
     assert not target.exists()
 
     scored: list[int] = []
-    original = large.ranked_by
-    monkeypatch.setattr(large, "ranked_by", lambda *given: scored.append(len(given[2])) or original(*given))
-    monkeypatch.setattr(large, "sample_of", None)  # drawn before
+    original = Rows.ranked
+    monkeypatch.setattr(Rows, "ranked", lambda *given, **more: scored.append(len(given[3])) or original(*given, **more))
+    monkeypatch.setattr(Rows, "drawn_from", None)  # drawn before
     monkeypatch.setattr(large, "encoded_batches", lambda *_: iter(()))  # encoded before
     again = AnomalyDetector(objective, random_state=0, checkpoint=checkpoint)
     again.fit_files(files, ranking=target, **call)
@@ -228,3 +233,125 @@ def quick() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+# ------------------------------------------------------------------------------------------------------- engines
+
+
+class Here:
+    """An engine of one process, which sends all it is given as others do; what it is told to lose is called again."""
+
+    threads = 1
+
+    def __init__(self) -> None:
+        self.called = 0
+
+    def map(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
+        for item in items:
+            self.called += 1
+            yield pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(function))(pickle.loads(pickle.dumps(item)))))
+
+
+@pytest.fixture
+def many_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces_of, "__defaults__", (200,))
+
+
+@pytest.mark.usefixtures("many_pieces")
+@pytest.mark.parametrize(
+    ("objective", "roles", "size"),
+    [
+        ("neighbours", ROLES, 300),
+        ("neighbours", {"id": ["key", "shop"], "label": "odd"}, 300),
+        ("neighbours", ROLES, 10 * N),
+        (NTL(epochs=1), ROLES, 300),
+    ],
+)
+def test_an_engine_gives_what_one_process_gives(
+    objective: Any, roles: dict[str, Any], size: int, files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small(monkeypatch)
+    engine, found = Here(), []
+    for name, given in [("one", None), ("many", engine)]:
+        detector = AnomalyDetector(objective, random_state=0, checkpoint=tmp_path / name)
+        target = tmp_path / f"{name}.parquet"
+        found.append(detector.fit_files(files, sample_rows=size, ranking=target, engine=given, **roles))
+    assert same(*found)
+    assert np.array_equal(found[0].training_scores_, found[1].training_scores_)
+    assert found[0].notes_ == found[1].notes_
+    assert pq.read_table(tmp_path / "many.parquet").equals(pq.read_table(tmp_path / "one.parquet"), check_metadata=True)
+    assert engine.called == 2 * len(pieces_of(files).pieces)
+    assert not list((tmp_path / "many.passes").rglob("part-*")), "parts do not stay"
+
+
+@pytest.mark.usefixtures("many_pieces")
+def test_parts_hold_little_but_the_sample(files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    original = passes.merged
+    monkeypatch.setattr(
+        passes, "merged", lambda parts, *more: original((sizes.append(len(part)) or part for part in parts), *more)
+    )
+    looked_at = replace(files_of(files, Reading(id=("key",), ignore=("odd",))), engine=Here())
+    assert len(draw(looked_at, 100, 0, tmp_path).rows) == sum(sizes) == 100
+
+
+@pytest.mark.usefixtures("many_pieces")
+@pytest.mark.parametrize("first", [None, Here()])
+def test_an_engine_goes_on_with_a_ranking_that_was_killed(
+    first: Any, files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind the rows that were sorted, whoever scored them."""
+    small(monkeypatch)
+    monkeypatch.setattr(large, "AT_ONCE", 100)
+    monkeypatch.setattr(large, "RUN_ROWS", 500)
+    call: dict[str, Any] = {"sample_rows": 300, "ranking": tmp_path / "ranking.parquet", **ROLES}
+    AnomalyDetector(random_state=0).fit_files(files, **call)
+    expected = pq.read_table(tmp_path / "ranking.parquet")
+    (tmp_path / "ranking.parquet").unlink()
+    detector, added = AnomalyDetector(random_state=0, checkpoint=tmp_path / "checkpoint"), []
+
+    def killed(self: Any, table: Any) -> None:
+        added.append(len(table))
+        if sum(added) > 1_700:
+            raise KeyboardInterrupt
+        original(self, table)
+
+    original = large.Runs.add
+    with monkeypatch.context() as patch:
+        patch.setattr(large.Runs, "add", killed)
+        with pytest.raises(KeyboardInterrupt):
+            detector.fit_files(files, engine=first, **call)
+    assert not (tmp_path / "ranking.parquet").exists()
+    engine = Here()
+    detector.fit_files(files, engine=engine, **call)
+    assert engine.called < len(pieces_of(files).pieces), "the sample was drawn, and some rows were scored"
+    assert pq.read_table(tmp_path / "ranking.parquet").equals(expected)
+
+
+@pytest.mark.usefixtures("many_pieces")
+def test_errors_of_pieces_are_those_of_one_process(files: list[str], table: pd.DataFrame, tmp_path: Path) -> None:
+    for name, value, at in [("odd", 3.0, 2_500), ("a", np.inf, 2_500)]:
+        wrong = table.astype({"odd": "float64"})
+        wrong.loc[at, name] = value
+        pq.write_table(pa.Table.from_pandas(wrong), tmp_path / "wrong.parquet", row_group_size=300)
+        said = []
+        for engine in (None, Here()):
+            with pytest.raises(InputError) as error:
+                AnomalyDetector(random_state=0).fit_files(
+                    tmp_path / "wrong.parquet",
+                    sample_rows=100,
+                    id=["key"],
+                    label="odd",
+                    ranking=tmp_path / "ranking.parquet",
+                    engine=engine,
+                )
+            said.append(str(error.value))
+        assert said[0] == said[1]
+        assert "2500" in said[0]
+        assert not (tmp_path / "ranking.parquet").exists()
+
+
+def test_an_engine_needs_parquet(table: pd.DataFrame, tmp_path: Path) -> None:
+    table.to_csv(tmp_path / "rows.csv", index=False)
+    with pytest.raises(InputError, match="an engine needs Parquet"):
+        AnomalyDetector().fit_files(tmp_path / "rows.csv", engine=Here(), **ROLES)

@@ -94,3 +94,14 @@ def test_processes_of_this_machine() -> None:
     assert local_processes(None) == local_processes("local") == local_processes("local[*]") >= 1
     with pytest.raises(InputError, match="no process at all"):
         local_processes("local[0]")  # nobody would come to do the work
+
+
+def test_a_port_at_which_no_scheduler_listens(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is open, and says nothing; a client of Dask would wait for minutes."""
+    dask = pytest.importorskip("expose.scoring.dask")
+    pytest.importorskip("distributed", reason="needs Dask")
+    monkeypatch.setattr(dask, "ANSWER", 0.5)
+    start = time.monotonic()
+    with pytest.raises(InputError, match="no connection to Dask"), opened_engine("dask", f"tcp://127.0.0.1:{port}"):
+        pass
+    assert time.monotonic() - start < 20

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from expose.scoring.work import Scoring
 
 
+def check_address(engine: str | None, address: str | None) -> None:
+    """Refuse the address of no engine."""
+    if engine is None and address is not None:
+        raise InputError("--address is that of a cluster; say by --engine of which: ray, dask or spark.")
+
+
 def check_engine_output(out: str, data: list[str]) -> None:
     """Refuse what parts cannot be written to, before any work is done."""
     from expose.files import check_format

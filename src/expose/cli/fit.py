@@ -22,6 +22,7 @@ from expose.cli.answer import (
     to_look_at,
     whole_ranking,
 )
+from expose.cli.engines import check_address
 from expose.cli.large import fit_in_passes, sizes_for
 from expose.cli.session import Session
 from expose.cli.settings import Setting, chosen, fields_of, help_by, listing, parameters_of, settings_of
@@ -145,6 +146,8 @@ def fit(
     ] = None,
     sample_rows: opt.SampleRowsUnlisted = None,
     memory: opt.MemoryUnlisted = None,
+    engine: opt.EngineUnlisted = None,
+    address: opt.AddressUnlisted = None,
     skip_bad: opt.SkipBadUnlisted = False,
     spreadsheet_safe: opt.SpreadsheetSafeUnlisted = False,
     quiet: opt.Quiet = False,
@@ -158,6 +161,7 @@ def fit(
         from expose.kinds import kind_of_files
 
         check_model(out)
+        check_address(engine, address)
         check_suspects(out_suspects, data, out)
         kind = kind_of_files(data)
         detector = new_detector(context.params, kind.objective if objective == "auto" else objective)
@@ -166,8 +170,9 @@ def fit(
             session.say(f"Checkpoint      {beside(out, 'checkpoint')}, while it trains")
         reading = replace(reading_of(id_columns, ignore, label, written, category), skip_bad=skip_bad)
         wanted = Wanted(top, out_suspects, spreadsheet_safe)
-        if (sizes := sizes_for(kind, data, reading, sample_rows, memory)) is not None:
+        if (sizes := sizes_for(kind, data, reading, sample_rows, memory, engine)) is not None:
             given: dict[str, Any] = {"answers": answers or (), "outliers": outliers, "wanted": wanted}
+            given |= {"engine": engine, "address": address}
             fit_in_passes(session, detector, kind, data, reading, sizes, out, command_line(), **given)
             return
         batch, reading, found = identified(kind, kind.read(data, reading), reading)

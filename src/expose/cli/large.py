@@ -7,7 +7,7 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from expose.files.ranked import Runs
     from expose.files.sampling import Sample
     from expose.kinds import Batch, Kind, Reading
+    from expose.scoring.pieces import Engine
 
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 TIMES = 6  # as many bytes as the rows have in Arrow's form are held while they are encoded and fitted
@@ -81,15 +82,20 @@ def memory_here() -> int | None:
 
 
 def sizes_for(
-    kind: Kind, data: Sequence[str], reading: Reading, sample_rows: int | None, memory: str | None
+    kind: Kind,
+    data: Sequence[str],
+    reading: Reading,
+    sample_rows: int | None,
+    memory: str | None,
+    engine: str | None = None,
 ) -> Sizes | None:
-    """How to cut a fit of these files; None if all their rows are read into memory, as most are."""
+    """How to cut a fit of these files; None if all their rows are read into memory, as most are without an engine."""
     from expose.files.extent import extent_of, most_bytes, size_of
 
     asked = memory_of(memory)
     limit = asked or memory_here()
     room = None if limit is None else max(limit - BASE, limit // 4)
-    if sample_rows is None and asked is None:
+    if sample_rows is None and asked is None and engine is None:
         paths = [Path(source) for source in data]
         small = all(path.is_file() for path in paths) and sum(map(size_of, paths)) * SURELY * TIMES <= (room or 0)
         if room is None or small or "-" in data:  # most are, and need not be opened to know it
@@ -101,9 +107,9 @@ def sizes_for(
     from expose.training.stream import BLOCK_BYTES
 
     extent = extent_of(files_of(data, reading).tables)
-    if sample_rows is None and (room is None or extent.bytes * TIMES <= room):
-        return None
-    if sample_rows is not None and extent.rows is not None and extent.rows <= sample_rows:
+    fits = room is None or extent.bytes * TIMES <= room
+    few = sample_rows is not None and extent.rows is not None and extent.rows <= sample_rows
+    if engine is None and (few or (sample_rows is None and fits)):
         return None
     fitting = SAMPLE_ROWS if room is None else int(OF_SAMPLE * room / (TIMES * extent.row_bytes))
     rows = sample_rows or max(FEWEST, min(SAMPLE_ROWS, fitting))
@@ -112,6 +118,8 @@ def sizes_for(
     why = (
         "as --sample-rows asks"
         if sample_rows
+        else f"as --engine {engine} works in passes. --sample-rows would change the sample"
+        if fits
         else f"as all of them would take about {needs:.1f} GB of memory, and {gigabytes:.1f} GB are used. "
         "--memory 8GB would change that, --sample-rows the sample"
     )
@@ -134,6 +142,8 @@ def fit_in_passes(
     answers: Sequence[str] = (),
     outliers: str | None = None,
     wanted: Wanted,
+    engine: str | None = None,
+    address: str | None = None,
 ) -> None:
     """Draw a sample, fit, save, score and rank all rows, report."""
     from expose.estimators.large import draw, files_of, fit_drawn, scored_runs, workplace
@@ -143,7 +153,9 @@ def fit_in_passes(
     session.say(f"Sample          {sizes.sample_rows:,} rows at random, {sizes.why}")
     files = files_of(data, reading, dict(pair for file in answers for pair in answered(file)))
     files = replace(files, progress=Pace(session.verbose))
-    with workplace(detector.checkpoint) as place:
+    with ExitStack() as stack:
+        files = replace(files, engine=stack.enter_context(engine_for(files, engine, address)))
+        place = stack.enter_context(workplace(detector.checkpoint))
         sample = draw(files, sizes.sample_rows, seed_of(detector.random_state), place)
         sampled = time.perf_counter()
         batch = kind.trained_on(sample.table, reading)._replace(notes=files.tables.notes)
@@ -160,12 +172,27 @@ def fit_in_passes(
             session.say(f"Model           {out}, of an interrupted training. The rows were not ranked.")
             return
         session.in_batches = True
-        runs = scored_runs(detector.scorer(), files, place, named=wanted.file is not None)
+        given: dict[str, Any] = {"named": wanted.file is not None, "device": detector.device}
+        runs = scored_runs(detector.scorer(), files, place, **given)
         report(session, detector, files, runs, out, batch, found, wanted, start)
         ended = time.perf_counter()
     detector.forget_checkpoint()
     passes = {"sample": sampled - start, "fit": fitted - sampled, "ranking": ended - fitted}
     session.result(seconds_of={name: round(seconds, 3) for name, seconds in passes.items()})
+
+
+@contextmanager
+def engine_for(files: Files, name: str | None, address: str | None) -> Iterator[Engine | None]:
+    """The engine that was asked for, once it is known that it can read these files."""
+    from expose.scoring.engines import opened_engine
+    from expose.scoring.pieces import pieces_of
+
+    if name is None:
+        yield None
+        return
+    pieces_of(files.tables)
+    with opened_engine(name, address) as engine:
+        yield engine
 
 
 class Pace:
@@ -220,9 +247,9 @@ def leading(runs: Runs, explained_rows: int, top: int) -> Leading:
     """The first rows, and the first of those whose label is not known: of all rows, if every label is."""
     import numpy as np
 
-    from expose.estimators.large import KNOWN
     from expose.files.ranked import ROW as NUMBER
     from expose.files.ranked import SCORE
+    from expose.scoring.passes import KNOWN
 
     kept: list[tuple[int, int, float, bool]] = []
     first = unknown = 0
@@ -251,8 +278,8 @@ class Counts:
 
     def passing(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         """Count tables, and give them on."""
-        from expose.estimators.large import KNOWN
         from expose.files.ranked import SCORE
+        from expose.scoring.passes import KNOWN
 
         for table in tables:
             scores, known = table[SCORE].to_numpy(), table[KNOWN].to_numpy()

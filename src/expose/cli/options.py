@@ -132,6 +132,15 @@ MemoryUnlisted = Annotated[
     str | None,
     typer.Option("--memory", metavar="SIZE", hidden=True, help="Such as 2GB: fit a sample of DATA that need more."),
 ]
+ADDRESS = (
+    "Of the engine's cluster: ray://host:10001, tcp://host:8786, spark://host:7077; or local[2], two processes here. "
+    "(default: all processors here)"
+)
+EngineUnlisted = Annotated[
+    str | None,
+    typer.Option("--engine", metavar="NAME", hidden=True, help="Sample and rank Parquet files by ray, dask or spark."),
+]
+AddressUnlisted = Annotated[str | None, typer.Option("--address", metavar="URL", hidden=True, help=ADDRESS)]
 SpreadsheetSafe = Annotated[
     bool,
     typer.Option(

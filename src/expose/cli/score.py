@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from expose.cli import options as opt
-from expose.cli.engines import check_engine_output, score_on_engine
+from expose.cli.engines import check_address, check_engine_output, score_on_engine
 from expose.cli.reasons import check_explainable, explained_tables
 from expose.cli.session import Session
 from expose.cli.sources import check_output, read_as, reading_errors
@@ -72,14 +72,7 @@ def score(
     engine: Annotated[
         str | None, typer.Option(metavar="NAME", help="Score Parquet files by ray, dask or spark, in many processes.")
     ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Of the engine's cluster: ray://host:10001, tcp://host:8786, spark://host:7077; or local[2], two "
-            "processes here. (default: all processors here)",
-        ),
-    ] = None,
+    address: Annotated[str | None, typer.Option(metavar="URL", help=opt.ADDRESS)] = None,
     skip_bad: opt.SkipBad = False,
     spreadsheet_safe: opt.SpreadsheetSafe = False,
     device: opt.Device = "auto",
@@ -100,8 +93,7 @@ def score(
             check_output(out, data)
         else:
             check_engine_output(out, data)
-        if engine is None and address is not None:
-            raise InputError("--address is that of a cluster; say by --engine of which: ray, dask or spark.")
+        check_address(engine, address)
         fitted = load(model, device=device)
         choose_rule(fitted, threshold, fdr)
         scorer = fitted.scorer(id=id_columns)

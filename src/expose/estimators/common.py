@@ -194,6 +194,11 @@ class FittedAttributes:
         return export(self.scorer(), file)
 
 
+def passes_beside(checkpoint: str | Path) -> Path:
+    """The folder beside a checkpoint for what passes over files leave, see `AnomalyDetector.fit_files`."""
+    return Path(f"{checkpoint}.passes")
+
+
 def check_encoder(encoder: Any) -> None:
     """Raise ModelFolderError for an encoder of scikit-learn that was brought along unfitted."""
     if not type(encoder).__module__.startswith("sklearn."):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,6 +36,7 @@ from expose.folder import Own, load_fitted
 from expose.kinds import Reading
 from expose.objectives import Objective
 from expose.objectives.recipes import check_number
+from expose.scoring.pieces import Engine
 from expose.stores import Stored, place_of
 from expose.training import Trained, train
 
@@ -198,6 +200,7 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
         outliers: Any = None,
         sample_rows: int = SAMPLE_ROWS,
         ranking: str | Path | None = None,
+        engine: Engine | None = None,
     ) -> Self:
         """Train on files of more rows than memory holds.
 
@@ -223,6 +226,10 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
         ranking : path, optional
             Score all rows as well, and write them here, the highest score first: rank, row, ids, anomaly_score and
             above_line, to .parquet, .csv or another format of `expose.files.writer`. They are sorted on disk.
+        engine : Engine, optional
+            Of `expose.scoring.engines.opened_engine`, for Parquet files: its processes draw the sample and score all
+            rows, with the same result. Training is done in this process. On more than one machine, `checkpoint` must
+            lie where all of them see it.
 
         Raises
         ------
@@ -254,11 +261,12 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
         if ranking is not None:
             check_format(ranking)
         files = files_of(sources, Reading(id=tuple(id), ignore=tuple(ignore), label=label))
+        files = replace(files, engine=engine)
         with workplace(self.checkpoint) as place:
             sample = draw(files, sample_rows, seed_of(self.random_state), place)
             fit_drawn(self, files, sample, files.kind.trained_on(sample.table, files.reading), outliers, place)
             if ranking is not None and not self.fitted_.interrupted:
-                runs = scored_runs(self.scorer(), files, place)
+                runs = scored_runs(self.scorer(), files, place, device=self.device)
                 with writer(ranking) as sink:
                     for table in ranking_tables(runs.tables(), self.threshold_score(), label):
                         sink.write(table)

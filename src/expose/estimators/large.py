@@ -1,7 +1,8 @@
 """Files that memory does not hold: one pass draws a sample, networks walk through all rows, one pass ranks them.
 
 What is fitted is fitted on the sample, as on a table in memory; only the epochs of objectives that descend gradients
-see all rows. All scores are those of `Scorer`.
+see all rows. All scores are those of `Scorer`. The processes of an engine may do the two passes, see
+`expose.scoring.passes`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -30,57 +31,48 @@ from expose.errors import DataWarning, InputError
 from expose.estimators.common import passes_beside
 from expose.estimators.prepare import Prepared
 from expose.estimators.samples import encode_more
-from expose.files import Tables, known_labels, with_ids
+from expose.files import Tables, with_ids
 from expose.files.ranked import ROW, RUN_ROWS, SCORE, Runs
-from expose.files.sampling import Sample, drawn, sample_of
-from expose.kinds import Batch, Kind, Reading, kind_of_files
+from expose.files.sampling import Sample, drawn
+from expose.kinds import Batch, Reading, kind_of_files
 from expose.model import Fitted
 from expose.objectives import Descend
 from expose.scoring import Scorer
+from expose.scoring.passes import KNOWN, Known, Rows, sample_on, scores_on
+from expose.scoring.pieces import Engine, pieces_of
 from expose.training import Trained, train
 from expose.training.stream import BLOCK_BYTES, Blocks, stored
 
 SAMPLE_ROWS = 200_000
 AT_ONCE = 65_536  # rows of a batch
-KNOWN = "__known__"  # in a ranking: 1 anomaly, 0 normal, -1 unlabelled
 
-Known = Mapping[int, int]
 Paths = str | Path | Sequence[str | Path]
 
 
 @dataclass(frozen=True)
-class Files:
+class Files(Rows):
     """Files of rows that can be read again and again, a few rows at a time.
 
     Attributes
     ----------
-    kind : Kind
     sources : tuple of str
-    reading : Reading
     tables : Tables
         The files, looked at.
-    known : mapping of int to int
-        What is known of rows besides their label column, by number.
+    engine : Engine, optional
+        Whose processes do the passes that look at rows one by one.
     progress : callable
         Is told how many rows of a pass are done.
     """
 
-    kind: Kind
     sources: tuple[str, ...]
-    reading: Reading
     tables: Tables
-    known: Known
+    engine: Engine | None = None
     progress: Callable[[int], None] = lambda _: None
 
-    def labels(self, batch: Batch, rows: NDArray[np.int64]) -> NDArray[np.int8]:
-        """What is known of each row ``(n,)`` of a batch; they have these numbers, which rise."""
-        known = np.full(len(rows), -1, dtype=np.int8)
-        if batch.label is not None and self.reading.label is not None:
-            known[:] = known_labels(batch.label, self.reading.label, int(rows[0]))
-        said = np.array(sorted(self.known), dtype=np.int64)
-        said = said[np.isin(said, rows)]
-        known[np.searchsorted(rows, said)] = [self.known[row] for row in said.tolist()]
-        return known
+    @property
+    def rows(self) -> Rows:
+        """What is sent to other processes."""
+        return Rows(self.kind, self.reading, self.known)
 
     def raw(self) -> Iterator[pa.RecordBatch]:
         """All rows as they come, some at a time."""
@@ -97,11 +89,6 @@ class Files:
             yield batch, np.arange(done, done + len(batch.samples))
             done += len(batch.samples)
             self.progress(done)
-
-    @property
-    def has_known(self) -> bool:
-        """Whether anything may be known of a row."""
-        return self.reading.label is not None or bool(self.known)
 
     def fingerprint(self) -> str:
         """A digest of files and how they are read; of files that do not tell when they changed, new at each call."""
@@ -130,7 +117,7 @@ def files_of(sources: Paths, reading: Reading, known: Known | None = None) -> Fi
     tables = kind.tables(names, reading)
     if tables is None:
         raise InputError(f"only rows of tables are fitted a few at a time; {kind.plural} are read by fit.")
-    return Files(kind, names, reading, tables, known or {})
+    return Files(kind, reading, known or {}, names, tables)
 
 
 def state_of(label: str) -> list[Any]:
@@ -151,7 +138,11 @@ def workplace(checkpoint: str | Path | None) -> Iterator[Path]:
         return
     place = passes_beside(checkpoint)
     place.mkdir(parents=True, exist_ok=True)
-    yield place
+    try:
+        yield place
+    finally:
+        with suppress(OSError):  # something is in it that the same call goes on from
+            place.rmdir()
 
 
 # --------------------------------------------------------------------------------------------------------- sample
@@ -162,13 +153,10 @@ def draw(files: Files, size: int, seed: int, place: Path) -> Sample:
     path, mark = place / "sample.arrow", json.dumps([files.fingerprint(), size, seed])
     found = kept_sample(path, mark)
     if found is None:
-
-        def keep_first(table: Any, first: int) -> NDArray[np.bool_]:
-            rows = np.arange(first, first + len(table))
-            known: NDArray[np.bool_] = files.labels(files.kind.split(table, files.reading), rows) >= 0
-            return known
-
-        found = sample_of(files.raw(), 0, seed, size, keep_first if files.has_known else None)
+        if files.engine is None:
+            found = files.drawn_from(files.raw(), 0, seed, size)
+        else:
+            found = sample_on(files.engine, pieces_of(files.tables), files.rows, seed, size, place)
         table = found[0].replace_schema_metadata({"mark": mark, "n_rows": str(found[1])})
         with whole_file(path) as file, pa.ipc.new_file(file, table.schema) as kept:
             kept.write_table(table)
@@ -283,8 +271,8 @@ def measured(fitted: Fitted, sample: Sample) -> Fitted:
 # -------------------------------------------------------------------------------------------------------- ranking
 
 
-def scored_runs(scorer: Scorer, files: Files, place: Path, *, named: bool = True) -> Runs:
-    """Score all rows and sort them on disk, ``named`` with their ids.
+def scored_runs(scorer: Scorer, files: Files, place: Path, *, named: bool = True, device: str = "auto") -> Runs:
+    """Score all rows and sort them on disk, ``named`` with their ids; an engine's processes on this device.
 
     Goes on behind the rows that the same call scored before it was killed.
     """
@@ -294,17 +282,24 @@ def scored_runs(scorer: Scorer, files: Files, place: Path, *, named: bool = True
         if other != folder:
             shutil.rmtree(other)
     runs = Runs(folder, RUN_ROWS)
-    for batch, rows in files.batches(scorer.fitted.columns):
-        if rows[0] >= runs.n_rows:  # runs end where batches do
-            runs.add(ranked_by(scorer, batch if named else batch._replace(ids=None), files.labels(batch, rows)))
+    for table in scored(scorer, files, place, named=named, done=runs.n_rows, device=device):
+        runs.add(table)
     runs.end()
     return runs
 
 
-def ranked_by(scorer: Scorer, batch: Batch, known: NDArray[np.int8]) -> pa.Table:
-    """Ids, score and what is known of rows."""
-    columns = {SCORE: scorer.columns(batch.samples)[SCORE], KNOWN: pa.array(known)}
-    return with_ids(batch.ids, columns)
+def scored(scorer: Scorer, files: Files, place: Path, *, named: bool, done: int, device: str) -> Iterator[pa.Table]:
+    """Score the rows from that of number ``done`` on, at which a batch begins, here or by an engine."""
+    if files.engine is None:
+        for batch, rows in files.batches(scorer.fitted.columns):
+            if rows[0] >= done:  # runs end where batches do
+                yield files.ranked(scorer, batch, rows, named=named)
+        return
+    given: dict[str, Any] = {"named": named, "done": done, "device": device}
+    for table in scores_on(files.engine, pieces_of(files.tables), files.rows, scorer, place, **given):
+        yield table
+        done += len(table)
+        files.progress(done)
 
 
 def model_digest(fitted: Fitted) -> str:

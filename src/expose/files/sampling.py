@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 ROW, FIRST = "__row__", "__first__"  # columns that a drawn table has besides its own
 MOST_FIRST: Final = 0.25  # of a sample, for rows that are to be kept whatever their key
 _WAITING: Final = 2  # times the size of a sample that are held before all but the sample is dropped
+_LARGEST: Final = np.uint64(2**64 - 1)  # of all keys
+_KEYS: Final = 2**22  # made at a time
 
 KeepFirst = Callable[[Any, int], NDArray[np.bool_]]
 
@@ -43,7 +45,12 @@ class Sample(NamedTuple):
 
 
 def sample_of(
-    batches: Iterable[Any], first_row: int, seed: int, size: int, keep_first: KeepFirst | None = None
+    batches: Iterable[Any],
+    first_row: int,
+    seed: int,
+    size: int,
+    keep_first: KeepFirst | None = None,
+    limit: np.uint64 = _LARGEST,
 ) -> tuple[Any, int]:
     """Draw at most ``size`` rows without replacement, each as likely as any other.
 
@@ -58,6 +65,8 @@ def sample_of(
         From a table and the number of its first row to a mask of the rows that are to be kept whatever their key, such
         as those with a known label. Of these as many as fill a quarter of the sample; the others are drawn like all
         rows.
+    limit : uint64, optional
+        Of `limit_of`, where these are some of many rows: others than those to be kept first are left out sooner.
 
     Returns
     -------
@@ -75,7 +84,7 @@ def sample_of(
     (100, 5, True)
     """
     waiting: list[Any] = []
-    n_waiting, n_rows, limit = 0, 0, np.uint64(2**64 - 1)
+    n_waiting, n_rows = 0, 0
     for batch in batches:
         table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
         rows = np.arange(len(table), dtype=np.int64) + (first_row + n_rows)
@@ -88,16 +97,37 @@ def sample_of(
         if n_waiting > _WAITING * size:
             waiting = [merged(waiting, seed, size)]
             n_waiting = len(waiting[0])
-            limit = _limit(waiting[0], seed, size)
+            limit = min(limit, _limit(waiting[0], seed, size))
     return merged(waiting, seed, size), n_rows
 
 
 def merged(samples: Iterable[Any], seed: int, size: int) -> Any:
     """The sample of all rows from samples of parts of them, drawn by `sample_of` with the same seed and size."""
-    table = pa.concat_tables(samples)
-    rows, first = table[ROW].to_numpy(), table[FIRST].to_numpy()
-    kept = _kept(keys_of(rows, seed), first, size)
-    return table.take(kept[np.argsort(rows[kept])]).combine_chunks()
+    waiting: list[Any] = []
+    for sample in samples:
+        waiting.append(sample)
+        if sum(map(len, waiting)) > _WAITING * size:
+            waiting = [_merged(waiting, seed, size)]
+    return _merged(waiting, seed, size)
+
+
+def limit_of(n_rows: int, seed: int, size: int) -> np.uint64:
+    """The key above which no row is drawn for its key: known before any row is read.
+
+    >>> table = pa.table({"x": range(1_000)})
+    >>> limit = limit_of(1_000, seed=1, size=5)
+    >>> sample_of([table], 0, 1, 5, limit=limit)[0].equals(sample_of([table], 0, 1, 5)[0])
+    True
+    """
+    kept = np.zeros(0, dtype=np.uint64)
+    limit = _LARGEST
+    for first in range(0, n_rows, _KEYS):
+        keys = keys_of(np.arange(first, min(first + _KEYS, n_rows), dtype=np.int64), seed)
+        kept = np.concatenate([kept, keys[keys <= limit]])
+        if len(kept) > size:
+            kept = np.partition(kept, size - 1)[:size]
+            limit = kept[-1]
+    return limit
 
 
 def drawn(table: Any, n_rows: int, seed: int) -> Sample:
@@ -140,6 +170,13 @@ def _picked(batches: Iterable[Any], ascending: NDArray[np.int64]) -> Iterator[An
         start += len(batch)
         if high == len(ascending):
             return
+
+
+def _merged(samples: list[Any], seed: int, size: int) -> Any:
+    table = pa.concat_tables(samples)
+    rows, first = table[ROW].to_numpy(), table[FIRST].to_numpy()
+    kept = _kept(keys_of(rows, seed), first, size)
+    return table.take(kept[np.argsort(rows[kept])]).combine_chunks()
 
 
 def _kept(keys: NDArray[np.uint64], first: NDArray[np.bool_], size: int) -> NDArray[np.intp]:

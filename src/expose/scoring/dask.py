@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from expose.scoring.engines import local_processes, lost, unreachable
 from expose.scoring.pieces import Item, Result
 from expose.scoring.work import Scoring, scoring_with
 
+ANSWER = 10  # seconds until a scheduler that says nothing counts as none
 PATIENCE = 60  # seconds until a scheduler without any worker counts as one that gets none
 
 
@@ -66,8 +69,10 @@ def connected(address: str | None) -> Iterator[Dask]:
         raise InputError(f"the engine dask takes an address such as tcp://host:8786, or local[2]; got {address}.")
     if processes is None:
         try:
-            client = Client(address, timeout=10)
-        except (OSError, TimeoutError, ValueError) as error:
+            with ThreadPoolExecutor(1) as apart:  # from a loop of the caller's, a notebook's say
+                apart.submit(asyncio.run, greeted(address)).result()
+            client = Client(address, timeout=ANSWER)
+        except Exception as error:  # of whatever it takes the answers of another server for
             raise unreachable("Dask", address, error) from error
         with client:
             yield Dask(client)
@@ -79,6 +84,16 @@ def connected(address: str | None) -> Iterator[Dask]:
         )
     with cluster, Client(cluster) as client:
         yield Dask(client)
+
+
+async def greeted(address: str | None) -> None:
+    """Ask a scheduler who it is: a client waits without end where a port is open and says nothing."""
+    from distributed import rpc
+    from distributed.security import Security
+
+    scheduler = rpc(address, connection_args=Security().get_connection_args("client"))
+    async with asyncio.timeout(ANSWER), scheduler:
+        await scheduler.identity()
 
 
 class Dask:

@@ -21,11 +21,11 @@ import pyarrow as pa
 
 from expose.atomic import remove
 from expose.errors import ExposeWarning, InputError, ModelFolderError
-from expose.files import opened, writer
+from expose.files import opened, scan, writer
 from expose.files.origins import of_path
 from expose.files.parquet import Parquet
 from expose.files.reading import Tables
-from expose.stores import Place, Stored
+from expose.stores import Place, Stored, StoreError
 from expose.training import torch_threads
 
 AT_ONCE: Final = 65_536  # rows of a batch, and the fewest of a piece where a file has more
@@ -49,7 +49,7 @@ class Engine(Protocol):
     threads: int
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
-        """Results in the order of the items; what was lost with a process is called again. To leave is to cancel."""
+        """Results in the order of the items; what was lost with a process is called again."""
         ...
 
 
@@ -86,8 +86,10 @@ class Pieces(NamedTuple):
     schema: pa.Schema
 
 
-def pieces_of(sources: Sequence[str], at_least: int = AT_ONCE) -> Pieces:
+def pieces_of(sources: Sequence[str] | Tables, at_least: int = AT_ONCE) -> Pieces:
     """Plan the pieces of Parquet files: row groups, small ones of a file together until they have enough rows.
+
+    Files may have been looked at already.
 
     Raises
     ------
@@ -103,9 +105,9 @@ def pieces_of(sources: Sequence[str], at_least: int = AT_ONCE) -> Pieces:
     >>> [(piece.groups, piece.first_row, piece.n_rows) for piece in pieces_of([path], at_least=4).pieces]
     [((0, 1), 0, 6), ((2, 3), 6, 4)]
     """
-    if "-" in sources:
-        raise InputError("an engine needs Parquet files; got standard input. 'expose score' without --engine reads it.")
-    tables = opened(list(sources))
+    if not isinstance(sources, Tables) and "-" in sources:
+        raise InputError("an engine needs Parquet files; got standard input. Without an engine it is read.")
+    tables = sources if isinstance(sources, Tables) else opened(list(sources))
     found: list[Piece] = []
     first = 0
     for path, rows in map(_path_and_groups, tables.files):
@@ -144,7 +146,20 @@ def run(
     Exception
         The first that a piece ran into. Warnings of the pieces are given here, too.
     """
-    job = Job(work, pieces.schema, str(folder.absolute()), tally or Nothing, engine.threads)
+    yield from (part.tally for part in _made(engine, work, pieces, folder, tally or Nothing))
+
+
+def fetched(engine: Engine, work: Work, pieces: Pieces, folder: Path) -> Batches:
+    """Map a function over pieces as `run`, and give what comes of them here, in order; of it no file is left."""
+    for part in _made(engine, work, pieces, folder, Nothing):
+        path = folder / part.file_name
+        yield from scan(path, batch_rows=AT_ONCE)
+        remove(path)
+
+
+def _made(engine: Engine, work: Work, pieces: Pieces, folder: Path, tally: Callable[[int], Any]) -> Iterator[Part]:
+    """What was written of each piece that something was made of, in order."""
+    job = Job(work, pieces.schema, str(folder.absolute()), tally, engine.threads)
     written, stopped = set(), False
     for part in engine.map(job, pieces.pieces):
         if part.error is not None:
@@ -154,7 +169,7 @@ def run(
         stopped |= part.stopped
         if part.file_name:
             written.add(part.file_name)
-            yield part.tally
+            yield part
     if stopped:  # what failed was lost with its worker, and the second time found that it had failed
         raise InputError("a piece of the data failed in a worker that was lost before it could say why. Try again.")
     for path in folder.iterdir():
@@ -248,9 +263,7 @@ class Nothing:
 def _path_and_groups(file: Any) -> tuple[Place, list[int]]:
     """Where a file lies for every worker, and the rows of its groups."""
     if not isinstance(file, Parquet):
-        raise InputError(
-            f"an engine needs Parquet; got {file.label}, which is none. 'expose score' without --engine reads it."
-        )
+        raise InputError(f"an engine needs Parquet; got {file.label}, which is none. Without an engine it is read.")
     if file.path is None or str(file.path) != file.label:  # unpacked, where no other machine sees it
         raise InputError(f"an engine needs Parquet files as they are; got {file.label}, packed. Unpack it first.")
     place = replace(file.path, listed=None) if isinstance(file.path, Stored) else file.path.absolute()
@@ -273,8 +286,11 @@ def _sayable(error: Exception) -> Exception:
     """An error as it can be sent to the driver, with where it came from for who wants to know."""
     trace = "".join(traceback.format_exception(error))
     if isinstance(error, FileNotFoundError | ModelFolderError):
-        advice = "Data, model and --out must lie where every worker sees them, under the same path."
+        advice = "Data, model, checkpoint and --out must lie where every worker sees them, under the same path."
         error = type(error)(f"a worker on {socket.gethostname()}: {error}. {advice}")
+    elif isinstance(error, StoreError):
+        text = f"a worker on {socket.gethostname()}: {error.strerror}. Workers have credentials of their own"
+        error = StoreError(error.errno, text, error.filename)
     error.add_note(trace)
     error.__cause__ = error.__context__ = None
     return error

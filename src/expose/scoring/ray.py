@@ -82,6 +82,8 @@ class Ray:
         """Results in order, see `Engine`."""
         import ray
 
+        # What is left at an error is not cancelled: where a task ends in that moment, Ray aborts this process (as in
+        # ray-project/ray#54798). Jobs end by themselves when another one has failed, or their folder is gone.
         task, sent = ray.remote(num_cpus=1, max_retries=ATTEMPTS)(called), ray.put(function)
         waiting = [task.remote(sent, item) for item in items]
         try:
@@ -94,9 +96,6 @@ class Ray:
             ray.exceptions.OutOfMemoryError,
         ) as error:
             raise lost("Ray", error) from error
-        finally:
-            for one in waiting:
-                ray.cancel(one)
 
 
 def called(function: Callable[[Item], Result], item: Item) -> Result:
