@@ -210,8 +210,3 @@ def check_encoder(encoder: Any) -> None:
             f"load(folder, encoder=...) takes the encoder that was fitted in the training, detector.encoder_.own; this "
             f"{type(encoder).__name__} is not fitted."
         ) from error
-
-
-def passes_beside(checkpoint: str | Path) -> Path:
-    """The folder beside a checkpoint for what passes over files leave, see `AnomalyDetector.fit_files`."""
-    return Path(f"{checkpoint}.passes")
