@@ -142,6 +142,7 @@ def test_what_is_refused_before_any_work(
         (("-", "--out", out, *ON), "standard input"),
         ((rows, "--out", "-", *ON), "give --out the name of one"),
         ((rows, "--out", "postgresql://host/scores", *ON), "give --out the name of one"),
+        ((rows, "--out", "sqlite:s.db#scores", *ON), "give --out the name of one"),
         ((rows, "--out", tmp_path / "s.xlsx", *ON), "cannot tell the format"),
         ((rows, "--out", rows, *ON), "is there already"),
         ((rows, "--out", rows / "scores", *ON), "lies in the input folder"),

@@ -3,6 +3,7 @@
 import json
 import warnings
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from expose.errors import DataWarning, InputError, MissingExtraError
 from expose.exporting import base, difference, export, exports, onnx_model
 from expose.files.conventions import Conventions, marked
 from expose.objectives import NTL, OBJECTIVES, SVDD, Descend, Objective, make_objective
+from expose.stores import Stored
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 EXPORTED = {"autoencoder", "bce", "deep_sad", "flow", "hsc", "icl", "neighbours", "ntl", "svdd"}
@@ -397,3 +399,14 @@ def test_every_objective_of_vectors_that_ships_is_exported():
     ours = {name for name, one in OBJECTIVES.items() if one.__module__.startswith("expose.")}
     assert {name for name in ours if "vector" in OBJECTIVES[name].forms} == EXPORTED
     assert all(isinstance(one, type) and issubclass(one, Objective) for one in base.SCORES)
+
+
+def test_a_file_goes_to_an_object_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    sent: list[tuple[str, int]] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Stored, "upload", lambda self, file: sent.append((str(self), file.stat().st_size)))
+    AnomalyDetector(random_state=0).fit(PLAIN).export("s3://models/model.onnx")
+    [(place, size)] = sent
+    assert place == "s3://models/model.onnx"
+    assert size
+    assert not list(tmp_path.iterdir())

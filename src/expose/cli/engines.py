@@ -33,9 +33,9 @@ def check_address(engine: str | None, address: str | None) -> None:
 
 def check_engine_output(out: str, data: list[str]) -> None:
     """Refuse what parts cannot be written to, before any work is done."""
-    from expose.files import check_format
+    from expose.files import check_format, is_database
 
-    if out == "-" or "://" in out:
+    if out == "-" or "://" in out or is_database(out):
         raise InputError("--engine writes a file, or a folder of parts, on a drive; give --out the name of one.")
     if not is_folder(out):
         check_format(out)

@@ -31,7 +31,7 @@ from expose.estimators.prepare import Prepared, prepare, seed_of
 from expose.estimators.query import query_rows
 from expose.explain import Explanation, explain
 from expose.exposure import ContaminationEstimate
-from expose.files import check_format, writer
+from expose.files import check_format, check_new_table, is_database, writer
 from expose.folder import Own, load_fitted
 from expose.kinds import Reading
 from expose.objectives import Objective
@@ -260,6 +260,8 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
         check_parameters(self.get_params(deep=False))
         if ranking is not None:
             check_format(ranking)
+            if is_database(ranking):
+                check_new_table(str(ranking), "ranking")
         files = files_of(sources, Reading(id=tuple(id), ignore=tuple(ignore), label=label))
         files = replace(files, engine=engine)
         with workplace(self.checkpoint) as place:

@@ -289,11 +289,11 @@ def scored_runs(scorer: Scorer, files: Files, place: Path, *, named: bool = True
 
 
 def scored(scorer: Scorer, files: Files, place: Path, *, named: bool, done: int, device: str) -> Iterator[pa.Table]:
-    """Score the rows from that of number ``done`` on, at which a batch begins, here or by an engine."""
+    """Score the rows from that of number ``done`` on, here or by an engine."""
     if files.engine is None:
         for batch, rows in files.batches(scorer.fitted.columns):
-            if rows[0] >= done:  # runs end where batches do
-                yield files.ranked(scorer, batch, rows, named=named)
+            if rows[-1] >= done:  # where an engine scored the rows before, they may end within a batch
+                yield files.ranked(scorer, batch, rows, named=named).slice(max(done - int(rows[0]), 0))
         return
     given: dict[str, Any] = {"named": named, "done": done, "device": device}
     for table in scores_on(files.engine, pieces_of(files.tables), files.rows, scorer, place, **given):

@@ -17,7 +17,7 @@ from expose.scoring import Scorer
 
 Floats = NDArray[np.float64]
 ROWS = 300  # more than one tile
-LIMIT = 1e-3  # ten times what our tests hold: models differ in how far float32 rounds
+LIMIT = 1e-3  # ten times the most that our tests allow: models differ in how far float32 rounds
 
 
 def difference(fitted: Fitted, ours: Floats, theirs: Floats) -> Floats:

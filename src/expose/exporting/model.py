@@ -32,6 +32,7 @@ from expose.exporting.heads import combined, judged, p_values
 from expose.model import Fitted
 from expose.objectives import Objective
 from expose.scoring import Scorer
+from expose.stores import Stored, place_of
 
 INPUT = "X"
 NEARLY = 1e-5  # of a score: so far may ours be from those of the graph, by rounding
@@ -77,8 +78,9 @@ def export(scorer: Scorer, file: str | Path) -> Exported:
     model = onnx_model(scorer)
     content = model.SerializeToString()
     most = compared(content, scorer)
-    with whole_file(Path(os.path.realpath(file))) as place:
-        place.write(content)
+    target = place_of(file)
+    with whole_file(target if isinstance(target, Stored) else Path(os.path.realpath(target))) as draft:
+        draft.write(content)
     columns = json.loads(next(one.value for one in model.metadata_props if one.key == "columns"))
     return Exported(columns, [one.name for one in model.graph.output], most)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, NamedTuple
 
 import pyarrow as pa
@@ -94,7 +94,7 @@ class Database:
     table : TableName or None
     """
 
-    uri: str
+    uri: str = field(repr=False)
     label: str
     table: TableName | None
 

@@ -15,9 +15,7 @@ from torch.nn.functional import pad
 from expose.networks.maps import linear
 
 WORST = 32.0  # rounding of a sum of some hundred products, in units of the last digit
-FINE = (
-    0.1  # of the distance of a usual row from the middle: where neighbours are nearer, single precision is too coarse
-)
+FINE = 0.1  # of a usual row's distance from the middle: where neighbours are nearer, single precision is too coarse
 GOLDEN = 0.5 * (5**0.5 - 1)
 
 

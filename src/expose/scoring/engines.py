@@ -75,7 +75,9 @@ def local_processes(address: str | None) -> int | None:
         return None
     if found[1] and not found[1].strip("0"):
         raise InputError(f"the address {address} means no process at all; give one at least, such as local[2].")
-    return int(found[1]) if found[1] and found[1] != "*" else len(os.sched_getaffinity(0))
+    if found[1] and found[1] != "*":
+        return int(found[1])
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1  # Linux alone
 
 
 def unreachable(engine: str, address: str | None, error: Exception) -> InputError:
