@@ -79,6 +79,7 @@ class TableKind(Kind):
     def read(self, sources: Sequence[str], reading: Reading) -> Batch:
         """Read files whole; samples are an Arrow table of the features. Errors are those of `expose.files.read`."""
         tables = self.tables(sources, reading)
+        reading = _with_categories(reading, tables.schema.names)
         return self.trained_on(tables.table(), reading)._replace(notes=tables.notes)
 
     def tables(self, sources: Sequence[str], reading: Reading) -> Tables:
@@ -87,9 +88,7 @@ class TableKind(Kind):
 
     def trained_on(self, table: Any, reading: Reading) -> Batch:
         """As `split`, but the columns that were named are all there."""
-        names = table.column_names
-        named = tuple(existing(column_names(reading.conventions.category, names), names, "category"))
-        return self.split(table, replace(reading, conventions=replace(reading.conventions, category=named)))
+        return self.split(table, _with_categories(reading, table.column_names))
 
     def split(self, table: Any, reading: Reading) -> Batch:
         """Rows of an Arrow table whose columns play these roles; its first row has the number it is `marked` with."""
@@ -109,6 +108,12 @@ class TableKind(Kind):
 
 def _source(sources: Sequence[str]) -> str | list[str]:
     return sources[0] if len(sources) == 1 else list(sources)  # several, as a shell makes of a pattern
+
+
+def _with_categories(reading: Reading, names: Sequence[str]) -> Reading:
+    """With the names of categories as the table spells them; all must be there."""
+    named = tuple(existing(column_names(reading.conventions.category, names), names, "category"))
+    return replace(reading, conventions=replace(reading.conventions, category=named))
 
 
 def _roles(names: Sequence[str], reading: Reading) -> ColumnsByRole:
