@@ -124,6 +124,15 @@ def test_lone_rows_across_the_gap_hardly_link_a_cluster():
     assert joining_heights(distance, core, 0.4)[95] > 3.5
 
 
+def test_evidence_is_what_remembering_returns():
+    rows = torch.randn(600, 12, generator=torch.Generator().manual_seed(0))
+    one, other = Neighbours(), Neighbours()
+    for member in (one, other):
+        member.build(Layout("vector", (12,), views=3))
+    assert torch.equal(one.evidence(rows), other.remember(rows, torch.ones(600)))
+    assert not torch.equal(one.height, other.height)
+
+
 def test_an_older_model_is_refused_with_what_to_do():
     X = np.random.default_rng(0).normal(size=(50, 3))
     older = AnomalyDetector(random_state=0).fit(X).objective_.state_dict()

@@ -148,6 +148,10 @@ class MemoryObjective(Objective):
         """
         raise TypeError(f"{type(self).__name__} must define remember(rows, present).")
 
+    def evidence(self, rows: Tensor) -> Tensor:
+        """What `remember` returns for rows ``(R, D)`` that are remembered for that alone, ``(R,)``."""
+        return self.remember(rows, torch.ones(len(rows)))
+
     def refit(self, keep_normal: Tensor, keep_abnormal: Tensor) -> None:
         """Take over the weights that the exposure gave the remembered rows, ``(R,)`` each."""
         raise TypeError(f"{type(self).__name__} must define refit(keep_normal, keep_abnormal).")

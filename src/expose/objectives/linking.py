@@ -34,7 +34,8 @@ def joining_heights(distance: NDArray[np.float64], core: NDArray[np.float64], sh
     n = len(distance)
     if n < 2:
         return np.zeros(n)
-    reach = np.maximum(np.maximum(distance, core[:, None]), core)
+    reach = np.maximum(distance, core[:, None])
+    np.maximum(reach, core, out=reach)
     merges = linkage(squareform(reach, checks=False), "single")  # (n - 1, 4): two clusters, height, size
     parent = np.full(2 * n - 1, 2 * n - 2)
     for side in (0, 1):

@@ -136,12 +136,20 @@ class Neighbours(MemoryObjective):
         self.register_buffer("tails", torch.zeros(views, 2 + len(self.wide), len(SURVIVAL)))
         self._memories: list[Memory] = []
 
-    @torch.no_grad()
     def remember(self, rows: Tensor, present: Tensor) -> Tensor:
         """Remember rows, measure their linked and wide distances, and return how rare the wide ones are.
 
         They tell how many are anomalous: a gap, which linked distances see, is no proof (docs/notes/contamination.md).
         """
+        return self.take_in(rows, present)
+
+    def evidence(self, rows: Tensor) -> Tensor:
+        """The same where nothing else is wanted: clusters, which take most of the time, are left out."""
+        return self.take_in(rows, torch.ones(len(rows)), clusters=False)
+
+    @torch.no_grad()
+    def take_in(self, rows: Tensor, present: Tensor, *, clusters: bool = True) -> Tensor:
+        """Remember rows, perhaps without their clusters, as if each was in one that holds enough."""
         self.rows = torch.nn.Parameter(rows.clone(), requires_grad=False)
         self.present = present.to(rows.dtype)
         self.keep_normal, self.keep_abnormal = self.present.clone(), torch.zeros_like(self.present)
@@ -150,7 +158,7 @@ class Neighbours(MemoryObjective):
         compared = min(COMPARED, int((present > 0).sum()))
         self.compared.fill_(compared)
         self.cells.fill_(CELLS if compared > 2 * CELLS else compared)
-        self.height = self.heights()
+        self.height = self.heights(clusters=clusters)
         self.settle()
         return self.scales(rows)[:, 2]
 
@@ -246,7 +254,7 @@ class Neighbours(MemoryObjective):
         abnormal, weights = Points(rows[against]), self.keep_abnormal[against]  # few, and often very near to each other
         return Memory(points, cells, self.height[view, there], self.keep_normal[there], abnormal, weights, same)
 
-    def heights(self) -> Tensor:
+    def heights(self, *, clusters: bool = True) -> Tensor:
         """At which distance the cluster of each remembered row holds enough others: ``(V, R)``, infinite where absent.
 
         A row that is reached from a remembered one joins its cluster: no link of that one is shorter than its height.
@@ -261,8 +269,10 @@ class Neighbours(MemoryObjective):
             if usual <= 2 * TINY:  # most rows have several equals: measure by the distance to another row
                 usual = distance.masked_fill(distance == 0, torch.inf).amin(dim=1).median().nan_to_num(posinf=0.0)
             self.same[view] = SAME * usual
-            found = joining_heights(distance.numpy(), core.numpy(), self.linked)
-            height[view, there] = torch.from_numpy(found).to(height)
+            height[view, there] = 0.0
+            if clusters:
+                found = joining_heights(distance.numpy(), core.numpy(), self.linked)
+                height[view, there] = torch.from_numpy(found).to(height)
         return height
 
     def pairwise_distances(self, rows: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ def remembered_evidence(objective: MemoryObjective, layout: Layout, rows: Tensor
     member = built(objective, layout)
     assert isinstance(member, MemoryObjective)
     chosen, _ = choose(TrainingSet(rows), reference_points(member), torch.Generator().manual_seed(seed))
-    return member.remember(chosen, torch.ones(len(chosen)))
+    return member.evidence(chosen)
 
 
 def reference_points(objective: MemoryObjective) -> int:
