@@ -34,7 +34,7 @@ class Memory:
     weights : Tensor of shape (P,)
         How much each counts as a near neighbour: 0, or at least 1/2.
     abnormal : Points
-        Rows known or taken as anomalies, perhaps none, in one block.
+        Rows known or taken as anomalies, perhaps none.
     abnormal_weights : Tensor of shape (Q,)
         Positive.
     same : float
