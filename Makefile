@@ -9,11 +9,12 @@ PACKAGING := pyproject.toml constraints.txt
 PARALLEL := -n auto --maxprocesses 4
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-engines lint check docs constraints clean
+.PHONY: help demo demo-images test test-engines lint check docs constraints clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo         install, run the main job on a real contaminated table, write a report"
+	@echo "make demo-images  the same on photos of a product, with heat maps"
 	@echo "make test         install, run the tests"
 	@echo "make test-engines install Ray, Dask, Spark and test servers, run the tests that need them"
 	@echo "make lint         ruff, formatting, mypy"
@@ -24,6 +25,9 @@ help:
 
 demo: $(VENV)/.installed-demo
 	$(BIN)/expose demo
+
+demo-images: $(VENV)/.installed-demo-images
+	$(BIN)/expose demo --images
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(PARALLEL) $(PYTEST)
@@ -53,6 +57,7 @@ clean:
 # --- installing: one stamp file per set of extras, renewed when the packaging files change ---
 
 $(VENV)/.installed-demo: EXTRAS := report
+$(VENV)/.installed-demo-images: EXTRAS := report,images
 $(VENV)/.installed-test: EXTRAS := test
 $(VENV)/.installed-dev: EXTRAS := dev
 $(VENV)/.installed-engines: EXTRAS := engines

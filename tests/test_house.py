@@ -39,6 +39,7 @@ FLOORS = (
     "kinds",
     "files",
     "persistence",
+    "threads",
     "atomic",
     "stores",
     "errors",

@@ -13,11 +13,11 @@ from torch import nn
 
 from expose.decide import Combination, Verdict
 from expose.encoders import State, restore_encoder
-from expose.encoders.base import OWN
+from expose.encoders.base import needs_own
 from expose.errors import InputError, ModelFolderError
 from expose.exposure import EXPOSURES, ContaminationEstimate
 from expose.kinds import kind_named
-from expose.model import Fitted
+from expose.model import Fitted, Peak
 from expose.objectives import OBJECTIVES, Objective
 from expose.objectives.classification import Classification, usual_score
 from expose.persistence import field, load_folder, refusing_nonsense, save_folder
@@ -83,6 +83,8 @@ def save_fitted(folder: Place, fitted: Fitted, estimator: str, parameters: Mappi
     tensors |= {"training": fitted.training, "typical": fitted.typical}
     if isinstance(head, Combination):
         tensors |= {"centre": head.centre, "scale": head.scale}
+    if fitted.peak is not None:
+        tensors["peak"] = np.array(fitted.peak)
     if fitted.calibration is not None:
         tensors["calibration"] = fitted.calibration
     save_folder(folder, meta, tensors, {"latent": fitted.latent, "known": fitted.known})
@@ -185,7 +187,7 @@ def rebuilt(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], own: O
     """The model that a folder describes, before it is moved to where it scores."""
     arrays = {name.removeprefix(ENCODER): array for name, array in tensors.items() if name.startswith(ENCODER)}
     stored = meta["encoder"]
-    if own.encoder is not None and stored["family"] != OWN:
+    if own.encoder is not None and not needs_own(stored["family"], stored["state"]):
         raise ModelFolderError(
             f"{folder} holds its encoder, {stored['family']!r}; no other can take its place. Leave out encoder."
         )
@@ -228,6 +230,7 @@ def rebuilt(meta: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]], own: O
         columns=tuple(meta["columns"]),
         calibration=tensors.get("calibration"),
         metadata=dict(meta["metadata"]),
+        peak=Peak(*tensors["peak"].tolist()) if "peak" in tensors else None,
     )
 
 

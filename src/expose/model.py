@@ -17,11 +17,34 @@ from expose.encoders.base import Encoder
 from expose.errors import InputError
 from expose.exposure import ContaminationEstimate
 from expose.kinds.base import Kind
-from expose.objectives import Objective
+from expose.objectives import OBJECTIVES, Objective
 from expose.training import Ensemble, member_outputs
 
 Floats = NDArray[np.float64]
 PLAIN = (type(None), float, int, str)  # thresholds that always mean the same
+ROBUST = 1.4826  # times the median deviation: the standard deviation of normal values
+FAR = 1.5  # robust standard deviations: places further above the usual peak are marked,
+OF_OWN = 1 / 3  # ... if they are above so much of what their own sample's highest place has
+
+
+class Peak(NamedTuple):
+    """What the most anomalous place of a training sample usually scores: median, and robust standard deviation."""
+
+    centre: float
+    spread: float
+
+    @classmethod
+    def of(cls, place_scores: Floats) -> Peak:
+        """That of the places of samples, ``(n, P)``; up to half of the samples may be as anomalous as they like.
+
+        Examples
+        --------
+        >>> Peak.of(np.array([[0.0, 1.0], [2.0, 0.0], [3.0, 1.0], [4.0, 0.0], [99.0, 0.0]]))
+        Peak(centre=3.0, spread=1.4826)
+        """
+        peaks = place_scores.max(axis=1)
+        centre = float(np.median(peaks))
+        return cls(centre, ROBUST * float(np.median(np.abs(peaks - centre))))
 
 
 class Decisions(NamedTuple):
@@ -94,6 +117,8 @@ class Fitted:
         Whether training was stopped before its end.
     metadata : dict
         The user's own.
+    peak : Peak or None
+        Of the places of training samples; None where samples have no places.
     """
 
     kind: Kind
@@ -115,6 +140,7 @@ class Fitted:
     calibration: Floats | None = None
     interrupted: bool = False
     metadata: dict[str, Any] = field(default_factory=dict)
+    peak: Peak | None = None
     lines: dict[Any, float] = field(default_factory=dict)  # by threshold: each is drawn once, not for every batch
 
     # ----------------------------------------------------------------------------------------------------- score
@@ -133,6 +159,69 @@ class Fitted:
         flat = np.ascontiguousarray(parts.reshape(-1, parts.shape[-1]), dtype=np.float32)
         width = self.head.width if isinstance(self.head, Verdict) else None
         return member_outputs(self.ensemble, flat, self.head.method, width)
+
+    def place_scores(self, parts: NDArray[np.float32]) -> Floats:
+        """Anomaly scores of the parts, or the places, of encoded samples, ``(n, P)``; of one part the sample's."""
+        layout = self.encoder.layout
+        if layout.form != "grid" or isinstance(self.head, Verdict):
+            return self.head.scores(self.head.kept(self.part_outputs(parts))).reshape(len(parts), -1)
+        said = member_outputs(self.ensemble, np.ascontiguousarray(parts), "part_scores", layout.n_places)  # (M, n, P)
+        return self.head.scores(self.head.kept(said.reshape(len(said), -1))).reshape(len(parts), -1)
+
+    @property
+    def has_places(self) -> bool:
+        """Whether places of a sample are told apart, so that there are maps."""
+        return self.encoder.layout.n_places > 1
+
+    @property
+    def place_names(self) -> tuple[str, ...]:
+        """Where each place of a sample lies, in words, ``P`` of them; several may share a name."""
+        return self.encoder.name_places(self.kind)
+
+    def check_places(self) -> None:
+        """Raise InputError, which says what can be done, where no places are told apart."""
+        if not self.has_places:
+            raise InputError(f"there are no maps: {self.why_no_places}")
+
+    @property
+    def why_no_places(self) -> str:
+        """What to say where no places are told apart, and what can be done."""
+        if isinstance(self.head, Verdict):
+            return f"a classifier judges each {self.kind.noun} as a whole."
+        able = sorted(name for name, one in OBJECTIVES.items() if "grid" in one.forms)
+        return (
+            f"objective {self.objective.name or type(self.objective).__name__!r} judged each {self.kind.noun} as a "
+            f"whole. Objectives that tell places apart: {', '.join(map(repr, able))}."
+        )
+
+    @property
+    def usual_peak(self) -> Peak:
+        """What the most anomalous place of a training sample usually scores."""
+        self.check_places()
+        return Peak.of(self.place_scores(self.typical)) if self.peak is None else self.peak
+
+    @property
+    def place_line(self) -> float:
+        """The score above which a place is marked by a mask; it needs no label and no share of anomalies."""
+        return self.usual_peak.centre + FAR * self.usual_peak.spread
+
+    def place_lines(self, place_scores: Floats) -> Floats:
+        """The same for each of some samples, ``(n, P) -> (n,)``: what is far below its own highest place is not marked.
+
+        What surrounds a place that is very unusual looks unusual, too: a network sees both together.
+        """
+        usual = self.usual_peak.centre
+        lines: Floats = np.maximum(self.place_line, usual + OF_OWN * (place_scores.max(axis=1) - usual))
+        return lines
+
+    @property
+    def place_rule(self) -> str:
+        """The rule in words."""
+        nouns = f"{self.kind.noun}s"
+        return (
+            f"more than {FAR:g} robust standard deviations above the median of the highest place scores of the "
+            f"training {nouns}, and more than a third as far above it as the highest place of the same {self.kind.noun}"
+        )
 
     def scores(self, parts: NDArray[np.float32]) -> Floats:
         """Anomaly scores ``(n,)`` of encoded samples."""

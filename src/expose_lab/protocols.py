@@ -165,6 +165,62 @@ def paper(
     return _assemble(train_normal, (drawn + noise).astype(normal.dtype), test_normal, tested)
 
 
+class Numbers(NamedTuple):
+    """Numbers of the samples for training and for the test, in both the normal ones first."""
+
+    train: NDArray[np.intp]
+    test: NDArray[np.intp]
+
+
+def chosen(
+    y: ArrayLike,
+    *,
+    seed: int,
+    ratio: float,
+    train: int,
+    test: int,
+    anomalies: int,
+    overlap: bool = False,
+    first: NDArray[np.bool_] | None = None,
+) -> Numbers:
+    """Choose so many samples of a set, such as photos, which are too large to be copied into a table.
+
+    Parameters
+    ----------
+    y : (n,) array, 1 for an anomaly, 0 for a normal sample
+    seed : int
+    ratio : float in [0, 0.5)
+        Wanted share of anomalies in training; as many as there are, where there are too few.
+    train, test : int
+        Normal samples for training, and others for the test.
+    anomalies : int
+        For the test, the same for every ratio.
+    overlap : bool, default=False
+        Whether the anomalies in training are tested ones. So some papers do, and a method that learns them by heart is
+        punished for it, or one that leaves them out rewarded. Otherwise no sample is in both.
+    first : (n,) array of bool, optional
+        Which normal samples are for training before all others.
+
+    Examples
+    --------
+    >>> split = chosen([0] * 18 + [1] * 6, seed=0, ratio=0.1, train=9, test=9, anomalies=3)
+    >>> len(split.train), len(split.test), len(set(split.train) & set(split.test))
+    (10, 12, 0)
+    """
+    _check_ratio(ratio)
+    labels, rng = np.asarray(y), np.random.default_rng(seed)
+    normal, odd = (rng.permutation(np.flatnonzero(labels == one)) for one in (0, 1))
+    normal = normal if first is None else normal[np.argsort(~first[normal], kind="stable")]
+    if len(normal) < train + test or len(odd) < anomalies:
+        raise InputError(
+            f"Expected at least {train + test} normal samples and {anomalies} anomalies; got {len(normal)} and "
+            f"{len(odd)}. Ask for fewer."
+        )
+    tested, pool = odd[:anomalies], odd[:anomalies] if overlap else odd[anomalies:]
+    taken = pool[: round(ratio / (1 - ratio) * train)]
+    return Numbers(np.concatenate([normal[:train], taken]), np.concatenate([normal[train : train + test], tested]))
+
+
 def _capped_test(
     normal: NDArray[Any], anomalies: NDArray[Any], most: int | None, rng: np.random.Generator
 ) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -126,6 +126,7 @@ OPTIONS = {
     "--seed": ("random_state", "11", 11),
     "--set ensemble_size": ("ensemble_size", "3", 3),
     "--set encoder": ("encoder", "standard", "standard"),
+    "--encoder": ("encoder", "standard", "standard"),
     "--set device": ("device", "cpu", "cpu"),
 }
 OWN = {"checkpoint", "verbose", "warm_start", "objective"}  # the command's: beside the model, not quiet, no; see below

@@ -237,6 +237,15 @@ def test_it_is_said_how_each_column_was_read_and_what_was_noticed(run: Run, mixe
     assert result.stdout.count("values missing") == 1
 
 
+def test_a_column_that_names_photos_is_said_to_be_readable(run: Run, tmp_path: Path) -> None:
+    rows = pd.DataFrame(
+        {"path": [f"photos/{n}.JPG" for n in range(60)], "x": np.arange(60) % 7, "y": np.arange(60) % 5}
+    )
+    rows.to_csv(tmp_path / "parts.csv", index=False)
+    said = " ".join(run("fit", tmp_path / "parts.csv", "--out", tmp_path / "model").stdout.split())
+    assert "path: names of photos, which are not looked at; with --photo path they are" in said
+
+
 def test_a_wide_table_is_told_in_few_lines() -> None:
     columns = [{"name": f"x{n}", "kind": "number", "how": ""} for n in range(100)]
     [line] = read_lines(columns)

@@ -43,7 +43,7 @@ def model(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "model"
     result = run_in_process("fit", images, "--out", folder, "--contamination", "0.05", *QUICK)
     assert result.exit_code == 0, result.output
-    assert "120 rows x 64 values" in result.stdout
+    assert "Read            120 images, 8 x 8 pixels, grey\nTrained         on 120 images in" in result.stdout
     assert ".png" in result.stdout  # suspects are named by their files
     return folder
 
@@ -92,7 +92,7 @@ def test_queries_are_answered_and_outliers_exposed(run: Run, model: Path, images
 def test_what_does_not_fit_images_is_refused(run: Run, model: Path, images: Path, data: Path, tmp_path: Path) -> None:
     out = ["--out", tmp_path / "out.csv"]
     for arguments, message in (
-        (["fit", images, "--out", tmp_path / "m", "--objective", "neighbours"], "'autoencoder'"),
+        (["fit", images, "--out", tmp_path / "m", "--objective", "language"], "'autoencoder'"),
         (
             ["fit", images, "--out", tmp_path / "m", "--label", "x", "--id", "y", *QUICK],
             "id and label: images",
@@ -101,7 +101,8 @@ def test_what_does_not_fit_images_is_refused(run: Run, model: Path, images: Path
         (["score", model, tmp_path / "nothing.png", *out], "there is no file or folder"),
         (["score", model, data, *out], "Expected images, as in training"),
         (["score", model, images, "--id", "x", *out], "id: images have no columns"),
-        (["classify", images, "--label", "x", *out], "or give labels in Python"),
+        (["classify", images, "--label", "x", *out], "Or --label folder: of each the folder in which it lies"),
+        (["classify", data, *out], "--label COLUMN is missing"),
     ):
         result = run(*arguments)
         assert result.exit_code != 0

@@ -36,7 +36,7 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "odd.toy").write_text("50\n60\n")
     data = [folder / "a.toy", folder / "b.toy"]
     said = run_toy("fit", *data, "--out", folder / "model", "--outliers", folder / "odd.toy", "--contamination", "0.01")
-    assert "200 rows x 1 value in" in said.stdout
+    assert "200 samples x 1 value in" in said.stdout
     assert "id_row" in said.stdout, "what names a sample is there, though it is called as the number of the row"
     return folder
 

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from expose.encoders import FORMS, Layout
 from expose.errors import InputError
-from expose.objectives import OBJECTIVES, Descend, Losses, MemoryObjective, Objective, Remember, make_objective
+from expose.objectives import OBJECTIVES, Descend, Losses, MemoryObjective, MHRot, Objective, Remember, make_objective
 from expose.objectives.base import allowed_settings
 from expose.training import Plan, TrainingSet, build_members, train
 from expose.training.ensemble import built as built_member
@@ -53,6 +53,15 @@ def planted_texts(n: int = 400, anomalies: int = 40) -> Planted:
     return torch.from_numpy(rows.astype(np.float32)), (np.arange(n) < anomalies).astype(int)
 
 
+def planted_places(n: int = 400, anomalies: int = 40) -> Planted:
+    """Samples of three places on planes of their own and a vector of the whole, and some with one place off it."""
+    rng = np.random.default_rng(0)
+    places = rng.normal(size=(n, 3, 1, 2)) @ rng.normal(size=(3, 2, 5)) + 0.1 * rng.normal(size=(n, 3, 1, 5))
+    places[np.arange(anomalies), np.arange(anomalies) % 3] = 2 * rng.normal(size=(anomalies, 1, 5))
+    rows = np.concatenate([places.reshape(n, 15), 3 + rng.normal(size=(n, 4))], axis=1)
+    return torch.from_numpy(rows.astype(np.float32)), (np.arange(n) < anomalies).astype(int)
+
+
 class Form(NamedTuple):
     """Parts of one form."""
 
@@ -64,7 +73,7 @@ class Form(NamedTuple):
     batch_size: int = 64
 
 
-PLANE = planted_rows()[0]
+PLANE, PLACES = planted_rows()[0], planted_places()[0]
 PARTS = {
     "vector": Form(
         Layout("vector", (WIDTH,)),
@@ -86,7 +95,15 @@ PARTS = {
         {"empty": torch.zeros(5, WIDTH), "unseen": torch.ones(5, WIDTH)},
         Layout("tokens", (256,), 10_002),
     ),
+    "grid": Form(
+        Layout("grid", (1, 3, 5), places=(1, 3), beside=4),
+        planted_places,
+        {"tiny": PLACES * 1e-30, "huge": PLACES * 1e4},
+        Layout("grid", (14, 14, 100), places=(14, 14), beside=1280),
+    ),
 }
+SMALL = {"mhrot": {"depth": 10, "widen": 1}}  # as published a wide network sees each image 36 times
+QUICK = {"mhrot": SMALL["mhrot"] | {"views": 4}}
 CASES = [(name, form) for name in sorted(OBJECTIVES) for form in OBJECTIVES[name].forms]
 FIRST = [  # of parts it was made for: what it learns of others, tests/estimators/test_kinds.py asks
     (name, form)
@@ -119,7 +136,7 @@ def rows(form) -> torch.Tensor:
 @pytest.fixture
 def objective(case, form, rows) -> Objective:
     torch.manual_seed(0)
-    made = built(make_objective(case[0]), form.layout)
+    made = built(make_objective(case[0], **SMALL.get(case[0], {})), form.layout)
     made.prepare(rows)
     return made
 
@@ -176,13 +193,20 @@ def test_extreme_rows_keep_losses_and_gradients_finite(objective, form, end):
 
 def test_normal_and_abnormal_losses_pull_in_opposite_directions(network, rows):
     """Stepping down the abnormal loss raises the normal loss: that is what makes suspects stand out."""
-    before = network.losses(rows).normal.mean()
+    some = rows[:64]
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    if isinstance(network, MHRot):  # one that knows nothing is worse than one that knows that
+        step_down(network, some, "normal", optimizer)
+    before = network.losses(some).normal.mean()
+    step_down(network, some, "abnormal", optimizer)
+    assert network.losses(some).normal.mean() > before
+
+
+def step_down(network: Objective, rows: torch.Tensor, loss: str, optimizer: torch.optim.Optimizer) -> None:
     for _ in range(20):
         optimizer.zero_grad()
-        network.losses(rows).abnormal.mean().backward()
+        getattr(network.losses(rows), loss).mean().backward()
         optimizer.step()
-    assert network.losses(rows).normal.mean() > before
 
 
 @pytest.mark.parametrize(("name", "form"), FIRST)
@@ -190,7 +214,7 @@ def test_training_moves_every_parameter_and_beats_the_untrained_self(name, form)
     parts = PARTS[form]
     rows, truth = parts.planted()
     normal_rows = rows[torch.from_numpy(truth == 0)]
-    objective = make_objective(name, epochs=parts.epochs, batch_size=parts.batch_size)
+    objective = make_objective(name, epochs=parts.epochs, batch_size=parts.batch_size, **QUICK.get(name, {}))
     start = build_members(objective, parts.layout, normal_rows, SEEDS)
     outliers = auxiliary() if objective.needs_anomalies else None
     plan = Plan(objective, parts.layout, "blind", 0.0, SEEDS, torch.device("cpu"))
@@ -204,8 +228,9 @@ def test_training_moves_every_parameter_and_beats_the_untrained_self(name, form)
 
 @pytest.mark.parametrize("name", sorted(n for n, cls in OBJECTIVES.items() if issubclass(cls, MemoryObjective)))
 def test_what_remembers_finds_what_was_planted(name):
-    rows, truth = PARTS["vector"].planted()
-    plan = Plan(make_objective(name), PARTS["vector"].layout, "refine", 0.1, SEEDS, torch.device("cpu"))
+    parts = PARTS[OBJECTIVES[name].forms[0]]
+    rows, truth = parts.planted()
+    plan = Plan(make_objective(name), parts.layout, "refine", 0.1, SEEDS, torch.device("cpu"))
     assert mean_auroc(train(plan, TrainingSet(rows)).ensemble, rows, truth) > 0.75
 
 
@@ -286,6 +311,9 @@ def test_very_wide_rows_stay_affordable(case, form):
         ("flow", {"margin": float("nan")}),
         ("language", {"embedding": 0}),
         ("pixelcnn", {"width": 0}),
+        ("mhrot", {"depth": 12}),
+        ("mhrot", {"views": 37}),
+        ("mhrot", {"dropout": 1.0}),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused_by_name_before_a_layer_is_made(name, settings):

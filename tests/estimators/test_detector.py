@@ -425,6 +425,7 @@ def test_settings_out_of_range(setting, value, message):
         ),
         (np.array(["yes"] * 400), "labels must be 1"),
         (np.full(400, np.nan), "labels must be 1"),
+        ([0] * 20 + [None] * 380, r"labels must be 1 .*; got None in row 20"),
         (np.ones(400), "labels mark all 400 rows as anomalies"),
     ],
 )

@@ -49,7 +49,7 @@ def test_query_knows_a_table_of_networks_and_of_parts_again():
     images = (255 * np.random.default_rng(0).random((40, 8, 8))).astype(np.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        detector = AnomalyDetector(NTL(epochs=1), random_state=0).fit(images)
+        detector = AnomalyDetector(NTL(epochs=1), encoder="pixels", random_state=0).fit(images)
     assert len(detector.query(images, 2)) == 2
     with pytest.raises(InputError, match="in the same order"):
         detector.query(images[::-1], 2)

@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from expose.exposure import estimate_contamination, labelled_contamination, select_contamination
+from expose.exposure import (
+    ContaminationEstimate,
+    estimate_contamination,
+    labelled_contamination,
+    select_contamination,
+    varied_contamination,
+)
 from expose.exposure.contamination import selected_share
 
 
@@ -98,3 +104,23 @@ def test_the_excess_counts_where_the_step_up_rule_selects_next_to_nothing():
     evidence = np.concatenate([rng.exponential(size=1800), 2.7 + 0.05 * rng.normal(size=200)])
     assert selected_share(evidence, 0.3) < 0.01
     assert 0.03 < select_contamination(evidence).value < 0.1  # of a true tenth: low, not nothing
+
+
+@pytest.mark.parametrize(
+    ("likeness", "share", "value"), [(0.5, 0.1, 0.1), (0.62, 0.1, 0.1), (0.63, 0.1, 0.02), (0.5, 0.0, 0.02)]
+)
+def test_a_share_is_assumed_of_what_differs_by_who_gains_of_it(likeness, share, value):
+    """Objectives that gain nothing say 0, and keep the estimate."""
+    assert varied_contamination(likeness, share, ContaminationEstimate(0.02, 0.0, 0.3, "estimated")).value == value
+
+
+def test_what_the_scores_find_beyond_the_assumption_stays():
+    found = ContaminationEstimate(0.2, 0.15, 0.3, "estimated")
+    assert varied_contamination(0.5, 0.1, found) is found
+
+
+def test_an_assumed_share_says_on_which_side_of_the_line_the_photos_are():
+    assert (
+        "mean cosine 0.54; those of one product lie above"
+        in varied_contamination(0.54, 0.1, ContaminationEstimate(0.01, 0.0, 0.3, "estimated")).method
+    )

@@ -217,6 +217,7 @@ def test_duplicate_column_names_are_refused(frame):
         (pa.table({"v": [b"x"]}), "column 'v' is of type binary"),
         ([[1, 2], [3]], "rows of equal length; got rows of 1, 2"),
         (42, "expected a table"),
+        ("nowhere/", r"there is no folder of photos at 'nowhere/'.* expose.files.read"),
         (np.array([[10**400]], dtype=object), "column 'x0', row 0: a number too large"),
     ],
 )

@@ -159,5 +159,8 @@ def test_columns_of_images_are_refused(folder):
 
 
 def test_tables_are_no_images(csv):
-    with pytest.raises(InputError, match=r"Expected images, as in training: a folder or files of them; got .*rows.csv"):
+    with pytest.raises(
+        InputError,
+        match=r"Expected images, as in training: a folder or files of them; got .*rows.csv. A table .* needs --photo",
+    ):
         IMAGE.read([csv], Reading(later=True))

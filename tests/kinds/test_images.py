@@ -279,3 +279,14 @@ def test_a_name_that_is_not_utf_8_is_written_out(tmp_path: Path) -> None:
     batch = kind_named("image").read([folder], Reading())
     assert batch.ids["file"].to_pylist() == [r"b\xff.png"]
     assert batch.samples.raw(0).shape == (8, 8, 3)
+
+
+def test_numbers_that_numpy_lacks_are_read_too() -> None:
+    torch = pytest.importorskip("torch")
+    grey = torch.full((2, 8, 8), 0.5, dtype=torch.bfloat16)
+    assert as_images(grey).at(0)[0, 0, 0, 0] == 0.5
+    assert as_images([grey[0]]).at(0)[0, 0, 0, 0] == 0.5
+
+
+def test_a_narrow_grey_image_of_a_list_is_no_colour() -> None:
+    assert as_images([np.zeros((8, 3)), np.zeros((1, 1))]).shapes.tolist() == [[8, 3, 1], [1, 1, 1]]

@@ -14,7 +14,11 @@ from expose_lab.studies.base import Benchmark, Drawing, Study
 
 ROOT = Path(__file__).parents[2]
 RESULTS, DOCS = ROOT / "benchmarks" / "results", ROOT / "docs"
-PAGES = [one.name for one in studies().values() if not isinstance(one, Drawing) and one.page]
+PAGES = [
+    one.name
+    for one in studies().values()
+    if not isinstance(one, Drawing) and one.page and (RESULTS / f"{one.name}.parquet").exists()
+]
 DONE = []
 
 

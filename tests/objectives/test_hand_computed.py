@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from expose.encoders import Layout
-from expose.objectives import BCE, HSC, ICL, NTL, SVDD, Autoencoder, DeepSAD
+from expose.errors import InputError
+from expose.objectives import BCE, HSC, ICL, NTL, SVDD, Autoencoder, DeepSAD, MHRot
 
 
 def vector(width: int) -> Layout:
@@ -254,3 +255,40 @@ def test_a_tie_of_distance_zero_keeps_the_gradient_finite():
     losses.abnormal.sum().backward()
     assert losses.abnormal.max() <= 1 / svdd.epsilon
     assert all(torch.isfinite(p.grad).all() for p in svdd.parameters())
+
+
+def test_mhrot_equals_the_formula():
+    torch.manual_seed(0)
+    mhrot = MHRot(depth=10, widen=1)
+    mhrot.build(Layout("image", (1, 8, 8)))
+    image = torch.rand(1, 64)
+    pixels = image.numpy().reshape(8, 8)
+    normal, abnormal = [], []
+    for turns in range(4):
+        for down in (-2, 0, 2):
+            for right in (-2, 0, 2):
+                wide = np.pad(np.rot90(pixels, turns), 2, mode="reflect")
+                seen = np.ascontiguousarray(wide[2 - down : 10 - down, 2 - right : 10 - right])
+                heads = mhrot.network(torch.from_numpy(seen)[None, None])[0].detach().numpy().astype(float)
+                told = [head - np.log(np.exp(head).sum()) for head in np.split(heads, [4, 7])]
+                answers = (turns, down // 2 + 1, right // 2 + 1)
+                normal.append(sum(-log_p[answer] for log_p, answer in zip(told, answers, strict=True)))
+                abnormal.append(sum(-log_p.mean() for log_p in told))
+    guess = np.log(4) + 2 * np.log(3)
+    losses = mhrot.eval().losses(image)
+    expected = [np.mean(normal) / guess, np.mean(abnormal) / guess]
+    np.testing.assert_allclose([losses.normal.item(), losses.abnormal.item()], expected, rtol=1e-4)
+
+
+def test_mhrot_shows_some_ways_in_training_and_all_for_scores():
+    torch.manual_seed(0)
+    mhrot = MHRot(depth=10, widen=1, views=3)
+    mhrot.build(Layout("image", (1, 8, 8)))
+    images = torch.rand(2, 64)
+    assert not torch.equal(mhrot.losses(images).normal, mhrot.losses(images).normal)
+    assert torch.equal(mhrot.eval().losses(images).normal, mhrot.losses(images).normal)
+
+
+def test_mhrot_takes_square_images_only():
+    with pytest.raises(InputError, match="square ones of at least 4 pixels; got 8 x 12"):
+        MHRot().build(Layout("image", (1, 8, 12)))

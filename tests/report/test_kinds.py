@@ -121,10 +121,12 @@ def test_images_get_a_page_with_training_curves():
     images = photos(60)
     detector = AnomalyDetector(Autoencoder(epochs=4), contamination=0.05, random_state=0).fit(images)
     page = build_report(detector, images)
-    assert sections(page) == ["summary", "scores", "lines", "suspects", "map", "training", "churn", "reproduce"]
+    assert sections(page) == [
+        "summary", "gallery", "sheet", "atlas", "scores", "lines", "training", "churn", "reproduce",
+    ]  # fmt: skip
     assert examine(detector, images).suspects[0].facts == (("size", "6 x 6"),)
     said = words(page)
-    assert "size 6 x 6" in said
+    assert re.search(r"size\s*6 x 6", said)
     assert "image 3" in said
     assert not re.search(r"\brows?\b", said)
     for absent in ("typical ones", "The bar is", "column", "found by"):
@@ -153,7 +155,7 @@ def test_a_classifier_of_images_gets_a_page_with_names_classes_and_p_values():
     new = images[10:40].clip(0, 1)
     page = build_report(classifier, new, classes=y[10:40], ids={"photo": [f"{i}.png" for i in range(30)]})
     assert sections(page) == [
-        "summary", "classes", "scores", "lines", "reliability", "suspects", "map", "training", "reproduce",
+        "summary", "classes", "gallery", "sheet", "atlas", "scores", "lines", "reliability", "training", "reproduce",
     ]  # fmt: skip
     said = words(page)
     assert "taken for light" in said

@@ -327,7 +327,7 @@ def test_new_rows_are_not_called_training_rows(make_detector, payments):
     detector = make_detector(payments)
     new = payments.iloc[:50].reset_index(drop=True)
     page = words(build_report(detector, new))
-    assert "trained on 400 other rows" in page
+    assert "trained on 400 rows" in page  # some of these may be among them: a classifier holds some out
     assert "counted as" not in page
     assert "counted as anomaly in training" in words(build_report(detector, payments))
 

@@ -10,7 +10,8 @@ from torch import nn
 
 from expose.encoders import Layout
 from expose.objectives import Losses, Objective
-from expose.training import build_members, member_outputs, ready_to_score, torch_seed, torch_threads
+from expose.threads import torch_threads
+from expose.training import build_members, member_outputs, ready_to_score, torch_seed
 from expose.training.compute import fitting_threads
 
 CPU = torch.device("cpu")

@@ -51,7 +51,11 @@ def summary(detector: AnomalyDetector, batch: Batch, found: Iterable[ColumnRead]
     scores, line, known = detector.training_scores_, detector.threshold_score(), detector.fitted_.known
     calibration, (low, high) = detector.calibration_scores_, detector.fitted_.contamination_interval
     columns = (*found, *detector.fitted_.encoder.columns_read)
+    kind = detector.fitted_.kind
     return {
+        "noun": kind.noun,
+        "numbered": kind.numbered,
+        "measure": kind.measure(batch.samples),
         "rows": len(scores),
         "columns": detector.n_features_in_,
         "columns_read": [one._asdict() for one in columns],
@@ -119,7 +123,8 @@ def ranking(
     for place, row in enumerate(rows):
         shown = kind.show(samples, place) if reasons else {}
         own = reasons.get(row[ROW], ())
-        row["reasons"] = [one._asdict() | {"value": shown.get(one.column)} for one in own]
+        values = {name: {"value": value} for name, value in shown.items()}
+        row["reasons"] = [one._asdict() | values.get(one.column, {}) for one in own]
     return rows
 
 
@@ -157,20 +162,21 @@ def whole_ranking(
 
 def described(facts: Mapping[str, Any], seconds: float, *, named_columns: bool) -> list[str]:
     """The same for people."""
-    rows = count(facts["rows"], "row")
-    table = f"{rows} x {count(facts['columns'], 'column' if named_columns else 'value')}"
+    rows = count(facts["rows"], facts["noun"])
+    values = count(facts["columns"], "column" if named_columns else "value")
     n_known = facts["known_anomalies"] + facts["known_normal"]
     n_known = 0 if n_known == facts["rows"] else n_known  # all labels known: all are shown
     return [
-        f"Trained         on {table} in {seconds:.0f} s",
+        *([f"Read            {rows}, {facts['measure']}"] if facts["measure"] else []),
+        f"Trained         on {rows if facts['measure'] else f'{rows} x {values}'} in {seconds:.0f} s",
         *in_columns("Read as", [line for one in read_lines(facts["columns_read"]) for line in beside(one, 12)]),
         *in_columns("Noticed", [line for note in facts["notes"] for line in beside(f"- {note}", 2)]),
         *known_line(facts),
         *indented(f"Share           {share_sentence(facts)}", 0, 16),
         *indented(f"Line            {line_sentence(facts)}", 0, 16),
         *([f"P-values        by {count(facts['calibration_rows'], 'row')}"] if facts["calibration_rows"] else []),
-        *share_table(facts["shares"]),
-        *ranking_table(facts["ranking"], facts["rows"] - n_known, n_known),
+        *share_table(facts["shares"], facts["noun"]),
+        *ranking_table(facts, facts["rows"] - n_known, n_known),
     ]
 
 
@@ -203,22 +209,22 @@ def known_line(facts: Mapping[str, Any]) -> list[str]:
     anomalies, normal = facts["known_anomalies"], facts["known_normal"]
     if not anomalies + normal:
         return []
-    noun = "anomaly" if anomalies == 1 else "anomalies"
-    return [
-        f"Known           {anomalies:,} {noun} and {count(normal, 'normal row')}, by labels and answers; all were used"
-    ]
+    found = f"{anomalies:,} {'anomaly' if anomalies == 1 else 'anomalies'}"
+    usual = count(normal, f"normal {facts['noun']}")
+    return [f"Known           {found} and {usual}, by labels and answers; all were used"]
 
 
 def share_sentence(facts: Mapping[str, Any]) -> str:
     """What share of anomalies training went by, and how sure that is."""
     share, low, high = (facts[name] for name in ("contamination", "contamination_low", "contamination_high"))
-    method = facts["contamination_method"]
+    method, noun = facts["contamination_method"], facts["noun"]
     if not method.startswith("estimated"):
-        reason = "as was given" if method.startswith("given") else f"as {method}"
-        return f"training took {percent(share)} of the rows for anomalies, {reason}"
+        assumed = method if method.startswith("assumed") else f"as {method}"
+        reason = "as was given" if method.startswith("given") else assumed
+        return f"training took {percent(share)} of the {noun}s for anomalies, {reason}"
     source = f" {method[10:].partition(',')[0]}" if method.startswith("estimated from") else ""
     return (
-        f"about {percent(share)} of the rows look anomalous: an estimate{source}, it may be {percent(low)} to "
+        f"about {percent(share)} of the {noun}s look anomalous: an estimate{source}, it may be {percent(low)} to "
         f"{percent(high)}. The ranking below is there whatever it is"
     )
 
@@ -231,38 +237,47 @@ def line_sentence(facts: Mapping[str, Any]) -> str:
     sampled = "sample_rows" in facts  # then shares of all rows are near those of the sample, and not the same
     said = name == "contamination" and not sampled  # already, and rounded otherwise
     share = "" if said else f" ({percent(flagged / rows)})"
-    text = f"{flagged:,} of {count(rows, 'row')}{share} score above {facts['threshold']:.4g}, "
+    text = f"{flagged:,} of {count(rows, facts['noun'])}{share} score above {facts['threshold']:.4g}, "
     text += by.get(name, f"drawn by {rule}")
     tied = said and flagged < int(facts["contamination"] * rows + 0.5)
-    return text + ("; fewer, as rows of equal scores stay together" if tied else "")
+    return text + (f"; fewer, as {facts['noun']}s of equal scores stay together" if tied else "")
 
 
-def share_table(found: Sequence[Mapping[str, Any]]) -> list[str]:
+def share_table(found: Sequence[Mapping[str, Any]], noun: str) -> list[str]:
     """If so many are anomalous, these are they."""
     if not found:
         return []
     rows = [
-        {"share": f"{100 * one['share']:g} %", "rows": one["rows"], "last score": one["anomaly_score"]} for one in found
+        {"share": f"{100 * one['share']:g} %", f"{noun}s": one["rows"], "last score": one["anomaly_score"]}
+        for one in found
     ]
     return [
-        "What if         this share of the rows were anomalous: how many they are, and how far down",
+        f"What if         this share of the {noun}s were anomalous: how many they are, and how far down",
         *aligned(rows),
     ]
 
 
-def ranking_table(found: Sequence[Mapping[str, Any]], n_rows: int, known: int) -> list[str]:
+def ranking_table(facts: Mapping[str, Any], n_rows: int, known: int) -> list[str]:
     """The first rows of the ranking."""
+    found, noun, numbered = facts["ranking"], facts["noun"], facts["numbered"]
     if not found:
         return []
-    which = f"the first {len(found):,} of {n_rows:,} rows" if len(found) < n_rows else f"all {count(n_rows, 'row')}"
+    which = f"the first {len(found):,} of {n_rows:,} {noun}s" if len(found) < n_rows else f"all {count(n_rows, noun)}"
     which += " with no known label" if known else ""
-    return [f"Ranking         {which} (row 0 is the first row of data)", *aligned([shown(one, found) for one in found])]
+    lines = aligned([shown(one, found, numbered=numbered) for one in found])
+    return [f"Ranking         {which}{counted_from(noun) if numbered else ''}", *lines]
 
 
-def shown(one: Mapping[str, Any], among: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def counted_from(noun: str) -> str:
+    """What the numbers of samples mean."""
+    return f" ({noun} 0 is the first {noun} of data)"
+
+
+def shown(one: Mapping[str, Any], among: Sequence[Mapping[str, Any]], *, numbered: bool) -> dict[str, Any]:
     """A row of the ranking for people: what no row has is left out, and of its ids the first few are enough."""
     ids = list(one)[2 : list(one).index("anomaly_score")][:IDS_SHOWN]
-    found = {name: one[name] for name in ("rank", ROW, *ids, "anomaly_score")}
+    number = [ROW] if numbered or not ids else []
+    found = {name: one[name] for name in ("rank", *number, *ids, "anomaly_score")}
     found["line"] = "above" if one["above_line"] else "below"
     if any(other["reasons"] for other in among):
         found["because of"] = in_words(one["reasons"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,7 @@ from expose.cli.settings import chosen, fields_of, help_by, listing, parameters_
 from expose.cli.sources import (
     beside,
     check_model,
+    classes_column,
     command_line,
     label_of,
     metadata_of,
@@ -33,8 +35,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  expose classify leaves.csv --label species --out model/
   expose classify leaves.csv --label species --outliers other.csv --out model/
+  expose classify photos/ --out model/    # photos/oak/1.jpg, photos/elm/1.jpg
 
 Killed or interrupted? The same command goes on from MODEL.checkpoint.
 """
@@ -56,8 +58,10 @@ def all_settings(objective: str) -> str:
 def classify(
     context: typer.Context,
     data: opt.Data,
-    label: Annotated[str, typer.Option(metavar="COLUMN", show_default=False, help="The class of each row.")],
     out: opt.NewModel,
+    label: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The class of each row; of photos their folder.")
+    ] = None,
     outliers: Annotated[
         str | None, typer.Option(metavar="FILE", help="What belongs to no class, to be unsure of.")
     ] = None,
@@ -90,6 +94,8 @@ def classify(
             help="Such as epochs=20; '--set help' lists all.",
         ),
     ] = None,
+    encoder: opt.EncoderUnlisted = None,
+    tiles: opt.TilesUnlisted = None,
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
     debug: opt.Debug = False,
@@ -102,12 +108,16 @@ def classify(
 
         start = time.perf_counter()
         check_model(out)
-        kind = kind_of_files(data)
+        reading = reading_of(id_columns, ignore, label, written, category)
+        kind = kind_of_files(data, reading)
+        label = classes_column(kind, reading)
+        reading = replace(reading, label=label)
         classifier = new_classifier(context)
+        if kind.classes and classifier.encoder is None and classifier.network == "auto" and not classifier.augment:
+            classifier.set_params(encoder=kind.encoder_for(("vector",)))  # photos teach a network from scratch little
         classifier.set_params(checkpoint=beside(out, "checkpoint"), verbose=session.verbose)
         if isinstance(out, Stored):
             session.say(f"Checkpoint      {beside(out, 'checkpoint')}, while it trains")
-        reading = reading_of(id_columns, ignore, label, written, category)
         batch = kind.read(data, reading)
         extra = None if outliers is None else read_outliers(kind, outliers, batch.samples, reading)
         found = classes_of(label_of(kind, batch, label), label)
@@ -119,6 +129,7 @@ def classify(
         seconds = time.perf_counter() - start
         facts = summary(classifier, found, training, comparison)
         session.result(**facts, model=str(out), seconds=round(seconds, 3))
+        facts |= {"noun": kind.noun, "measure": kind.measure(batch.samples)}
         session.say("\n".join([*described(facts, seconds), *next_commands(out)]))
 
 
@@ -135,6 +146,7 @@ def new_classifier(context: typer.Context) -> OutlierExposureClassifier:
     check_options(context)
     own, recipe = parameters_of(OutlierExposureClassifier, BEHIND_SET), fields_of(Descend)
     found = chosen(given["settings"], own | recipe, "expose classify", given, outliers=given["outliers"] is not None)
+    found |= opt.encoder_of(given)
     training = {name: value for name, value in found.items() if name in recipe}
     classifier = OutlierExposureClassifier(
         recipe=Descend(**training) if training else None,
@@ -211,8 +223,9 @@ def side_of(comparison: Mapping[str, Any] | None, when: str) -> dict[str, Any] |
 def described(facts: Mapping[str, Any], seconds: float) -> list[str]:
     """The same for people."""
     extra = f" and {count(facts['outliers'], 'outlier')}" if facts["outliers"] else ", without outliers"
-    table = f"{count(facts['rows'], 'row')} x {count(facts['columns'], 'column')}"
-    classes = [{"class": name, "rows": rows} for name, rows in list(facts["classes"].items())[:SHOWN]]
+    noun, measure = facts["noun"], facts["measure"]
+    table = count(facts["rows"], noun) + (f", {measure}" if measure else f" x {count(facts['columns'], 'column')}")
+    classes = [{"class": name, f"{noun}s": rows} for name, rows in list(facts["classes"].items())[:SHOWN]]
     more = len(facts["classes"]) > len(classes)
     return [
         f"Trained         on {table}{extra} in {seconds:.0f} s",
@@ -221,7 +234,7 @@ def described(facts: Mapping[str, Any], seconds: float) -> list[str]:
         *measurements(facts),
         f"Scored by       {facts['score_function']}",
         f"Threshold       {facts['threshold']:.4g}; {facts['threshold_rule']}",
-        *(["P-values        by the held-out rows"] if facts["held_out"] else []),
+        *([f"P-values        by the held-out {noun}s"] if facts["held_out"] else []),
     ]
 
 
@@ -236,7 +249,7 @@ def measurements(facts: Mapping[str, Any]) -> list[str]:
 
     outliers = f", {count(facts['outliers_held_out'], 'outlier')}" if facts["outliers_held_out"] else ""
     lines = [
-        f"Held out        {count(facts['held_out'], 'row')}{outliers}",
+        f"Held out        {count(facts['held_out'], facts['noun'])}{outliers}",
         *(["                before -> after exposure"] if before is not None else []),
         f"  Accuracy      {change('accuracy', percent)}",
         f"  Calibration   error {change('calibration_error', percent)}; temperature {after['temperature']:.3g}",

@@ -21,6 +21,7 @@ Examples:
 
 The file takes X, float64 of shape (rows, columns), NaN where a value is missing, and gives anomaly_score,
 is_anomaly and, of a calibrated model, p_value; of a classifier predicted_class and probability, too.
+Of photos it takes float32 of shape (photos, 3, 224, 224) in [0, 1], and gives a map, too.
 """
 
 
@@ -37,8 +38,8 @@ def export(
 ) -> None:
     """Write MODEL as an ONNX file, for places without Python.
 
-    Browsers, Java and many others score with it. MODEL must look at columns of numbers alone. The file is compared with
-    MODEL before it is written.
+    Browsers, Java and many others score with it. MODEL must look at columns of numbers, or at photos, alone. The file
+    is compared with MODEL before it is written.
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug) as session:
         from expose import load
@@ -51,5 +52,6 @@ def export(
         made = fitted.export(out)
         session.result(out=str(out), **made._asdict())
         session.say(f"ONNX file       {out}: {joined(made.outputs)}")
-        session.say(f"Columns of X    {joined(made.columns)}")
+        if made.columns:
+            session.say(f"Columns of X    {joined(made.columns)}")
         session.say(f"Compared        its scores are those of {model}, but for {made.difference:.0e}")

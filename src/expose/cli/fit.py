@@ -55,8 +55,8 @@ if TYPE_CHECKING:
 EXAMPLES = """\b
 Examples:
   expose fit transactions.parquet --contamination 0.02 --out model/
-  expose fit data/ --id account,day --ignore comment --out model/
-  expose fit data.csv --objective ntl --set epochs=20 --out model/
+  expose fit data/ --id account,day --objective ntl --set epochs=20 --out m/
+  expose fit photos/ --out m/  # also --encoder NAME, --tiles N, --skip-bad
 
 Killed or interrupted? The same command goes on from MODEL.checkpoint.
 """
@@ -150,6 +150,8 @@ def fit(
     address: opt.AddressUnlisted = None,
     skip_bad: opt.SkipBadUnlisted = False,
     spreadsheet_safe: opt.SpreadsheetSafeUnlisted = False,
+    encoder: opt.EncoderUnlisted = None,
+    tiles: opt.TilesUnlisted = None,
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
     debug: opt.Debug = False,
@@ -163,12 +165,12 @@ def fit(
         check_model(out)
         check_address(engine, address)
         check_suspects(out_suspects, data, out)
-        kind = kind_of_files(data)
+        reading = replace(reading_of(id_columns, ignore, label, written, category), skip_bad=skip_bad)
+        kind = kind_of_files(data, reading)
         detector = new_detector(context.params, kind.objective if objective == "auto" else objective)
         detector.set_params(checkpoint=beside(out, "checkpoint"), verbose=session.verbose)
         if isinstance(out, Stored):
             session.say(f"Checkpoint      {beside(out, 'checkpoint')}, while it trains")
-        reading = replace(reading_of(id_columns, ignore, label, written, category), skip_bad=skip_bad)
         wanted = Wanted(top, out_suspects, spreadsheet_safe)
         if (sizes := sizes_for(kind, data, reading, sample_rows, memory, engine)) is not None:
             given: dict[str, Any] = {"answers": answers or (), "outliers": outliers, "wanted": wanted}
@@ -194,6 +196,7 @@ def new_detector(given: Mapping[str, Any], objective: str) -> AnomalyDetector:
     own, shared = settings_of(objective_class(objective)), parameters_of(AnomalyDetector, BEHIND_SET)
     owner = f"expose fit --objective {objective}"
     found = chosen(given["settings"], own | shared, owner, given, outliers=given["outliers"] is not None)
+    found |= opt.encoder_of(given)
     detector = AnomalyDetector(
         make_objective(objective, **{name: value for name, value in found.items() if name not in shared}),
         exposure=given["exposure"],
@@ -257,8 +260,10 @@ def train(
     session.say("\n".join(described(facts, seconds, named_columns=named_columns)))
     if wanted.file is not None:
         place = without_secrets(wanted.file)
-        session.say(f"Suspects        {place}: all rows in this order, with reasons for the first {EXPLAINED:,}")
-    session.say("\n".join(next_commands(out, query=True)))
+        reasoned = f", with reasons for the first {EXPLAINED:,}" if reasons else ""
+        session.say(f"Suspects        {place}: all {facts['noun']}s in this order{reasoned}")
+    maps = bool(detector.fitted_.encoder.layout.places)
+    session.say("\n".join(next_commands(out, query=True, maps=maps)))
 
 
 def write_ranking(file: str, table: pa.Table, *, spreadsheet_safe: bool) -> None:

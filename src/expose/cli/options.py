@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,9 +18,10 @@ RULES = ("blind", "refine", "hard", "soft")
 
 
 def objective_names() -> list[str]:
-    """Names of the objectives that ship, read off their files (each registers one) so as not to import PyTorch."""
+    """Names of the objectives that ship, read off their files so as not to import PyTorch."""
     found = Path(__file__).parent.parent.joinpath("objectives").glob("[a-z]*.py")
-    return sorted(path.stem for path in found if "\n@register(" in path.read_text(encoding="utf-8"))
+    texts = [path.read_text(encoding="utf-8") for path in found]
+    return sorted(name for text in texts for name in re.findall(r'^@register\("([^"]+)"', text, re.MULTILINE))
 
 
 def completed(names: Callable[[], Sequence[str]]) -> Callable[[str], list[str]]:
@@ -120,6 +122,20 @@ Fdr = Annotated[
 ]
 Seed = Annotated[int, typer.Option(metavar="NUMBER", callback=checked_seed, help="Same seed, same data, same model.")]
 Device = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:1.")]
+EncoderUnlisted = Annotated[
+    str | None,
+    typer.Option(
+        "--encoder",
+        metavar="NAME",
+        hidden=True,
+        help="What makes vectors of DATA: standard, pixels, words, ...; of photos efficientnet-lite2 or a vision model "
+        "of the hub, such as facebook/dinov2-small.",
+    ),
+]
+TilesUnlisted = Annotated[
+    int | None,
+    typer.Option("--tiles", metavar="N", min=1, hidden=True, help="Look at N x N tiles of each photo: small defects."),
+]
 SKIP_BAD = "Leave out image files that cannot be read, and say which."
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help=SKIP_BAD)]
 SpreadsheetSafeUnlisted = Annotated[bool, typer.Option("--spreadsheet-safe", hidden=True)]
@@ -158,8 +174,8 @@ WRITTEN: dict[str, Any] = {
         str | None,
         typer.Option(
             metavar="CHAR",
-            help="Found, like --no-header, --skip-lines, --comment, --encoding, --null, --decimal, --thousands, "
-            "--day-first, --infinity, --strict; --query, of databases.",
+            help="Found. Also: --no-header, --skip-lines, --comment, --encoding, --null, --decimal, --thousands, "
+            "--query, --day-first, --infinity, --strict, --photo, --views.",
         ),
     ],
     "header": Annotated[bool | None, typer.Option("--header/--no-header", hidden=True, help="Is there one?")],
@@ -181,7 +197,29 @@ WRITTEN: dict[str, Any] = {
         bool | None, typer.Option("--strict", hidden=True, help="Refuse a value that is not written like its column.")
     ],
     "query": Annotated[str | None, typer.Option("--query", metavar="SQL", hidden=True, help="To ask a database.")],
+    "views": Annotated[
+        list[str] | None,
+        typer.Option("--views", metavar="WORDS", hidden=True, help="In names of photos: top,side of one item."),
+    ],
+    "photo": Annotated[
+        list[str] | None,
+        typer.Option("--photo", metavar="COLUMN", hidden=True, help="Of paths: DATA lists photos."),
+    ],
 }
+
+
+def encoder_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``--encoder`` and ``--tiles`` choose, as a parameter of the estimators; nothing if they were not used.
+
+    >>> encoder_of({"encoder": "standard", "tiles": None})
+    {'encoder': 'standard'}
+    """
+    if given["tiles"] is None:
+        return {} if given["encoder"] is None else {"encoder": given["encoder"]}
+    from expose.encoders import PhotoEncoder
+
+    named = {} if given["encoder"] is None else {"network": given["encoder"]}
+    return {"encoder": PhotoEncoder(**named, tiles=given["tiles"])}
 
 
 def check_asked(data: Sequence[str]) -> None:

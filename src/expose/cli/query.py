@@ -80,7 +80,7 @@ def query(
             sink.write(to_fill_in(detector, kind, batch, rows))
         following = next_fit(detector.metadata_.get("command"), data, out, model)
         session.result(rows=rows.tolist(), out=without_secrets(out), next=following)
-        session.say(f"To look at      {count(len(rows), 'row')} of {len(batch.samples):,}, the most telling first")
+        session.say(f"To look at      {count(len(rows), kind.noun)} of {len(batch.samples):,}, the most telling first")
         if out != "-":
             session.say(
                 f"Fill in         the column {LABEL!r} of {without_secrets(out)}: 1 anomaly, 0 normal, empty not known"

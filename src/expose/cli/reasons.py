@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from expose.cli.text import LONGEST_LAST, cell, percent
-from expose.errors import DataWarning, InputError
+from expose.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from expose import Scorer
+    from expose.cli.maps import Maps
     from expose.kinds import Batch
     from expose.model import Fitted
 
@@ -29,26 +29,30 @@ class Reason(NamedTuple):
 
 
 def have_columns(fitted: Fitted) -> bool:
-    """Whether what a model was trained on has columns, or something else by which people know it, to explain by."""
-    return bool(fitted.encoder.columns_read) or len(fitted.encoder.groups) > 1
+    """Whether what a model was trained on has columns or places, or something else that people know, to explain by."""
+    return bool(fitted.encoder.columns_read) or len(fitted.encoder.groups) > 1 or fitted.has_places
 
 
 def check_explainable(fitted: Fitted) -> None:
     """Refuse to explain where there is nothing to name, before any work is done."""
     if not have_columns(fitted):
+        leave = "leave it out; 'expose report' shows which part of each is unusual."
         raise InputError(
-            f"--explain names the columns that make a row anomalous; {fitted.kind.plural} have no columns. "
-            "Leave it out; 'expose report' shows which part of each is unusual."
+            "--explain names columns, or places in a photo, that make one anomalous; for this model "
+            f"{fitted.kind.plural} have none: {fitted.why_no_places if fitted.kind.pictured else leave}"
         )
 
 
 def reasons_of(scorer: Scorer, samples: Any, most: int) -> list[tuple[Reason, ...]]:
     """The columns that make each sample most anomalous, at most so many of each, the most telling first."""
+    import numpy as np
+
     from expose.explain import explain
 
+    given = scorer.encoded(samples)
     found: list[tuple[Reason, ...]] = []
-    for start in range(0, len(samples), AT_ONCE):
-        explained = explain(scorer, taken(samples, range(start, min(start + AT_ONCE, len(samples)))))
+    for start in range(0, len(given.parts), AT_ONCE):
+        explained = explain(scorer, given.take(np.arange(start, min(start + AT_ONCE, len(given.parts)))))
         for row in range(len(explained.excess)):
             tops = (Reason(name, min(share, 1.0)) for name, share in explained.top(row, most))
             found.append(tuple(one for one in tops if one.share >= SMALLEST_SHARE))
@@ -75,17 +79,19 @@ def reason_columns(reasons: Sequence[Sequence[Reason]], most: int, n_rows: int) 
     return found
 
 
-def explained_tables(scorer: Scorer, batches: Iterable[Batch], most: int) -> Iterator[pa.Table]:
-    """Score batches in order as `Scorer.scan` does, with the reasons of every row."""
+def explained_tables(
+    scorer: Scorer, batches: Iterable[Batch], most: int, maps: Maps | None = None
+) -> Iterator[pa.Table]:
+    """Score batches in order as `Scorer.scan` does, with the reasons of every row, and gather what is to be drawn."""
     from expose.files import with_ids
 
     for batch in batches:
-        scored = scorer.columns(batch.samples)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DataWarning)  # scoring has given it already, and it counts rows
-            reasons = reasons_of(scorer, batch.samples, most)
-        columns = reason_columns(reasons, most, len(reasons))
-        yield with_ids(batch.ids, scored | columns)
+        given = scorer.encoded(batch.samples)
+        scored = scorer.columns(given)
+        if maps is not None:
+            maps.add(batch, given, scored["anomaly_score"].to_numpy())
+        reasons = reasons_of(scorer, given, most) if most else []
+        yield with_ids(batch.ids, scored | reason_columns(reasons, most, len(reasons)))
 
 
 def folded(row: Mapping[str, Any], most: int) -> dict[str, Any]:
@@ -97,14 +103,17 @@ def folded(row: Mapping[str, Any], most: int) -> dict[str, Any]:
 
 
 def in_words(reasons: Sequence[Mapping[str, Any]], longest: int = LONGEST_LAST) -> str:
-    """Reasons with their values, for people: as many as there is room for.
+    """Reasons with their values, for people, if they have one: as many as there is room for.
 
     Examples
     --------
     >>> in_words([{"column": "amount", "value": 402.5, "share": 0.71}, {"column": "hour", "value": 3, "share": 0.2}])
     'amount 402.5 (71 %), hour 3 (20 %)'
+    >>> in_words([{"column": "upper left", "share": 1.0}])
+    'upper left (100 %)'
     """
-    texts = [f"{one['column']} {value_of(one['value'])} ({100 * one['share']:.0f} %)" for one in reasons]
+    named = [f"{one['column']} {value_of(one['value'])}" if "value" in one else one["column"] for one in reasons]
+    texts = [f"{name} ({100 * one['share']:.0f} %)" for name, one in zip(named, reasons, strict=True)]
     return next(
         (text for n in range(len(texts), 1, -1) if len(text := ", ".join(texts[:n])) <= longest), "".join(texts[:1])
     )

@@ -34,7 +34,10 @@ def report(
         Path,  # or Stored: typer knows no unions
         typer.Option("--out", "-o", metavar="HTML", parser=place_of, help="Page to write."),
     ] = Path("expose-report.html"),
-    top: Annotated[int, typer.Option(min=1, help="How many rows of the ranking to show, flagged or not.")] = 20,
+    top: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many of the ranking to show, flagged or not. (default: 20 rows, or 40 images)"),
+    ] = None,
     title: Annotated[str | None, typer.Option(help="Heading of the page. (default: the data's name)")] = None,
     threshold: opt.Threshold = None,
     fdr: opt.Fdr = None,
@@ -66,7 +69,9 @@ def report(
         heading = title or f"Suspects in {name_of(data[0])}"
         write_page(out, fitted, batch, reading.label, title=heading, command=command_line(), top=top, fdr=fdr)
         session.result(report=str(out), rows=len(batch.samples))
-        session.say(f"Report          {out} ({count(len(batch.samples), 'row')}); open it in a browser")
+        session.say(
+            f"Report          {out} ({count(len(batch.samples), scorer.fitted.kind.noun)}); open it in a browser"
+        )
 
 
 def write_page(out: Place, model: Any, batch: Batch, label: str | None, **options: Any) -> None:

@@ -14,6 +14,7 @@ import typer
 
 from expose.cli import options as opt
 from expose.cli.engines import check_address, check_engine_output, score_on_engine
+from expose.cli.maps import MOST, Maps, check_maps, whole_folder
 from expose.cli.reasons import check_explainable, explained_tables
 from expose.cli.session import Session
 from expose.cli.sources import check_output, read_as, reading_errors
@@ -32,6 +33,7 @@ Examples:
   expose score model/ new.csv --fdr 0.1 --out scores.csv
   expose score model/ suspicious.csv --explain 3 --out scores.csv
   cat new.csv | expose score model/ - --out - | head
+  expose score model/ photos/ --maps maps/ --out scores.csv
   expose score s3://bank/model s3://bank/new/ --out s3://bank/scores.parquet
   expose score model/ sqlite:///shop.db --query 'select * from new' --out s.csv
   expose score model/ rows/ --engine ray --address ray://head:10001 --out scores/
@@ -65,8 +67,15 @@ def score(
             metavar="N",
             min=1,
             max=10,
-            help="Also name N columns that make each row anomalous. Takes a hundred times as long.",
+            help="Also name N columns, or parts of a photo, that make each anomalous. Rows take 100 times as long.",
         ),
+    ] = None,
+    maps: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Of photos: heat maps of the most anomalous, as pictures.")
+    ] = None,
+    maps_top: Annotated[int, typer.Option(metavar="N", min=1, help="Of how many photos.")] = MOST,
+    maps_with: Annotated[
+        str | None, typer.Option(metavar="mask,map", help="Write masks, raw maps or both beside the pictures.")
     ] = None,
     id_columns: opt.Id = None,
     engine: Annotated[
@@ -97,15 +106,32 @@ def score(
         fitted = load(model, device=device)
         choose_rule(fitted, threshold, fdr)
         scorer = fitted.scorer(id=id_columns)
+        scorer.fitted.encoder.verbose = session.verbose
         scorer.reading = replace(read_as(scorer.reading, written), skip_bad=skip_bad)
         if explain is not None:
             check_explainable(scorer.fitted)
+        drawn = wanted_maps(scorer, maps, maps_top, maps_with, data, model, engine)
         given: dict[str, Any] = {"reasons": explain or 0, "spreadsheet_safe": spreadsheet_safe}
         if engine is None:
-            score_files(session, scorer, data, out, fdr, **given)
+            score_files(session, scorer, data, out, fdr, maps=drawn, **given)
         else:
             on: dict[str, Any] = {"engine": engine, "address": address, "model": model, "device": device}
             score_on_engine(session, scorer, data, out, fdr, **given, **on)
+
+
+def wanted_maps(
+    scorer: Scorer, folder: str | None, most: int, also: str | None, data: list[str], model: Any, engine: str | None
+) -> Maps | None:
+    """What gathers the photos that are to be drawn, if any, after all checks."""
+    if folder is None:
+        if also is not None:
+            raise InputError("--maps-with says what is written beside the pictures of --maps FOLDER; give that, too.")
+        return None
+    if engine is not None:
+        raise InputError("--maps writes pictures from this process; leave out --engine.")
+    kinds = [one.strip() for one in (also or "").split(",") if one.strip()]
+    check_maps(scorer.fitted, folder, data, model, kinds)
+    return Maps(scorer, folder, most, kinds)
 
 
 def choose_rule(model: Any, threshold: str | None, fdr: float | None) -> None:
@@ -131,14 +157,17 @@ def score_files(
     fdr: float | None = None,
     *,
     reasons: int = 0,
+    maps: Maps | None = None,
     spreadsheet_safe: bool = False,
 ) -> None:
     """Score, write and report; ``reasons`` are given of each row, at most so many."""
     from expose.files import writer
 
     start, tally = time.perf_counter(), Tally()
-    scored = reading_errors(tables_of(scorer, data, reasons))
-    with writer(out, spreadsheet_safe=spreadsheet_safe) as sink, ExitStack() as stack:
+    scored = reading_errors(tables_of(scorer, data, reasons, maps))
+    with ExitStack() as stack:
+        draft = None if maps is None else stack.enter_context(whole_folder(maps.folder))
+        sink = stack.enter_context(writer(out, spreadsheet_safe=spreadsheet_safe))
         if fdr is None:
             rule = by_threshold(scorer)
         else:
@@ -147,14 +176,18 @@ def score_files(
         for table in scored:
             sink.write(table)
             tally.add(table)
+        if maps is not None and draft is not None:
+            maps.draw(draft)
     summarise(session, scorer, tally, rule, out, time.perf_counter() - start, reasons)
+    if maps is not None:
+        maps.summarise(session)
 
 
-def tables_of(scorer: Scorer, data: list[str], reasons: int) -> Iterator[pa.Table]:
-    """Scored tables of files, with or without reasons."""
-    if not reasons:
+def tables_of(scorer: Scorer, data: list[str], reasons: int, maps: Maps | None = None) -> Iterator[pa.Table]:
+    """Scored tables of files, with or without reasons and maps."""
+    if not reasons and maps is None:
         return scorer.scan(data)
-    return explained_tables(scorer, scorer.fitted.kind.scan(data, scorer.reading), reasons)
+    return explained_tables(scorer, scorer.fitted.kind.scan(data, scorer.reading), reasons, maps)
 
 
 @contextmanager

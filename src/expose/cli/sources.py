@@ -53,7 +53,8 @@ def read_as(reading: Reading, written: Mapping[str, Any]) -> Reading:
     """The same for files of which this is said."""
     own = {field.name for field in fields(reading.dialect)}
     written = dict(written)
-    reading = replace(reading, query=written.pop("query", None))
+    photo, views = (tuple(written.pop(name, getattr(reading, name))) for name in ("photo", "views"))
+    reading = replace(reading, query=written.pop("query", None), photo=photo, views=views)
     lines: dict[str, Any] = {name: value for name, value in written.items() if name in own}
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in written.items() if name not in own
@@ -67,7 +68,8 @@ def metadata_of(reading: Reading, command: str) -> dict[str, Any]:
     """What a model folder keeps of how it came about; a `Scorer` reads new files by it."""
     roles = {"id": list(reading.id), "ignore": list(reading.ignore), "label": reading.label}
     written = {"dialect": reading.dialect.given(), "conventions": reading.conventions.given()}
-    return {**roles, **written, "command": command}
+    photos = {name: list(found) for name in ("photo", "views") if (found := getattr(reading, name))}
+    return {**roles, **photos, **written, "command": command}
 
 
 def identified(kind: Kind, batch: Batch, reading: Reading) -> tuple[Batch, Reading, list[ColumnRead]]:
@@ -97,8 +99,18 @@ def identified(kind: Kind, batch: Batch, reading: Reading) -> tuple[Batch, Readi
     if not found or len(names) == batch.samples.num_columns:
         return batch, reading, []
     split = kind.split(batch.samples, replace(reading, id=names, ignore=(), label=None))
-    found = [one._replace(how="different in every row; names it, as --id would") for one in found]
+    found = [one._replace(how=how_named(one.name, batch.samples[one.name])) for one in found]
     return batch._replace(samples=split.samples, ids=split.ids), replace(reading, id=names), found
+
+
+def how_named(name: str, column: pa.ChunkedArray) -> str:
+    """What becomes of a column that names rows; names of photos may be meant to be looked at."""
+    from expose.kinds.image_files import is_image_file
+
+    names = [str(value) for value in column.slice(0, SEARCHED_ROWS).drop_null().to_pylist()]
+    if names and all(is_image_file(Path(one)) for one in names):
+        return f"names of photos, which are not looked at; with --photo {name} they are"
+    return "different in every row; names it, as --id would"
 
 
 def names_all(column: pa.ChunkedArray) -> bool:
@@ -119,6 +131,14 @@ def label_of(kind: Kind, batch: Batch, label: str | None) -> pa.ChunkedArray | N
     if label is not None and batch.label is None:
         raise InputError(f"--label {label}: {kind.plural} come without labels here. Use Python.")
     return batch.label
+
+
+def classes_column(kind: Kind, reading: Reading) -> str:
+    """What names the class of each sample: the column that was named, or what usually does so for the kind."""
+    usual = "" if reading.photo else kind.classes
+    if not (reading.label or usual):
+        raise InputError("--label COLUMN is missing: which column of the table holds the class of each row?")
+    return reading.label or usual
 
 
 def known_of(column: pa.ChunkedArray | None, label: str | None) -> Labels | None:
@@ -159,25 +179,52 @@ def with_answers(labels: Labels | None, files: Sequence[str], batch: Batch) -> L
     n_rows = len(batch.samples)
     known = np.full(n_rows, -1, dtype=np.int64) if labels is None else np.array(labels)
     for file in files:
-        table, rows, answers = answers_in(file, n_rows)
+        table, rows, answers = answers_in(file, n_rows, batch.ids)
         check_rows(table, batch, rows, file)
         known[rows[answers >= 0]] = answers[answers >= 0]
     return known
 
 
-def answers_in(file: str, n_rows: int = 2**53) -> tuple[pa.Table, Labels, Labels]:
-    """A file of ``expose query``, filled in: its table, row numbers ``(n,)`` of so many rows, and answers ``(n,)``."""
+def answers_in(file: str, n_rows: int = 2**53, ids: pa.Table | None = None) -> tuple[pa.Table, Labels, Labels]:
+    """A file of ``expose query``, filled in: its table, row numbers ``(n,)`` of so many rows, and answers ``(n,)``.
+
+    A table of one's own may name the rows as the data do, by a column of ``ids`` that is different in each of them.
+    """
     from expose.files import known_labels, read
 
     table = read(file)  # written by us, whatever the training data look like
-    lacking = {ROW, LABEL} - set(table.column_names)
+    names = [] if ids is None else [name for name in ids.column_names if name in table.column_names]
+    lacking = {LABEL} - set(table.column_names) or (set() if names else {ROW} - set(table.column_names))
     if lacking:
         raise InputError(f"{file} has no column {min(lacking)!r}; --answers takes files of 'expose query'.")
     answers = known_labels(table[LABEL], f"{file}: {LABEL}")
-    rows = row_numbers(table[ROW].to_pylist(), n_rows, file)
+    if ids is None or ROW in table.column_names:
+        rows = row_numbers(table[ROW].to_pylist(), n_rows, file)
+    else:
+        rows = rows_named(table[names[0]].to_pylist(), ids[names[0]].to_pylist(), names[0], file)
     if twice := sorted({*rows[answers == 1].tolist()} & {*rows[answers == 0].tolist()}):
         raise InputError(f"{file}: row {twice[0]} is called both an anomaly (1) and normal (0). Leave one of them.")
     return table, rows, answers
+
+
+def rows_named(values: Sequence[Any], ids: Sequence[Any], name: str, file: str) -> NDArray[Any]:
+    """Numbers of training rows ``(n,)`` of what names them."""
+    import numpy as np
+
+    from expose.files.names import listing
+
+    places = {str(one): row for row, one in enumerate(ids)}
+    if len(places) < len(ids):
+        raise InputError(
+            f"{file}: the column {name!r} is not different in every row of the data, so it cannot say which is meant. "
+            f"Give the number of each row: a column {ROW!r}."
+        )
+    if unknown := [value for value in values if str(value) not in places]:
+        raise InputError(
+            f"{file}: {len(unknown):,} of {len(values):,} rows are not in the data: {listing(unknown)}. In the data "
+            f"the column {name!r} begins with {listing(ids[:2])}."
+        )
+    return np.array([places[str(value)] for value in values], dtype=np.int64)
 
 
 def check_rows(answers: pa.Table, batch: Batch, rows: NDArray[Any], file: str) -> None:
@@ -261,11 +308,12 @@ def command_line() -> str:
     return shlex.join(["expose", *map(without_secrets, sys.argv[1:])])
 
 
-def next_commands(model: Place, *, query: bool = False) -> list[str]:
-    """What to do with a model, as lines for people; ``query`` if it can choose rows to be labelled."""
+def next_commands(model: Place, *, query: bool = False, maps: bool = False) -> list[str]:
+    """What to do with a model, as lines for people: also queries and heat maps, if it can give such."""
     score = ["score", str(model), "NEW_DATA", "--out", "scores.csv"]
+    seeing = [["score", str(model), "DATA", "--maps", "maps/", "--out", "scores.csv"]] if maps else []
     asking = [["query", str(model), "DATA", "--out", "to_label.csv"]] if query else []
-    commands = [shlex.join(["expose", *words]) for words in (score, ["report", str(model), "DATA"], *asking)]
+    commands = [shlex.join(["expose", *words]) for words in (score, ["report", str(model), "DATA"], *seeing, *asking)]
     return [f"Model           {model}", *(f"{'' if n else 'Next':<15} {line}" for n, line in enumerate(commands))]
 
 

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from expose.cli.answer import counted_from
 from expose.cli.reasons import folded
 from expose.cli.session import Session
 from expose.cli.sources import ROW, named
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 SHOWN = 5
 TRAINED_ON = (
-    "These look like the rows that the model was trained on. Their p-values are no evidence: they compare rows with "
-    "themselves. Use p-values for rows that the model has not seen."
+    "These look like the {noun}s that the model was trained on. Their p-values are no evidence: they compare {noun}s "
+    "with themselves. Use p-values for {noun}s that the model has not seen."
 )
 
 
@@ -119,11 +120,15 @@ def summarise(
     counts = {"rows": tally.rows, "flagged": tally.flagged}
     session.result(**counts, **rule.facts, top=tally.top, out=without_secrets(out), seconds=round(seconds, 3))
     share = percent(tally.flagged / tally.rows) if tally.rows else "0 %"
-    session.say(f"Scored          {count(tally.rows, 'row')} in {seconds:.1f} s")
+    kind = scorer.fitted.kind
+    session.say(f"Scored          {count(tally.rows, kind.noun)} in {seconds:.1f} s")
     session.say(f"Flagged         {tally.flagged:,} ({share}) {rule.said}")
     if any(map(tally.is_of, known_scores(scorer))):
-        warnings.warn(TRAINED_ON, DataWarning, stacklevel=2)
+        warnings.warn(TRAINED_ON.format(noun=kind.noun), DataWarning, stacklevel=2)
     top = [folded(one, reasons) for one in tally.top] if reasons else tally.top
-    session.say("\n".join(["Highest         (row 0 is the first row of data)", *aligned(top)]))
+    named_ones = not kind.numbered and all(len(one) > 2 for one in top)
+    if named_ones:
+        top = [{name: value for name, value in one.items() if name != ROW} for one in top]
+    session.say("\n".join([f"Highest        {'' if named_ones else counted_from(kind.noun)}".rstrip(), *aligned(top)]))
     if out != "-":
         session.say(f"Scores          {without_secrets(out)}")

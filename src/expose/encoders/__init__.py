@@ -12,9 +12,11 @@ from expose.encoders.base import (
 )
 from expose.encoders.image import ImageEncoder
 from expose.encoders.layout import FORMS, Layout
+from expose.encoders.photo import PhotoEncoder
 from expose.encoders.scaling import SCALINGS
 from expose.encoders.table import TableEncoder
 from expose.encoders.text import TextEncoder
+from expose.encoders.views import ViewsEncoder
 
 __all__ = [
     "ENCODERS",
@@ -25,9 +27,11 @@ __all__ = [
     "ImageEncoder",
     "Layout",
     "OwnEncoder",
+    "PhotoEncoder",
     "State",
     "TableEncoder",
     "TextEncoder",
+    "ViewsEncoder",
     "make_encoder",
     "register_encoder",
     "restore_encoder",

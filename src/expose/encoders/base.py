@@ -7,7 +7,7 @@ A new encoder is one file: subclass `Encoder` and decorate it with ``@register_e
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from expose.errors import InputError, ModelFolderError
 from expose.kinds.base import Kind, Samples
 
 ENCODERS: dict[str, Callable[[], Encoder]] = {}
+OTHERS: list[Callable[[str], Encoder | None]] = []  # for names that stand in no list
 CLASSES: dict[str, type[Encoder]] = {}
 OWN = "own"
 
@@ -66,6 +67,11 @@ class Encoder:
     layout: Layout
     notes: Sequence[str] = ()
     columns_read: Sequence[ColumnRead] = ()
+    verbose: int = 0  # whether to say on stderr how far it is, where it takes long
+
+    def suited(self, forms: Collection[str]) -> Self:
+        """The encoder, set to give parts of one of these forms, if it has a choice and none was made; before `fit`."""
+        return self
 
     def fit(self, samples: Any) -> Self:
         """Learn from training samples."""
@@ -75,6 +81,10 @@ class Encoder:
         """Encode samples: finite float32, ``(n, D)``, or ``(n, P, D)`` where a sample has P parts."""
         raise TypeError(f"{type(self).__name__} must define transform(samples).")
 
+    def likeness(self, parts: NDArray[np.float32]) -> float | None:
+        """How alike training samples are, by their encoded parts: 1 for copies; None where the parts cannot tell."""
+        return None
+
     def read(self, samples: Any) -> Any:
         """Samples as the encoder understands them, for people to look at: texts that are numbers as numbers, say."""
         return samples
@@ -83,6 +93,10 @@ class Encoder:
     def groups(self) -> list[tuple[str, slice]]:
         """Names that people know, and the encoded values of each."""
         return [("value", slice(0, self.layout.n_values))]
+
+    def name_places(self, kind: Kind) -> tuple[str, ...]:
+        """Where each place of a sample lies, in words, ``P`` of them; several may share a name."""
+        return kind.name_places(self.layout.places)
 
     def state(self) -> State:
         """All that was learned; `restore` makes the same encoder of it, to the bit."""
@@ -97,8 +111,14 @@ class Encoder:
 Some = TypeVar("Some", bound=type[Encoder])
 
 
-def register_encoder(family: str, names: Mapping[str, Callable[[], Encoder]] | None = None) -> Callable[[Some], Some]:
+def register_encoder(
+    family: str,
+    names: Mapping[str, Callable[[], Encoder]] | None = None,
+    others: Callable[[str], Encoder | None] | None = None,
+) -> Callable[[Some], Some]:
     """Make an encoder known: to model folders by ``family``, to estimators by that or several names.
+
+    ``others`` makes one of a further name that it understands, and None of one that it does not.
 
     Examples
     --------
@@ -121,6 +141,8 @@ def register_encoder(family: str, names: Mapping[str, Callable[[], Encoder]] | N
         cls.family = family
         CLASSES[family] = cls
         ENCODERS.update(names or {family: cls})
+        if others is not None:
+            OTHERS.append(others)
         return cls
 
     return add
@@ -252,17 +274,22 @@ def make_encoder(choice: Any, kind: Kind, preferred: str | None = None) -> Encod
 
     choice = (preferred or kind.encoder) if choice is None else choice
     if isinstance(choice, str):
-        if choice not in ENCODERS:
-            raise InputError(
-                f"encoder must be one of {sorted(ENCODERS)} or an object with fit and transform; got {choice!r}."
-            )
-        return _suited(ENCODERS[choice](), kind)
+        return _suited(_named(choice), kind)
     if isinstance(choice, type):
         raise InputError(f"encoder must be a name or an object; got the class itself. Write {choice.__name__}().")
     if not (hasattr(choice, "fit") and hasattr(choice, "transform")):
         raise InputError(f"encoder must be a name or an object with fit and transform; got a {type(choice).__name__}.")
     copied = clone(choice, safe=False)
     return _suited(copied, kind) if isinstance(copied, Encoder) else OwnEncoder(copied, kind)
+
+
+def _named(name: str) -> Encoder:
+    """Return the encoder of a name, unfitted."""
+    if name in ENCODERS:
+        return ENCODERS[name]()
+    for encoder in filter(None, (make(name) for make in OTHERS)):
+        return encoder
+    raise InputError(f"encoder must be one of {sorted(ENCODERS)} or an object with fit and transform; got {name!r}.")
 
 
 def _suited(encoder: Encoder, kind: Kind) -> Encoder:
@@ -296,4 +323,22 @@ def restore_encoder(family: str, state: State, kind: Kind, own: Any = None) -> E
         raise ModelFolderError(
             f"The model was trained with the encoder {family!r}, which is not registered. Import its file first."
         )
-    return CLASSES[family].restore(state)
+    return CLASSES[family].restore(_with_own(state, own))
+
+
+def needs_own(family: str, meta: Mapping[str, Any]) -> bool:
+    """Whether a model folder's encoder is the user's own, or has something that is, which takes its place again."""
+    return family == OWN or "own" in meta
+
+
+def _with_own(state: State, own: Any) -> State:
+    """Return the state with what is the user's own, where the folder has the name of its class."""
+    if "own" not in state.meta:
+        return state
+    entry = state.meta["own"]
+    if own is None:
+        raise ModelFolderError(
+            f"The model's encoder has a {entry} of its own, class {state.meta[entry]!r}, and a model folder holds no "
+            f"code. Load it with load(folder, encoder=...), that {entry}."
+        )
+    return State({**state.meta, entry: own}, state.arrays)

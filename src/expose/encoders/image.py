@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from expose.encoders.base import Encoder, State, register_encoder
 from expose.encoders.layout import Layout
 from expose.errors import CountedWarning, InputError
-from expose.kinds.image import as_images
+from expose.kinds.images import as_images
 from expose.kinds.pixels import resized, to_unit, with_channels
 
-LARGEST_GUESS: Final = 64  # pixels of a side, when images differ in size and no size was given
+LARGEST_GUESS: Final = 64  # pixels of a side, when images differ in size or are large, and no size was given
+LARGEST_KEPT: Final = 256 * 256  # pixels: sixty photos of a camera as they are would take 11 GB
 BLOCK: Final = 2**22  # values converted at a time
 VERY_LARGE: Final = 256 * 256 * 3
 
@@ -27,7 +28,8 @@ class ImageEncoder(Encoder):
     ----------
     size : int, (int, int) or None
         Side, or height and width, to which images are resized. None keeps the size of the training images if all
-        agree, else takes their median height and width, scaled down to sides of at most 64.
+        agree and none has more than 65,536 pixels, else takes their median height and width, scaled down to sides of
+        at most 64.
 
     Attributes
     ----------
@@ -79,7 +81,8 @@ class ImageEncoder(Encoder):
         self.notes = []
         self.alpha = bool((shapes[:, 2] % 2 == 0).any())
         self.any_channels = bool(colour.any() and not colour.all())
-        self.any_size = self.size is not None or bool((shapes[:, :2] != shapes[0, :2]).any())
+        differ, large = bool((shapes[:, :2] != shapes[0, :2]).any()), int(shapes[0, :2].prod()) > LARGEST_KEPT
+        self.any_size = self.size is not None or differ or large
         height, width = self._settled_size(shapes[:, :2])
         self._settle(3 if colour.any() else 1, height, width)
         if self.alpha:
@@ -109,10 +112,9 @@ class ImageEncoder(Encoder):
         middle = np.median(sizes, axis=0)  # (2,)
         height, width = np.maximum(1, np.rint(middle * min(1.0, LARGEST_GUESS / middle.max()))).astype(int).tolist()
         low, high = sizes.min(axis=0), sizes.max(axis=0)
-        self.notes.append(
-            f"The images differ in size, {low[0]} to {high[0]} pixels high and {low[1]} to {high[1]} wide; "
-            f"all are resized to {height} x {width}."
-        )
+        differ = f"The images differ in size, {low[0]} to {high[0]} pixels high and {low[1]} to {high[1]} wide"
+        large = f"The images have {high[0]} x {high[1]} pixels, more than a network on pixels learns from"
+        self.notes.append(f"{large if (low == high).all() else differ}; all are resized to {height} x {width}.")
         return height, width
 
     # ------------------------------------------------------------------------------------------------ encode

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMS = ("vector", "image", "tokens")
+FORMS = ("vector", "image", "tokens", "grid")
 
 
 @dataclass(frozen=True)
@@ -18,14 +18,21 @@ class Layout:
 
     Parameters
     ----------
-    form : {"vector", "image", "tokens"}
-        What a network may make of a part: values without order, values on a grid, or numbers of tokens.
+    form : {"vector", "image", "tokens", "grid"}
+        What a network may make of a part: values without order, values on a grid, numbers of tokens, or all places of a
+        sample together, each with a vector.
     shape : tuple of int
-        Of one part: ``(D,)`` values, ``(C, H, W)`` values of an image in [0, 1], or ``(T,)`` numbers of tokens.
+        Of one part: ``(D,)`` values, ``(C, H, W)`` values of an image in [0, 1], ``(T,)`` numbers of tokens, or
+        ``(*places, D)`` values of places.
     n_tokens : int, default=0
         Different tokens, of a text: 0 is padding, 1 a token that was not seen in training.
     views : int, default=1
         Of vectors: how many scalings of each value stand side by side, so that D = values * views.
+    places : tuple of int
+        On which grid the places of a sample lie, ``(H, W)`` of a photo: those of a part of the form "grid", or of P
+        vectors, each a part of its own. Empty where it has none.
+    beside : int, default=0
+        Of the form "grid": how many values of a vector of the whole sample follow those of its places.
 
     Examples
     --------
@@ -37,13 +44,24 @@ class Layout:
     shape: tuple[int, ...]
     n_tokens: int = 0
     views: int = 1
+    places: tuple[int, ...] = ()
+    beside: int = 0
 
     @property
     def n_values(self) -> int:
         """D, the values of an encoded part."""
-        return prod(self.shape)
+        return prod(self.shape) + self.beside
+
+    @property
+    def n_places(self) -> int:
+        """P, the places of a sample; 1 where it has none."""
+        return prod(self.places)
 
     def unfold(self, parts: Tensor) -> Tensor:
         """Parts ``(..., D)`` as ``(..., *shape)``; the tokens of texts as whole numbers."""
-        unfolded = parts.reshape(*parts.shape[:-1], *self.shape)
+        unfolded = parts[..., : prod(self.shape)].reshape(*parts.shape[:-1], *self.shape)
         return unfolded.long() if self.form == "tokens" else unfolded
+
+    def whole(self, parts: Tensor) -> Tensor:
+        """Of parts ``(..., D)`` of the form "grid" the vectors of the whole samples, ``(..., beside)``."""
+        return parts[..., prod(self.shape) :]

@@ -125,7 +125,7 @@ def check_labels(labels: Any, n_rows: int) -> NDArray[np.int8] | None:
     array = np.asarray(labels)
     if array.shape != (n_rows,):
         raise ValueError(f"labels must have one value per training row, shape ({n_rows},); got shape {array.shape}.")
-    allowed = np.isin(array, [-1, 0, 1]) if array.dtype.kind in "biuf" else np.zeros(n_rows, dtype=bool)
+    allowed = np.isin(array, [-1, 0, 1]) if array.dtype.kind in "biufO" else np.zeros(n_rows, dtype=bool)
     if not allowed.all():
         row = int(np.flatnonzero(~allowed)[0])
         raise ValueError(
@@ -205,14 +205,14 @@ def check_minority(labels: Any) -> None:
         )
 
 
-def warn_if_few(n_rows: int, *, remembers: bool) -> None:
+def warn_if_few(n_rows: int, *, remembers: bool, noun: str = "row") -> None:
     """Warn, on behalf of ``fit``, of training sets too small for a network, or for any method that remembers them."""
     if n_rows >= (NO_EVIDENCE if remembers else FEW_ROWS):
         return
     message = (
-        f"{n_rows} training rows are too few to show what is usual: below {NO_EVIDENCE}, scores, suspects and an "
+        f"{n_rows} training {noun}s are too few to show what is usual: below {NO_EVIDENCE}, scores, suspects and an "
         "estimated contamination are no evidence. Better hundreds."
         if remembers
-        else f"{n_rows} training rows are very few for a neural detector; expect unstable scores below {FEW_ROWS}."
+        else f"{n_rows} training {noun}s are very few for a neural detector; expect unstable scores below {FEW_ROWS}."
     )
     warnings.warn(message, TooFewRowsWarning, stacklevel=5)

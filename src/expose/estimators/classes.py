@@ -67,7 +67,7 @@ def prepare_classes(
     kind = kind_of(X) if before is None else before.kind
     terms = terms_of(parameters["terms"])
     any_classes = Classification("auto", (0.5, 0.5), terms)  # which there are is known after the samples are checked
-    encoded = encode_training(X, kind, parameters["encoder"], any_classes, before)
+    encoded = encode_training(X, kind, parameters["encoder"], any_classes, before, parameters["verbose"])
     check_form(any_classes, encoded.encoder, kind)
     if encoded.parts.ndim == 3:
         raise InputError(

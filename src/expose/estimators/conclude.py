@@ -13,7 +13,7 @@ from expose.decide.pooling import pool
 from expose.errors import CollapseWarning, ConstantScoresWarning
 from expose.estimators.prepare import Prepared
 from expose.exposure import EXPOSURES, BatchRanking
-from expose.model import Fitted, kept_of
+from expose.model import Fitted, Peak, kept_of
 from expose.objectives import Losses, MemoryObjective
 from expose.training import Ensemble, Trained, TrainingSet, member_outputs, ready_to_score, survey
 
@@ -60,6 +60,8 @@ def conclude(prepared: Prepared, trained: Trained, head: Verdict | None = None) 
         columns=encoded.columns,
         interrupted=trained.interrupted,
     )
+    if fitted.has_places:
+        fitted.peak = Peak.of(fitted.place_scores(encoded.parts))
     if head is None:
         diagnose(fitted, prepared)
     return fitted
@@ -102,8 +104,9 @@ def diagnose(fitted: Fitted, prepared: Prepared) -> None:
     """Warn of scores that carry no information, and note it."""
     scores = fitted.training_scores
     if np.ptp(scores) <= 1e-9 * np.abs(scores).max():
-        message = "All training rows have the same anomaly score, so no ranking can be made. "
-        message += "Are all rows alike? Otherwise try another encoder or objective."
+        noun = fitted.kind.noun
+        message = f"All training {noun}s have the same anomaly score, so no ranking can be made. "
+        message += f"Are all {noun}s alike? Otherwise try another encoder or objective."
         warnings.warn(message, ConstantScoresWarning, stacklevel=4)
         fitted.notes.append(message)
     rows = prepared.data.sample.to(next(fitted.ensemble.parameters()).dtype)

@@ -17,6 +17,7 @@ from expose.exposure import (
     given_contamination,
     labelled_contamination,
     select_contamination,
+    varied_contamination,
 )
 from expose.objectives import MemoryObjective, Objective
 from expose.training import choose_places, reference_points, remembered_evidence
@@ -36,6 +37,7 @@ def settle_contamination(
     rows: NDArray[np.float32],
     known: NDArray[np.int8] | None,
     seed: int,
+    likeness: float | None = None,
 ) -> ContaminationEstimate:
     """The share of anomalies among the unlabelled samples.
 
@@ -49,6 +51,8 @@ def settle_contamination(
         One vector per sample.
     known : (n,) array or None
     seed : int
+    likeness : float or None
+        How alike the samples are, where their encoder can tell: see `varied_contamination`.
     """
     unlabelled = rows if known is None else rows[known == -1]
     memory = objective if isinstance(objective, MemoryObjective) else None
@@ -63,7 +67,8 @@ def settle_contamination(
         return of_unlabelled(labelled_share(evidence, most, rows, known, seed), known)
     if contamination == "auto" and len(unlabelled) > 1:
         estimate = estimate_contamination if memory is None else select_contamination
-        return estimate(evidence(unlabelled))
+        found = estimate(evidence(unlabelled))
+        return found if likeness is None else varied_contamination(likeness, objective.varied_share, found)
     share = 0.0 if contamination == "auto" else float(contamination)
     if known is None:
         return given_contamination(share)

@@ -84,19 +84,20 @@ def prepare(
     kind = kind_of(X) if before is None else before.kind
     auto = parameters["objective"] == "auto"
     objective = make_objective(kind.objective if auto else parameters["objective"])
-    encoded = encode_training(X, kind, parameters["encoder"], objective, before)
+    encoded = encode_training(X, kind, parameters["encoder"], objective, before, parameters["verbose"])
     if auto and encoded.encoder.layout.form not in objective.forms:  # an encoder was chosen, and it makes vectors
         objective = make_objective(Kind.objective)
     check_form(objective, encoded.encoder, kind)
     if before is not None:
         check_alike(before, objective, parameters["ensemble_size"])
     known = check_labels(labels, len(encoded.samples))
-    warn_if_few(len(encoded.samples), remembers=isinstance(objective, MemoryObjective))
+    warn_if_few(len(encoded.samples), remembers=isinstance(objective, MemoryObjective), noun=encoded.kind.noun)
     root = seed_of(parameters["random_state"]) if before is None else before.root
     extra = outliers_of(outliers, encoded, objective, known)
     vectors = encoded.parts if encoded.parts.ndim == 2 else encoded.parts.mean(axis=1)
     layout = encoded.encoder.layout
-    estimate = settle_contamination(parameters["contamination"], objective, layout, vectors, known, root)
+    likeness = encoded.encoder.likeness(encoded.parts)
+    estimate = settle_contamination(parameters["contamination"], objective, layout, vectors, known, root, likeness)
     exposure = objective.preferred_exposure if parameters["exposure"] == "auto" else parameters["exposure"]
     start = None if before is None or isinstance(objective, MemoryObjective) else before.weights()
     data = training_set(encoded, known, extra, root)

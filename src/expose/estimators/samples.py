@@ -52,7 +52,9 @@ class Encoded:
         return self.parts.shape[1] if self.parts.ndim == 3 else 1
 
 
-def encode_training(X: Any, kind: Kind, choice: Any, objective: Objective, before: Fitted | None) -> Encoded:
+def encode_training(
+    X: Any, kind: Kind, choice: Any, objective: Objective, before: Fitted | None, verbose: int = 0
+) -> Encoded:
     """Encode training samples, by an encoder fitted on them, or by the one of the fit before.
 
     Raises
@@ -63,9 +65,11 @@ def encode_training(X: Any, kind: Kind, choice: Any, objective: Objective, befor
     kind.check_training(X)
     samples = samples_of(X, kind)
     if len(samples) < FEWEST:
-        raise InputError(f"training needs at least {FEWEST} rows, better hundreds; got {len(samples)} sample(s).")
+        raise InputError(
+            f"training needs at least {FEWEST} {kind.noun}s, better hundreds; got {len(samples)} sample(s)."
+        )
     columns = kind.columns(samples)
-    encoder = fitted_encoder(samples, kind, choice, objective) if before is None else before.encoder
+    encoder = fitted_encoder(samples, kind, choice, objective, verbose) if before is None else before.encoder
     parts = encoder.transform(samples)
     n_features, names = (parts.shape[-1], ()) if columns is None else columns
     return Encoded(kind, samples, encoder, parts, n_features, names)
@@ -77,9 +81,11 @@ def encode_more(encoded: Encoded, X: Any) -> NDArray[np.float32]:
     return parts.reshape(-1, parts.shape[-1])
 
 
-def fitted_encoder(samples: Samples, kind: Kind, choice: Any, objective: Objective) -> Encoder:
+def fitted_encoder(samples: Samples, kind: Kind, choice: Any, objective: Objective, verbose: int = 0) -> Encoder:
     """The encoder that was chosen, that the objective prefers or that is usual for the kind, fitted."""
-    encoder = make_encoder(choice, kind, objective.encoders.get(kind.name))
+    preferred = objective.encoders.get(kind.name) or kind.encoder_for(objective.forms)
+    encoder = make_encoder(choice, kind, preferred).suited(objective.forms)
+    encoder.verbose = verbose
     encoder.fit(samples)
     if not hasattr(encoder, "layout"):
         name = type(encoder).__name__

@@ -1,7 +1,8 @@
-"""What makes samples as anomalous as they are: one signature for columns, pixels and time steps."""
+"""What makes samples as anomalous as they are: one signature for columns of tables and places of photos."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from expose.model import Fitted
 from expose.scoring import Scorer
 
 Floats = NDArray[np.float64]
+WHOLE = "the whole"  # the name of what no place of a sample carries
 
 
 @dataclass(frozen=True)
@@ -22,16 +24,20 @@ class Explanation:
     Attributes
     ----------
     names : tuple of K str
-        What is distinguished: the columns of a table.
+        What is distinguished: the columns of a table, or where in a photo, such as "upper left".
     effects : (n, K) array of float
         Change of the anomaly score due to each, in its units; 0 for what was not examined.
     excess : (n,) array of float
         Anomaly score of each sample minus the mean score of typical training samples.
+    maps : sequence of n arrays of float, or None
+        Where places were judged, their scores put back where they came from: of each photo a heat map ``(H, W)`` of its
+        size, made when it is looked at.
     """
 
     names: tuple[str, ...]
     effects: Floats
     excess: Floats
+    maps: Sequence[Floats] | None = None
 
     def top(self, row: int, count: int = 3) -> list[tuple[str, float]]:
         """The names that make a sample most anomalous, with their share of its excess score."""
@@ -41,20 +47,54 @@ class Explanation:
 
 
 def explain(scorer: Scorer, X: Any) -> Explanation:
-    """Attribute the anomaly score of each sample to the columns, or whatever the encoder distinguishes.
+    """Attribute the anomaly score of each sample to its columns, or to places in it.
 
-    See `expose.explain.attribution` for how. It compares with typical training parts that the model keeps, so one
-    sample is explained as well as many, up to the number of typical parts averaged over: 16 for few, 4 for thousands.
-    Some 100 scores are computed for each of 1,000 samples, more where they are fewer.
+    Where places were judged, their scores are at hand, see `of_places`; the maps come along. Else the columns, or
+    whatever the encoder distinguishes, are exchanged with those of typical training parts that the model keeps, see
+    `expose.explain.attribution`: one sample is explained as well as many, up to the number of typical parts averaged
+    over, 16 for few, 4 for thousands. Some 100 scores are computed for each of 1,000 samples, more of fewer.
     """
-    return explain_parts(scorer.fitted, scorer.encode(X))
+    given = scorer.encoded(X)
+    maps = scorer.maps(given) if scorer.fitted.has_places else None
+    return explain_parts(scorer.fitted, given.parts, maps)
 
 
-def explain_parts(fitted: Fitted, parts: NDArray[np.float32]) -> Explanation:
-    """The same for encoded samples, ``(n, D)`` or ``(n, P, D)``; of P parts the most anomalous is explained."""
+def explain_parts(fitted: Fitted, parts: NDArray[np.float32], maps: Sequence[Floats] | None = None) -> Explanation:
+    """The same for encoded samples, ``(n, D)`` or ``(n, P, D)``; of P parts without places the most anomalous."""
+    if fitted.has_places:
+        return of_places(fitted, parts, maps)
     rows = most_anomalous_parts(fitted.scores, parts)
     groups = fitted.encoder.groups
     found = attribute(fitted.scores, rows, fitted.typical, groups)
     effects = np.zeros((len(rows), len(groups)))
     np.put_along_axis(effects, found.columns, found.effects, axis=1)
     return Explanation(tuple(name for name, _ in groups), effects, found.excess)
+
+
+def of_places(fitted: Fitted, parts: NDArray[np.float32], maps: Sequence[Floats] | None = None) -> Explanation:
+    """Divide the excess of each sample among the places that score higher than the highest of a usual sample does.
+
+    Each has its part in proportion to how much higher; where none does, the highest has all. Places of one name are
+    taken together. What an objective adds that no place carries, see `Objective.placeless`, goes to `WHOLE`.
+    """
+    scores = fitted.place_scores(parts)  # (n, P)
+    above = np.maximum(scores - fitted.usual_peak.centre, 0.0)
+    none = above.sum(axis=1) <= 0
+    above[none, scores[none].argmax(axis=1)] = 1.0
+    names = fitted.place_names
+    different = tuple(dict.fromkeys(names))
+    belongs = np.array([[name == one for one in different] for name in names], dtype=np.float64)  # (P, K)
+    excess = fitted.scores(parts) - fitted.scores(fitted.typical).mean()
+    shares = above @ belongs / above.sum(axis=1, keepdims=True)
+    if fitted.objective.placeless:
+        whole = _placeless_shares(fitted, parts)[:, None]
+        different, shares = (*different, WHOLE), np.hstack([shares * (1.0 - whole), whole])
+    return Explanation(different, shares * np.maximum(excess, 0.0)[:, None], excess, maps)
+
+
+def _placeless_shares(fitted: Fitted, parts: NDArray[np.float32]) -> Floats:
+    """How much of each score no place carries, ``(n,)`` in [0, 1]: components are logarithms of what is added."""
+    components = fitted.components(parts)
+    rarity = {name: np.exp(scores - fitted.scores(parts)) for name, scores in components.items()}
+    shares: Floats = rarity[fitted.objective.placeless] / sum(rarity.values())
+    return shares

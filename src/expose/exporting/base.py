@@ -14,38 +14,54 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from expose.encoders import Encoder
 from expose.errors import InputError
-from expose.exporting.graph import Value
+from expose.exporting.graph import TILE, Value
 from expose.objectives import OBJECTIVES, Objective
 
 O = TypeVar("O", bound=Objective)  # noqa: E741 - an objective
 E = TypeVar("E", bound=Encoder)
 
 
-class Columns(NamedTuple):
-    """How raw columns become parts.
+class Input(NamedTuple):
+    """What an ONNX file takes, and how it becomes parts.
 
     Attributes
     ----------
-    names : list of str
-        Of the columns of X, in order.
+    name : str
+        Of the input: "X", "photos".
+    element : int
+        Type of its numbers, as ONNX has them.
+    shape : tuple of int
+        Of one sample.
+    columns : list of str
+        Of X, in order; empty where samples have none.
     encode : callable
-        From X ``(n, columns)`` to parts ``(n, D)``.
+        From samples ``(n, *shape)`` to parts ``(n, D)``, in float64.
     examples : callable
-        So many rows as they may come, missing and extreme values among them, to compare scores by.
+        So many samples as they may come, missing and extreme values among them, to compare scores by: as the file takes
+        them, and as a scorer does.
+    at_once : int
+        Samples worked on at a time.
+    n_examples : int
+        How many are compared.
     """
 
-    names: list[str]
+    name: str
+    element: int
+    shape: tuple[int, ...]
+    columns: list[str]
     encode: Callable[[Value], Value]
-    examples: Callable[[int], NDArray[np.float64]]
+    examples: Callable[[int], tuple[NDArray[Any], Any]]
+    at_once: int = TILE
+    n_examples: int = 300  # more than one tile
 
 
 SCORES: dict[type[Objective], Callable[[Any, Value], Value]] = {}
-ENCODERS: dict[type[Encoder], Callable[[Any], Columns]] = {}
+PLACES: dict[type[Objective], Callable[[Any, Value], Value]] = {}
+ENCODERS: dict[type[Encoder], Callable[[Any], Input]] = {}
 
 
 def exports(
@@ -60,18 +76,30 @@ def exports(
     return add
 
 
-def exports_encoder(encoder: type[E]) -> Callable[[Callable[[E], Columns]], Callable[[E], Columns]]:
-    """Say how raw columns become parts in a graph."""
+def exports_places(
+    *objectives: type[Objective],
+) -> Callable[[Callable[[O, Value], Value]], Callable[[O, Value], Value]]:
+    """Say how the scores of the places of parts, ``(n, D) -> (n, P)``, are worked out in a graph."""
 
-    def add(function: Callable[[E], Columns]) -> Callable[[E], Columns]:
+    def add(function: Callable[[O, Value], Value]) -> Callable[[O, Value], Value]:
+        PLACES.update(dict.fromkeys(objectives, function))
+        return function
+
+    return add
+
+
+def exports_encoder(encoder: type[E]) -> Callable[[Callable[[E], Input]], Callable[[E], Input]]:
+    """Say how raw samples become parts in a graph."""
+
+    def add(function: Callable[[E], Input]) -> Callable[[E], Input]:
         ENCODERS[encoder] = function
         return function
 
     return add
 
 
-def columns_of(encoder: Encoder) -> Columns:
-    """How an encoder makes parts of raw columns.
+def input_of(encoder: Encoder) -> Input:
+    """How an encoder makes parts of raw samples.
 
     Raises
     ------
@@ -81,9 +109,9 @@ def columns_of(encoder: Encoder) -> Columns:
     if type(encoder) not in ENCODERS:
         own = getattr(encoder, "own", encoder)
         raise InputError(
-            f"An ONNX file takes the raw numbers of a table; this model's encoder, {type(own).__name__}, cannot be "
-            "exported. Those of tables can: 'quantile', 'robust', 'standard', 'unscaled', 'three-scalings'. For all "
-            "others there is Scorer."
+            f"An ONNX file takes the raw numbers of a table, or photos; this model's encoder, {type(own).__name__}, "
+            "cannot be exported. Those of tables can: 'quantile', 'robust', 'standard', 'unscaled', 'three-scalings', "
+            "and of photos 'efficientnet-lite2' and 'efficientnet-lite0'. For all others there is Scorer."
         )
     return ENCODERS[type(encoder)](encoder)
 

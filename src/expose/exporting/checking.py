@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from expose.decide import Verdict
 from expose.errors import DataWarning, InputError
-from expose.exporting.base import columns_of
+from expose.exporting.base import input_of
 from expose.model import Fitted
 from expose.scoring import Scorer
 
 Floats = NDArray[np.float64]
-ROWS = 300  # more than one tile
 LIMIT = 1e-3  # ten times the most that our tests allow: models differ in how far float32 rounds
 
 
@@ -45,25 +42,21 @@ def compared(content: bytes, scorer: Scorer) -> float:
     """
     import onnxruntime
 
-    encoder = scorer.fitted.encoder
-    columns = columns_of(encoder)
-    X = columns.examples(ROWS)
-    given: dict[str, Any] = dict(zip(columns.names, X.T, strict=True))
-    names = [name for name, _ in encoder.groups]
-    nothing = pa.nulls(ROWS)
-    table = pa.Table.from_arrays([pa.array(given[name]) if name in given else nothing for name in names], names)
+    given = input_of(scorer.fitted.encoder)
+    fed, samples = given.examples(given.n_examples)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)
-        ours = scorer.scores(table)
+        ours = scorer.scores(samples)
     alone = onnxruntime.SessionOptions()
     alone.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(content, alone, providers=["CPUExecutionProvider"])
-    (theirs,) = session.run(["anomaly_score"], {"X": X})
+    (theirs,) = session.run(["anomaly_score"], {given.name: fed})
     most = float(difference(scorer.fitted, ours, theirs).max())
     if not most <= LIMIT:
         raise InputError(
-            f"No file was written: of {ROWS} made-up rows its scores would differ by up to {most:.1g} from those of "
-            f"the model, and may by {LIMIT:g} at most. float32, in which the model computes, is too coarse for "
-            "it: less extreme settings (a higher temperature, another scaling) may help. Scorer scores as the model."
+            f"No file was written: of {len(fed)} made-up {scorer.fitted.kind.noun}s its scores would differ by up to "
+            f"{most:.1g} from those of the model, and may by {LIMIT:g} at most. float32, in which the model computes, "
+            "is too coarse for it: less extreme settings (a higher temperature, another scaling) may help. Scorer "
+            "scores as the model."
         )
     return most

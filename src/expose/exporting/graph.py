@@ -71,6 +71,12 @@ class Graph:
         value = Value(self, name)
         return value if stored is array else op("Cast", value, to=DOUBLE)
 
+    def single(self, array: NDArray[Any]) -> Value:
+        """Numbers in float32, as networks of photos compute."""
+        name = self.fresh()
+        self.constants.append(self.onnx.numpy_helper.from_array(np.ascontiguousarray(array, dtype=np.float32), name))
+        return Value(self, name)
+
     def input(self, name: str, element: int, shape: Sequence[str | int | None]) -> tuple[Value, Any]:
         """A value that is given from outside, and its description."""
         return Value(self, name), self.onnx.helper.make_tensor_value_info(name, element, shape)
@@ -236,15 +242,15 @@ def rows_in(value: Value) -> Value:
     return op("Shape", value, start=0, end=1)
 
 
-def tiled(rows: Value, width: int | None, work: Callable[[Value], Value]) -> Value:
+def tiled(rows: Value, width: int | None, work: Callable[[Value], Value], at_once: int = TILE) -> Value:
     """What a function gives for rows, some at a time: ``(n,)``, or ``(n, width)``."""
     graph, more = rows.graph, () if width is None else (width,)
     body = Graph(graph)
     turn, turn_info = body.input(body.fresh(), WHOLE, [])
     going, going_info = body.input(body.fresh(), TRUTH, [])
     before, before_info = body.input(body.fresh(), DOUBLE, [None, *more])
-    start = turn * np.array([TILE])
-    after = side_by_side([before, work(rows.slice(start, start + np.array([TILE])))], axis=0)
+    start = turn * np.array([at_once])
+    after = side_by_side([before, work(rows.slice(start, start + np.array([at_once])))], axis=0)
     on = op("Identity", going)
     helper = graph.onnx.helper
     described = [
@@ -252,7 +258,7 @@ def tiled(rows: Value, width: int | None, work: Callable[[Value], Value]) -> Val
         helper.make_tensor_value_info(after.name, DOUBLE, [None, *more]),
     ]
     inner = helper.make_graph(body.nodes, "tile", [turn_info, going_info, before_info], described)
-    turns = op("Squeeze", op("Div", rows_in(rows) + (TILE - 1), TILE))
+    turns = op("Squeeze", op("Div", rows_in(rows) + (at_once - 1), at_once))
     return op("Loop", turns, np.array(True), np.zeros((0, *more)), body=inner)
 
 

@@ -1,4 +1,4 @@
-"""A fitted model as one ONNX graph: raw columns in, scores and decisions out."""
+"""A fitted model as one ONNX graph: raw columns or photos in, scores, decisions and maps out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from expose.atomic import whole_file
 from expose.decide import Verdict
 from expose.errors import InputError
-from expose.exporting.base import columns_of, score_of
+from expose.exporting.base import PLACES, Input, input_of, score_of
 from expose.exporting.checking import compared
 from expose.exporting.graph import (
     DOUBLE,
@@ -26,6 +26,8 @@ from expose.exporting.graph import (
     Value,
     onnx_package,
     op,
+    side_by_side,
+    stacked,
     tiled,
 )
 from expose.exporting.heads import combined, judged, p_values
@@ -34,7 +36,6 @@ from expose.objectives import Objective
 from expose.scoring import Scorer
 from expose.stores import Stored, place_of
 
-INPUT = "X"
 NEARLY = 1e-5  # of a score: so far may ours be from those of the graph, by rounding
 
 
@@ -97,14 +98,20 @@ def onnx_model(scorer: Scorer) -> Any:
     """
     onnx = onnx_package()
     fitted = scorer.fitted
-    columns = columns_of(fitted.encoder)
+    given = input_of(fitted.encoder)
     members = [fitted.ensemble.member(place) for place in range(fitted.ensemble.n_members)]
     graph = Graph()
-    X, described = graph.input(INPUT, DOUBLE, ["n", len(columns.names)])
-    classifier = isinstance(fitted.head, Verdict)
-    said = tiled(X, 3 if classifier else None, lambda part: head(fitted, members, columns.encode(part)))
-    scores = said.take(np.array(0), axis=1) if classifier else said  # (n,)
+    X, described = graph.input(given.name, given.element, ["n", *given.shape])
+    n_places = fitted.encoder.layout.n_places if type(members[0]) in PLACES else 0
+    width = 3 if isinstance(fitted.head, Verdict) else 1 + n_places
+    said = tiled(X, width, lambda part: head(fitted, members, given.encode(part)), given.at_once)
+    scores = said.take(np.array(0), axis=1)  # (n,)
     outputs = {"anomaly_score": (scores, DOUBLE), "is_anomaly": (scores > line(scorer), TRUTH)}
+    shapes: dict[str, list[str | int]] = {}
+    if n_places:
+        places = fitted.encoder.layout.places
+        outputs["map"] = (said.take(np.arange(1, width), axis=1).reshape(0, *places), DOUBLE)
+        shapes["map"] = ["n", *places]
     if isinstance(fitted.head, Verdict):
         number = op("Cast", said.take(np.array(1), axis=1), to=WHOLE)
         classes = class_names(fitted.head)
@@ -115,7 +122,9 @@ def onnx_model(scorer: Scorer) -> Any:
     helper = onnx.helper
     for name, (value, _) in outputs.items():
         graph.nodes.append(helper.make_node("Identity", [value.name], [name]))
-    returned = [helper.make_tensor_value_info(name, kind, ["n"]) for name, (_, kind) in outputs.items()]
+    returned = [
+        helper.make_tensor_value_info(name, kind, shapes.get(name, ["n"])) for name, (_, kind) in outputs.items()
+    ]
     model = helper.make_model(
         helper.make_graph(graph.nodes, "expose", [described], returned, graph.constants),
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -123,7 +132,7 @@ def onnx_model(scorer: Scorer) -> Any:
         producer_name="expose",
         producer_version=version("expose"),
     )
-    helper.set_model_props(model, described_by(scorer, columns.names))
+    helper.set_model_props(model, described_by(scorer, given))
     onnx.checker.check_model(model, full_check=True)
     return model
 
@@ -144,11 +153,15 @@ def class_names(head: Verdict) -> np.ndarray[Any, Any]:
 
 
 def head(fitted: Fitted, members: list[Objective], parts: Value) -> Value:
-    """What all members make of parts ``(n, D)``, as one: scores ``(n,)``, of a classifier ``(n, 3)``."""
+    """What all members make of parts ``(n, D)``, as one: scores, and those of places, ``(n, 1 + P)``; see `judged`."""
     said = [score_of(member, parts).rounded() for member in members]
     if isinstance(fitted.head, Verdict):
         return judged(fitted.head, said[0])
-    return combined(fitted.head, said)
+    scores = stacked([combined(fitted.head, said)])
+    if type(members[0]) not in PLACES:
+        return scores
+    places = [PLACES[type(member)](member, parts).rounded() for member in members]  # (n, P) each
+    return side_by_side([scores, combined(fitted.head, places)])
 
 
 def line(scorer: Scorer) -> float:
@@ -164,14 +177,14 @@ def line(scorer: Scorer) -> float:
     return drawn + min(gap / 2, NEARLY * abs(drawn))
 
 
-def described_by(scorer: Scorer, columns: list[str]) -> dict[str, str]:
+def described_by(scorer: Scorer, given: Input) -> dict[str, str]:
     """What a reader of the file wants to know of it; lists as JSON."""
     fitted, threshold = scorer.fitted, scorer.threshold
     found = {
         "expose_version": version("expose"),
         "kind": fitted.kind.name,
         "objective": fitted.objective.name or type(fitted.objective).__name__,
-        "columns": json.dumps(columns),
+        "columns": json.dumps(given.columns),
         "threshold_rule": fitted.threshold_rule(threshold),
         "threshold_score": repr(fitted.threshold_score(threshold)),
     }

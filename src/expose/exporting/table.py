@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from expose.encoders.scaling import KNEE, LARGEST_RAW, LARGEST_SCALED
 from expose.encoders.schema import NumberColumn, described
 from expose.encoders.table import TableEncoder
 from expose.errors import InputError
-from expose.exporting.base import Columns, exports_encoder
+from expose.exporting.base import Input, exports_encoder
 from expose.exporting.graph import DOUBLE, Value, op, rows_in, side_by_side, where
 from expose.files.names import listing
 from expose.kinds.understood import numbers_for_nothing
@@ -21,7 +23,7 @@ FAR = (1e3, 1e9, 1e30, -1e30)  # spreads and values that examples have, beside u
 
 
 @exports_encoder(TableEncoder)
-def table(encoder: TableEncoder) -> Columns:
+def table(encoder: TableEncoder) -> Input:
     """Columns of text that nothing is made of are left out of X; constant ones stay, and are not looked at.
 
     Raises
@@ -35,10 +37,21 @@ def table(encoder: TableEncoder) -> Columns:
         raise InputError("An ONNX file takes columns of numbers, and this model was trained on none.")
     scales = encoder.state().arrays["scales"]  # (V, 4, k), of those that are used
     used = np.array([place for place, column in enumerate(numbers) if column.used], dtype=np.int64)
-    return Columns(
-        [column.name for column in numbers],
-        lambda X: encoded(encoder, numbers, used, X),
-        lambda n: examples(scales[0], used, len(numbers), n),
+    names = [column.name for column in numbers]
+
+    def both(n: int) -> tuple[Floats, pa.Table]:
+        X = examples(scales[0], used, len(numbers), n)
+        return X, as_table(X, names, [name for name, _ in encoder.groups])
+
+    return Input("X", DOUBLE, (len(names),), names, lambda X: encoded(encoder, numbers, used, X), both)
+
+
+def as_table(X: Floats, names: Sequence[str], columns: Sequence[str]) -> pa.Table:
+    """Rows as a table of all columns that were trained on; of those that X has not, nothing."""
+    given: dict[str, Any] = dict(zip(names, X.T, strict=True))
+    nothing = pa.nulls(len(X))
+    return pa.Table.from_arrays(
+        [pa.array(given[name]) if name in given else nothing for name in columns], list(columns)
     )
 
 

@@ -7,6 +7,7 @@ from expose.exposure.contamination import (
     given_contamination,
     labelled_contamination,
     select_contamination,
+    varied_contamination,
 )
 from expose.exposure.ranking import RANKINGS, BatchRanking, Ranking, RunningRanking
 from expose.exposure.rules import EXPOSURES, Exposure, Weights, blind, hard, refine, soft
@@ -33,4 +34,5 @@ __all__ = [
     "soft",
     "spread_labels",
     "spreads",
+    "varied_contamination",
 ]

@@ -20,6 +20,7 @@ MIDDLE = (0.4, 0.6)
 LARGEST_TIE = 0.05  # share of rows with one and the same score beyond which no tail can be read
 HIGHEST_SHARE = 0.49
 TAIL_MIDDLE = (0.3, 0.6)
+VARIED = 0.62  # mean cosine of features up to which samples show many things; photos of one product lie above
 SELECTION_RATE, CERTAIN_RATE = 0.3, 0.05  # false-discovery rates
 
 
@@ -36,6 +37,38 @@ class ContaminationEstimate:
 def given_contamination(value: float) -> ContaminationEstimate:
     """Wrap a ratio that the user gave; nothing was estimated."""
     return ContaminationEstimate(value, value, value, "given by the user")
+
+
+def varied_contamination(likeness: float, share: float, estimate: ContaminationEstimate) -> ContaminationEstimate:
+    """Assume a share where samples show many different things, whatever their scores say.
+
+    Anomalies among such samples are things of another kind. They are many and unlike each other, no gap sets their
+    scores apart, so an estimate from scores finds next to none. But the first suspects are right often enough that
+    exposure gains by a share of them, and loses little where there is no anomaly. Among samples that are all alike,
+    photos of one product, the most unusual are good products as a rule, and any share that is assumed costs.
+
+    Parameters
+    ----------
+    likeness : float
+        Mean cosine of the features of two samples.
+    share : float
+        That is assumed among varied samples.
+    estimate : ContaminationEstimate
+        That stands among others, or where it is the larger.
+
+    Examples
+    --------
+    >>> next_to_none = ContaminationEstimate(0.001, 0.0, 0.05, "estimated")
+    >>> varied_contamination(0.5, 0.1, next_to_none).value, varied_contamination(0.9, 0.1, next_to_none).value
+    (0.1, 0.001)
+    """
+    if likeness > VARIED or share <= estimate.value:
+        return estimate
+    method = (
+        f"assumed because they differ much from each other (mean cosine {likeness:.2f}; those of one product lie above "
+        f"{VARIED:g}): among such this share gained much with few anomalies or many, and cost little without any"
+    )
+    return ContaminationEstimate(share, share, share, method)
 
 
 def estimate_contamination(scores: NDArray[np.float64]) -> ContaminationEstimate:

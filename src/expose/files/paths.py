@@ -78,7 +78,7 @@ def is_data(name: str) -> bool:
 
 
 def _nothing(what: str) -> list[Any]:
-    advice = "give the path of a CSV or Parquet file, a folder, or a pattern such as 'data/*.csv'"
+    advice = "give the path of a CSV or Parquet file, a folder, a pattern such as 'data/*.csv', or photos (.jpg, .png)"
     raise FileNotFoundError(f"there is {what}; {advice}")
 
 

@@ -16,9 +16,11 @@ from expose.kinds.table import TableKind  # first: kinds registered later are as
 
 # isort: split
 from expose.kinds.frames import as_table
-from expose.kinds.image import ImageKind, Images, as_images
+from expose.kinds.image import ImageKind
+from expose.kinds.images import Images, as_images
 from expose.kinds.rows import Table
 from expose.kinds.text import TextKind, Texts, as_texts, tokens
+from expose.kinds.views import Views, ViewsKind, as_views
 
 __all__ = [
     "KINDS",
@@ -32,9 +34,12 @@ __all__ = [
     "TableKind",
     "TextKind",
     "Texts",
+    "Views",
+    "ViewsKind",
     "as_images",
     "as_table",
     "as_texts",
+    "as_views",
     "kind_named",
     "kind_of",
     "kind_of_files",

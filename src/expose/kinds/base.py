@@ -6,8 +6,9 @@ puts the scores of parts back where the parts came from.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -55,6 +56,10 @@ class Reading:
         Whether files that cannot be read, of kinds of one file per sample, are left out, with a `SkippedWarning`.
     query : str or None
         SQL that is asked of databases.
+    photo : tuple of str
+        Column of a table that holds paths of files, each a sample; several for several views of each.
+    views : tuple of str
+        What tells the views of an item apart in the names of its files.
     """
 
     id: tuple[str, ...] = ()
@@ -66,6 +71,8 @@ class Reading:
     later: bool = False
     skip_bad: bool = False
     query: str | None = None
+    photo: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
 
 
 class Batch(NamedTuple):
@@ -93,6 +100,12 @@ class Kind:
         Registered names of what is used where nobody chose.
     advice : str
         What can be done where an objective cannot take such samples; ends a message.
+    identifies : tuple of str
+        What names a sample, of the names that `show` gives.
+    numbered : bool
+        Whether people know a sample by its number, counted from 0, rather than by the name of its file.
+    classes : str
+        What names the class of each sample where nobody named a column; empty where nothing does.
     """
 
     name: str = ""
@@ -101,6 +114,9 @@ class Kind:
     encoder: str = ""
     objective: str = "neighbours"
     advice: str = ""
+    identifies: tuple[str, ...] = ()
+    numbered: bool = True
+    classes: str = ""
 
     # ------------------------------------------------------------------------------------------ Python objects
 
@@ -133,6 +149,10 @@ class Kind:
         """Samples as those of training were understood, of which `learn` kept what is needed."""
         return samples
 
+    def encoder_for(self, forms: Collection[str]) -> str:
+        """Name of the usual encoder for an objective that takes parts of these forms."""
+        return self.encoder
+
     def plain(self, samples: Any) -> Any:
         """Samples as the encoders of other packages expect them, by default a list."""
         return list(samples)
@@ -141,6 +161,10 @@ class Kind:
 
     def claims(self, sources: Sequence[str]) -> bool:
         """Whether files, folders or patterns named on the command line hold this kind."""
+        return False
+
+    def asked_for(self, reading: Reading) -> bool:
+        """Whether what was said of files means this kind, whatever the files are."""
         return False
 
     def read(self, sources: Sequence[str], reading: Reading) -> Batch:
@@ -166,9 +190,37 @@ class Kind:
 
     # ------------------------------------------------------------------------------------------ parts and people
 
-    def put_back(self, samples: Any, scores: NDArray[np.float64]) -> Sequence[NDArray[np.float64]]:
-        """Scores of parts ``(n, P)`` where the parts came from: a heat map, a curve; by default as they are."""
+    def put_back(
+        self, samples: Any, scores: NDArray[np.float64], places: tuple[int, ...] = ()
+    ) -> Sequence[NDArray[np.float64]]:
+        """Scores of parts ``(n, P)`` where the parts came from: a heat map, a curve; by default as they are.
+
+        ``places`` is the grid on which they lie, as the encoder's layout says: ``(H, W)`` of a photo.
+        """
         return list(scores)
+
+    def measure(self, samples: Any) -> str:
+        """How large samples are, for people; empty where their values have been counted."""
+        return ""
+
+    def name_places(self, places: tuple[int, ...]) -> tuple[str, ...]:
+        """Where each place of a grid lies, in words, ``P`` of them; several may share a name."""
+        return tuple(f"part {place + 1}" for place in range(prod(places)))
+
+    def picture(self, samples: Any, row: int, longest: int | None = None) -> NDArray[np.uint8]:
+        """What a sample looks like, ``(H, W, 3)``, its longer side at most ``longest`` pixels.
+
+        Raises
+        ------
+        InputError
+            Where there is nothing to look at.
+        """
+        raise InputError(f"{self.plural} have no picture.")
+
+    @property
+    def pictured(self) -> bool:
+        """Whether samples can be looked at, as `picture` is defined for them."""
+        return type(self).picture is not Kind.picture
 
     def show(self, samples: Any, row: int) -> dict[str, Any]:
         """What a person wants to see of a sample: names and values."""
@@ -224,8 +276,8 @@ def samples_of(X: Any, kind: Kind) -> Samples:
         ) from error
 
 
-def kind_of_files(sources: Sequence[str]) -> Kind:
-    """The kind of samples that files, folders and patterns hold, by the same rule.
+def kind_of_files(sources: Sequence[str], reading: Reading | None = None) -> Kind:
+    """The kind of samples that files, folders and patterns hold, read so, by the same rule.
 
     Examples
     --------
@@ -233,7 +285,8 @@ def kind_of_files(sources: Sequence[str]) -> Kind:
     >>> kind_of_files(["rows.csv"]).name
     'table'
     """
-    return next(kind for kind in reversed(KINDS.values()) if kind.claims(sources))
+    asked = [kind for kind in KINDS.values() if reading is not None and kind.asked_for(reading)]
+    return next(kind for kind in reversed([*KINDS.values(), *asked]) if kind in asked or kind.claims(sources))
 
 
 def kind_named(name: str) -> Kind:

@@ -97,6 +97,11 @@ def _from_other(source: Any) -> Table:
         return _from_arrow(pa.table(source))
     if hasattr(source, "__array__"):
         return _from_array(np.asarray(source))
+    if isinstance(source, str):
+        raise InputError(
+            f"there is no folder of photos at {source!r}, if that was meant. A table is an array, a list of rows or a "
+            "frame; one in a file is read with expose.files.read(path)."
+        )
     raise InputError(
         f"expected a table: a 2-D NumPy array, a list of rows, a pandas, Polars or Arrow table; got "
         f"{type(source).__name__}. A file is read with expose.files.read(path)."

@@ -60,27 +60,40 @@ def is_image_file(path: Path) -> bool:
 def holds_images(path: Path) -> bool:
     """Tell whether a path is an image file, or a folder with one anywhere in it."""
     if path.is_dir():
-        return any(is_image_file(file) and file.is_file() for file in path.rglob("*"))
+        return any(is_image_file(Path(name)) for _, _, names in _walked(path) for name in names)
     return path.is_file() and is_image_file(path)
 
 
 def image_files(path: Path) -> list[Path]:
-    """Return the image files of a folder and its folders, sorted, or the one file itself; warn of other files."""
+    """Return the image files of a folder and its folders, sorted, or the one file itself; warn of what is left out."""
     if not path.exists():
         raise InputError(f"{path}: no such file or folder; expected a folder of images.")
     if path.is_file():
         return [path]
-    every = sorted(
-        file
-        for file in path.rglob("*")
-        if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
-    )
-    files = [file for file in every if is_image_file(file)]
+    every, links = [], []
+    for folder, folders, names in _walked(path):
+        every += [folder / name for name in names]
+        links += [folder / name for name in folders if (folder / name).is_symlink()]
+    files = sorted(file for file in every if is_image_file(file))
     if not files:
         raise InputError(f"{path} holds no image file; expected files whose names end in {', '.join(SUFFIXES)}.")
-    if others := [str(file.relative_to(path)) for file in every if not is_image_file(file)]:
-        warnings.warn(f"{path}: left out {len(others)} file(s) that are no images: {listing(others)}", DataWarning, 3)
+    others = sorted(file for file in every if not is_image_file(file))
+    for left, what in ((others, "file(s) that are no images"), (sorted(links), "link(s) to folders")):
+        if left:
+            shown = listing(str(one.relative_to(path)) for one in left)
+            warnings.warn(f"{path}: left out {len(left)} {what}: {shown}", DataWarning, 3)
     return files
+
+
+def _walked(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Folders, each with its folders and files, none hidden. Links to folders, which may lead in circles, are shut."""
+
+    def refuse(error: OSError) -> None:
+        raise InputError(f"the folder {error.filename} cannot be read: {error.strerror}.") from error
+
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield Path(place), folders, [name for name in names if not name.startswith(".")]
 
 
 def name_of(path: Path) -> str:

@@ -80,6 +80,18 @@ def with_channels(values: NDArray[np.float32], channels: int) -> NDArray[np.floa
     return np.repeat(values, 3, axis=3) if channels == 3 else (values @ _GREY)[..., None]
 
 
+def fitting(height: int, width: int, longest: int | None) -> tuple[int, int]:
+    """Height and width of the same shape, the longer at most so many pixels.
+
+    Examples
+    --------
+    >>> fitting(3000, 4000, 400), fitting(30, 40, 400), fitting(1, 9000, 400)
+    ((300, 400), (30, 40), (1, 400))
+    """
+    shrink = 1.0 if longest is None else min(1.0, longest / max(height, width))
+    return max(1, round(height * shrink)), max(1, round(width * shrink))
+
+
 def block_means(values: NDArray[Any], side: int) -> NDArray[Any]:
     """Return means of squares of ``side`` pixels of an image ``(H, W, C)``; at the far edges of what is left there.
 

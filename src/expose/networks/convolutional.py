@@ -53,6 +53,6 @@ class ConvNet(nn.Module):
         return result
 
 
-def group_norm(channels: int, affine: bool) -> nn.GroupNorm:
+def group_norm(channels: int, affine: bool = True) -> nn.GroupNorm:
     """Group normalisation with the signature of `BatchNorm2d`."""
     return nn.GroupNorm(GROUPS, channels, affine=affine)

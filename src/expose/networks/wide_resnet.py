@@ -8,9 +8,11 @@ quarter resolution.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
+
+from expose.networks.convolutional import group_norm
 
 
 class WideResNet(nn.Module):
@@ -28,6 +30,8 @@ class WideResNet(nn.Module):
         Factor of the widths.
     dropout : float, default=0.0
         Share of values dropped between the two convolutions of a block, in [0, 1).
+    norm : {"batch", "group"}, default="batch"
+        As published, or image by image, as `ConvNet` has it.
 
     Raises
     ------
@@ -41,22 +45,29 @@ class WideResNet(nn.Module):
     """
 
     def __init__(
-        self, shape: Sequence[int], n_out: int, *, depth: int = 40, widen: int = 2, dropout: float = 0.0
+        self,
+        shape: Sequence[int],
+        n_out: int,
+        *,
+        depth: int = 40,
+        widen: int = 2,
+        dropout: float = 0.0,
+        norm: str = "batch",
     ) -> None:
         super().__init__()
         blocks, rest = divmod(depth - 4, 6)
         if blocks < 1 or rest:
             raise ValueError(f"depth must be 6 n + 4, such as 16, 28 or 40; got {depth}.")
-        width = 16
+        width, normalise = 16, nn.BatchNorm2d if norm == "batch" else group_norm
         self.stem = nn.Conv2d(shape[0], width, 3, padding=1, bias=False)
         layers: list[nn.Module] = []
         for group in range(3):
             for number in range(blocks):
                 stride = 2 if group > 0 and number == 0 else 1
-                layers.append(Block(width, 16 * 2**group * widen, stride, dropout))
+                layers.append(Block(width, 16 * 2**group * widen, stride, dropout, normalise))
                 width = 16 * 2**group * widen
         self.blocks = nn.Sequential(*layers)
-        self.last = nn.Sequential(nn.BatchNorm2d(width), nn.ReLU())
+        self.last = nn.Sequential(normalise(width), nn.ReLU())
         self.head = nn.Linear(width, n_out)
         self.apply(initialise)
 
@@ -70,12 +81,14 @@ class WideResNet(nn.Module):
 class Block(nn.Module):
     """Two convolutions, each after normalisation and ReLU, added to what came in."""
 
-    def __init__(self, width_in: int, width_out: int, stride: int, dropout: float) -> None:
+    def __init__(
+        self, width_in: int, width_out: int, stride: int, dropout: float, normalise: Callable[[int], nn.Module]
+    ) -> None:
         super().__init__()
-        self.before = nn.Sequential(nn.BatchNorm2d(width_in), nn.ReLU())
+        self.before = nn.Sequential(normalise(width_in), nn.ReLU())
         self.convolutions = nn.Sequential(
             nn.Conv2d(width_in, width_out, 3, stride, padding=1, bias=False),
-            nn.BatchNorm2d(width_out),
+            normalise(width_out),
             nn.ReLU(),
             nn.Dropout(dropout),
             nn.Conv2d(width_out, width_out, 3, padding=1, bias=False),

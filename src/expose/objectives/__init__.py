@@ -15,12 +15,16 @@ from expose.objectives.base import (
 from expose.objectives.bce import BCE
 from expose.objectives.deep_sad import DeepSAD
 from expose.objectives.flow import Flow
+from expose.objectives.gaussian import Gaussian
 from expose.objectives.hsc import HSC
 from expose.objectives.icl import ICL
 from expose.objectives.language import Language
+from expose.objectives.local_global import LocalGlobal
 from expose.objectives.margin import MarginRanking
+from expose.objectives.mhrot import MHRot
 from expose.objectives.neighbours import Neighbours
 from expose.objectives.ntl import NTL
+from expose.objectives.patch_memory import PatchMemory
 from expose.objectives.pixelcnn import PixelCNN
 from expose.objectives.recipes import Descend, Recipe, Remember
 from expose.objectives.svdd import SVDD
@@ -36,12 +40,16 @@ __all__ = [
     "DeepSAD",
     "Descend",
     "Flow",
+    "Gaussian",
     "Language",
+    "LocalGlobal",
     "Losses",
+    "MHRot",
     "MarginRanking",
     "MemoryObjective",
     "Neighbours",
     "Objective",
+    "PatchMemory",
     "PixelCNN",
     "Recipe",
     "Remember",

@@ -43,12 +43,18 @@ class Objective(nn.Module):
         The encoder that it prefers for a kind of samples, where it prefers one.
     preferred_exposure : str
         What "auto" takes.
+    varied_share : float
+        The share of anomalies to assume where samples show many different things and nobody says a share: one that is
+        of use with any true share, and cheap with none (docs/notes/contamination.md). 0 leaves the estimate.
     needs_anomalies : bool
         Outliers, known anomalies or suspects: without any it learns to call all normal.
     recipe : Descend or Remember
     components : dict of str to str
         Names of the scores that the score is the largest of, if it is, each with what a high one says of a sample. See
         `component_scores`.
+    placeless : str
+        The one of these that comes from no place of a sample; the score is then the logarithm of the mean of all their
+        exponentials. Empty where places carry all of the score.
     smallest_tile : int
         The fewest rows that may be scored at once, see `expose.training.tiles`. On a CPU torch takes 32 numbers at a
         time and the rest one by one, of which softplus, sigmoid and their like have other last digits, too seldom for
@@ -66,9 +72,11 @@ class Objective(nn.Module):
     forms: tuple[str, ...] = ("vector",)
     encoders: Mapping[str, str] = {}
     preferred_exposure: str = "soft"
+    varied_share: float = 0.0
     needs_anomalies: bool = False
     recipe: Recipe = Descend()
     components: Mapping[str, str] = {}
+    placeless: str = ""
     smallest_tile: int = 32
     lowest: Mapping[str, float] = {}
     layout: Layout | None = None  # what `build` was given
@@ -106,6 +114,10 @@ class Objective(nn.Module):
     def component_scores(self, batch: Tensor) -> Tensor:
         """Scores ``(B, K)`` of which `score` is the largest, in the order of `components`; for objectives with some."""
         raise TypeError(f"{type(self).__name__} has no components.")
+
+    def part_scores(self, batch: Tensor) -> Tensor:
+        """Scores of the places of each part of the form "grid", ``(B, P)``; higher = more anomalous."""
+        raise TypeError(f"{type(self).__name__} does not tell places apart.")
 
     def pairwise_distances(self, rows: Tensor) -> Tensor:
         """Distances of all pairs ``(n, n)``: along them labels spread, and by them queries are made diverse."""

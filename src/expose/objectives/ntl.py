@@ -59,6 +59,8 @@ class NTL(Objective):
     """
 
     forms = ("vector", "image")  # an image is a row of pixels
+    encoders = {"image": "efficientnet-lite2"}  # noqa: RUF012 - never changed; pixels alone say little
+    varied_share = 0.1
     lowest = {  # noqa: RUF012 - never changed
         "transformations": 2, "transform_width": 1, "hidden": 1, "latent": 1, "encoder_layers": 1,
         "temperature": 1e-6, "constant": 0.0,

@@ -12,14 +12,14 @@ from expose.model import Fitted
 from expose.objectives import Objective
 from expose.objectives.recipes import Recipe
 from expose.report.findings import Model
-from expose.report.typical import clean_text, show_share, show_text
+from expose.report.typical import clean_text, said_of, show_share, show_text
 
 MOST_NOTES = 100
 MOST_COLUMNS, FEW_COLUMNS = 200, 12  # shown of those that were read; so few are not folded away
 LONGEST_NOTE = 600
 LONGEST_COMMAND = 20_000
 STRIP_ENDS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)  # shares at which the strip of the estimate may end
-LIBRARIES = ("expose", "torch", "scikit-learn", "numpy", "pyarrow", "plotly")
+LIBRARIES = ("expose", "torch", "scikit-learn", "numpy", "pyarrow", "plotly", "pillow")
 EXPOSURES = {
     "blind": "trusts all training data",
     "refine": "leaves the most suspicious out",
@@ -80,7 +80,8 @@ def quality_of(fitted: Fitted) -> Quality | None:
 
 def notes_of(fitted: Fitted) -> list[str]:
     """The notes on the training data, each of bounded length, and a count of those left out."""
-    shown = [show_text(note[:1].upper() + note[1:], LONGEST_NOTE) for note in fitted.notes[:MOST_NOTES]]
+    noun = fitted.kind.noun
+    shown = [said_of(show_text(note[:1].upper() + note[1:], LONGEST_NOTE), noun) for note in fitted.notes[:MOST_NOTES]]
     more = len(fitted.notes) - MOST_NOTES
     return [*shown, f"... and {more:,} more notes."] if more > 0 else shown
 

@@ -69,7 +69,8 @@ def assumed_shares(fitted: Fitted) -> dict[float, str]:
     """The share of anomalies that training assumed, and the ends of its interval."""
     (low, high), value = fitted.contamination_interval, fitted.contamination
     if low == high:
-        return {value: "as given"} if value else {}
+        assumed = fitted.estimate.method.startswith("assumed")
+        return {value: "as assumed" if assumed else "as given"} if value else {}
     ends = {low: "the low end of the estimate", high: "the high end of the estimate"}
     return {share: name for share, name in (ends | {value: "the estimate"}).items() if share}
 

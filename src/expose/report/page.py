@@ -17,9 +17,12 @@ from expose.report import about, figures
 from expose.report.canvas import Drawing, require_plotly
 from expose.report.comparison import quantiles
 from expose.report.findings import Findings, Model, examine
+from expose.report.gallery import gallery_of
 from expose.report.lines import marks_of
+from expose.report.pictures import require_pillow
 from expose.report.plane import project
 from expose.report.rendering import render, write_page
+from expose.report.sheet import sheet_of
 from expose.report.summary import Measured, class_table, measured, summary_of
 from expose.report.typical import show_text
 from expose.stores import Place, Stored
@@ -27,6 +30,9 @@ from expose.stores import Place, Stored
 SECTIONS = {  # in order, with their headings
     "summary": "Summary",
     "classes": "Classes",
+    "gallery": "Ranking",
+    "sheet": "Contact sheet",
+    "atlas": "Map",
     "scores": "Score distribution",
     "lines": "Where the line is drawn",
     "sources": "Scores by source",
@@ -38,6 +44,9 @@ SECTIONS = {  # in order, with their headings
     "quality": "Data quality",
     "reproduce": "Reproduce",
 }
+ROOM = 850_000  # signs for pictures, so that with plotly and all else the page stays below 6 MB
+ROOM_CARD = 2_500  # signs that a suspect takes beside its pictures
+GALLERY, SHEET = 0.65, 0.35  # shares of the room
 LONGEST_HOVER = 40  # signs of a name on the map: a longer one covers it on a phone
 MOST_EPOCHS = 1_000  # points per training curve
 
@@ -51,7 +60,7 @@ def build_report(
     classes: Any = None,
     title: str = "Anomaly report",
     command: str | None = None,
-    top: int = 20,
+    top: int | None = None,
     fdr: float | None = None,
     comparison: Mapping[str, Any] | None = None,
 ) -> str:
@@ -75,8 +84,8 @@ def build_report(
     command : str, optional
         What to run to get this report again. Without it: the command stored with the model, or the Python
         call.
-    top : int
-        How many rows of the ranking to show and explain, flagged or not, 1 to 200.
+    top : int, optional
+        How many rows of the ranking to show and explain, flagged or not, 1 to 200. By default 20, and 40 of images.
     fdr : float, optional
         Flag by p-values at this false-discovery rate instead of by the model's threshold.
     comparison : dict, optional
@@ -90,7 +99,7 @@ def build_report(
     Raises
     ------
     MissingExtraError
-        If plotly is not installed.
+        If plotly is not installed, or Pillow for images.
     InputError
         If ids, labels or classes do not fit the rows, or ``top`` is out of range.
 
@@ -104,14 +113,21 @@ def build_report(
     (True, True)
     """
     require_plotly()
+    if model.scorer().fitted.kind.pictured:
+        require_pillow()
     findings = examine(model, X, ids=ids, labels=labels, classes=classes, top=top, fdr=fdr)
     found = measured(findings, comparison)
     drawings = drawings_of(findings, found)
+    room = max(ROOM - ROOM_CARD * len(findings.suspects), ROOM // 3)
+    sheet = sheet_of(findings, SHEET * room)
     facts = drawings | {
+        "gallery": gallery_of(findings, GALLERY * room),
+        "sheet": sheet,
+        "atlas": sheet,
         "summary": summary_of(findings, found),
         "classes": class_table(findings, found),
         "lines": findings.lines,
-        "suspects": findings.suspects,
+        "suspects": () if findings.pictured else findings.suspects,
         "quality": about.quality_of(findings.fitted),
         "reproduce": about.settings_of(model, findings.fitted.objective),
     }
@@ -170,7 +186,7 @@ def drawings_of(findings: Findings, found: Measured | None) -> dict[str, Drawing
         ),
         "sources": by_source(findings, found),
         "reliability": figures.reliability_diagram(found.sides) if found and found.sides else None,
-        "map": row_map(findings),
+        "map": None if findings.pictured else row_map(findings),
         "training": figures.training_curves(history, warmup_of(findings)),
         "churn": figures.suspect_churn(history),
     }

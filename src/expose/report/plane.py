@@ -31,7 +31,7 @@ def project(encoded: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], 
     >>> points.shape, shares
     ((3, 2), (1.0, 0.0))
     """
-    scaled = _scaled(encoded[:, : min(encoded.shape[1], 100 * MOST_COLUMNS)])
+    scaled = robustly_scaled(encoded[:, : min(encoded.shape[1], 100 * MOST_COLUMNS)])
     if scaled.shape[1] > MOST_COLUMNS:
         scaled = scaled[:, np.sort(np.argsort(-scaled.var(axis=0), kind="stable")[:MOST_COLUMNS])]
     centred = scaled - scaled.mean(axis=0)
@@ -44,7 +44,7 @@ def project(encoded: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float64], 
     return points, (first, second)
 
 
-def _scaled(encoded: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+def robustly_scaled(encoded: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """Centre on the median, divide by the interquartile range, or the standard deviation where that is 0."""
     low, middle, high = np.quantile(encoded, [0.25, 0.5, 0.75], axis=0)
     spread = high - low

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from expose.kinds.base import Kind
 from expose.model import Fitted
 
@@ -21,6 +24,10 @@ class Readable:
         """What a person wants to see of a sample: names and values."""
         shown = self.kind.show(self.samples, row)
         return dict(zip(self.names, shown.values(), strict=True)) if self.names else shown
+
+    def picture(self, row: int, side: int) -> NDArray[np.uint8]:
+        """A sample as a picture, at most ``side`` wide and high."""
+        return self.kind.picture(self.samples, row, side)
 
 
 def readable(fitted: Fitted, samples: Any) -> Readable:

@@ -12,7 +12,7 @@ from expose.model import Fitted
 from expose.report.about import EXPOSURES, LONGEST_NOTE, Strip, objective_name, strip_of
 from expose.report.comparison import rightness
 from expose.report.findings import Findings
-from expose.report.typical import show_number, show_share, show_text
+from expose.report.typical import said_of, show_number, show_share, show_text
 
 MOST_CLASSES = 50  # in the table of accuracies
 HELD_OUT = (
@@ -99,13 +99,22 @@ def summary_of(findings: Findings, found: Measured | None) -> Summary:
 def data_tiles(findings: Findings) -> list[Tile]:
     """Rows, columns, and what is flagged."""
     n, flagged = len(findings.scores), int(findings.flagged.sum())
+    size = findings.fitted.kind.measure(findings.shown.samples)
     share = f"{show_share(flagged / n)} of these {findings.nouns} score above the threshold"
     return [
-        Tile(findings.nouns.capitalize(), f"{n:,}"),
-        Tile("Columns" if findings.has_columns else "Values", f"{findings.fitted.n_features:,}"),
+        Tile(findings.nouns.capitalize(), f"{n:,}", show_text(size, 200) if size else ""),
+        values_tile(findings),
         Tile("Flagged", f"{flagged:,}", share, hot=flagged > 0),
         Tile("Threshold", show_number(findings.threshold), findings.rule),
     ]
+
+
+def values_tile(findings: Findings) -> Tile:
+    """By how many values rows are judged."""
+    n_values = f"{findings.fitted.n_features:,}"
+    if findings.has_columns:
+        return Tile("Columns", n_values)
+    return Tile("Values", n_values, f"that the encoder makes of each {findings.noun}")
 
 
 def model_tiles(findings: Findings) -> list[Tile]:
@@ -127,9 +136,8 @@ def model_tiles(findings: Findings) -> list[Tile]:
 def contamination_tiles(fitted: Fitted) -> list[Tile]:
     """How many anomalies were assumed, and how they were dealt with."""
     low, high = fitted.contamination_interval
-    how, end = (
-        ("given", "") if low == high else ("estimated", f"; {show_share(low)} to {show_share(high)} is plausible")
-    )
+    given = "assumed" if fitted.estimate.method.startswith("assumed") else "given"
+    how, end = (given, "") if low == high else ("estimated", f"; {show_share(low)} to {show_share(high)} is plausible")
     assumed = f"share of anomalies assumed among the training {fitted.kind.noun}s{end}"
     return [
         Tile(f"Contamination, {how}", show_share(fitted.contamination), assumed),
@@ -213,7 +221,7 @@ def model_sentences(findings: Findings) -> list[str]:
 def method_of(fitted: Fitted) -> str:
     """How contamination was estimated; nothing where it was given."""
     low, high = fitted.contamination_interval
-    return "" if low == high else sentence(fitted.estimate.method) + "."
+    return "" if low == high else said_of(sentence(fitted.estimate.method), fitted.kind.noun) + "."
 
 
 def sentence(text: str) -> str:

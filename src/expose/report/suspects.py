@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -124,14 +124,15 @@ def suspects_of(
 ) -> tuple[Suspect, ...]:
     """Gather what is to be said of the suspects ``rows``, encoded ``parts``, the most suspicious first."""
     differ, components = disagreement(fitted, parts), fitted.components(parts)
-    called = None if said.predicted is None else fitted.head.classes[said.predicted[rows]]  # type: ignore[union-attr]
+    classes = None if said.predicted is None else fitted.head.classes[said.predicted[rows]]  # type: ignore[union-attr]
+    explained = [name for name, _ in fitted.encoder.groups]
     return tuple(
         Suspect(
             noun=fitted.kind.noun,
             rank=place + 1,
             row=row,
-            ids=ids_of(known.ids, row) or found_ids(fitted, shown.show(row)),
-            facts=facts_of(shown.show(row), [name for name, _ in fitted.encoder.groups]),
+            ids=called(fitted, shown, known.ids, row),
+            facts=facts_of(shown.show(row), {*(known.ids or fitted.kind.identifies), *explained}),
             score=float(said.anomaly_score[row]),
             components=tuple((name, float(scores[place])) for name, scores in components.items()),
             flagged=bool(said.is_anomaly[row]),
@@ -139,7 +140,7 @@ def suspects_of(
             label=None if known.labels is None else int(known.labels[row]),
             weight=float(fitted.latent[row]) if known.trained_on else None,
             disagreement=None if differ is None else float(differ[place]),
-            predicted=None if called is None else show_text(called[place]),
+            predicted=None if classes is None else show_text(classes[place]),
             probability=None if said.probability is None else float(said.probability[row]),
             known_class=None if known.classes is None else known.classes.name(row),
             reasons=reasons[place],
@@ -148,14 +149,20 @@ def suspects_of(
     )
 
 
+def called(fitted: Fitted, shown: Readable, ids: Mapping[str, Sequence[Any]], row: int) -> tuple[tuple[str, str], ...]:
+    """What a row is called: by its owner, else by what it shows itself."""
+    return ids_of(ids, row) or found_ids(fitted, shown.show(row))
+
+
 def ids_of(ids: Mapping[str, Sequence[Any]], row: int) -> tuple[tuple[str, str], ...]:
     """What a row is called by its owner."""
     return tuple((show_text(name) if name else "", show_text(column[row])) for name, column in ids.items())
 
 
 def found_ids(fitted: Fitted, seen: Shown) -> tuple[tuple[str, str], ...]:
-    """What a row is called by the columns that the encoder took for identifiers."""
+    """What a row is called by the columns that the encoder took for identifiers, or what names all of its kind."""
     names = [column.name for column in fitted.encoder.columns_read if column.kind == "identifier"]
+    names += fitted.kind.identifies
     return tuple((show_text(name), show_value(seen[name])) for name in names[:MOST_IDS] if name in seen)
 
 
@@ -167,10 +174,9 @@ def disagreement(fitted: Fitted, parts: NDArray[np.float32]) -> NDArray[np.float
     return spread
 
 
-def facts_of(shown: Shown, explained: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """What a person sees of a sample in words, but for values that stand among the reasons if they matter."""
-    names = set(explained)
-    others = [(name, value) for name, value in shown.items() if name not in names][:MOST_FACTS]
+def facts_of(shown: Shown, said: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """What a person sees of a sample in words, but for its names, and values that are reasons if they matter."""
+    others = [(name, value) for name, value in shown.items() if name not in said][:MOST_FACTS]
     longest = max(80, FACT_SIGNS // max(1, len(others)))
     return tuple(
         (show_text(name), show_text(value, longest) if isinstance(value, str) else show_value(value))

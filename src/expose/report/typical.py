@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -81,6 +82,17 @@ def clean_text(text: str, *, keep: str = "") -> str:
     hidden = {"Cc", "Cf"}
     signs = (" " if unicodedata.category(sign) in hidden and sign not in keep else sign for sign in text)
     return "".join(signs).encode("utf-8", "replace").decode("utf-8")
+
+
+def said_of(text: str, noun: str) -> str:
+    """What is said of rows, where samples are called otherwise.
+
+    Examples
+    --------
+    >>> said_of("1 row of all rows, not narrow", "image")
+    '1 image of all images, not narrow'
+    """
+    return re.sub(r"\brow(s?)\b", rf"{noun}\1", text)
 
 
 def show_share(share: float) -> str:

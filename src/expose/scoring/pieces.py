@@ -26,7 +26,7 @@ from expose.files.origins import of_path
 from expose.files.parquet import Parquet
 from expose.files.reading import Tables
 from expose.stores import Place, Stored, StoreError
-from expose.training import torch_threads
+from expose.threads import torch_threads
 
 AT_ONCE: Final = 65_536  # rows of a batch, and the fewest of a piece where a file has more
 _FAILED: Final = ".failed"  # once this is in the folder, there is no sense in the pieces that are left

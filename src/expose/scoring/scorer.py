@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from expose.files import Dialect, with_ids
 from expose.files.conventions import Conventions
 from expose.folder import load_fitted
 from expose.kinds.base import Batch, Reading, Samples, samples_of
+from expose.kinds.heat_maps import Lazily
 from expose.model import Decisions, Fitted
 from expose.stores import Stored, place_of
 
@@ -25,6 +27,17 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Floats = NDArray[np.float64]
+
+
+class Encoded(NamedTuple):
+    """Samples that were encoded for several questions; a scorer takes them wherever it takes samples."""
+
+    samples: Samples
+    parts: NDArray[np.float32]
+
+    def take(self, rows: NDArray[Any]) -> Encoded:
+        """The chosen ones, by number."""
+        return Encoded(self.samples.take(rows), self.parts[rows])
 
 
 class Scorer:
@@ -78,11 +91,15 @@ class Scorer:
 
     def samples(self, X: Any) -> Samples:
         """Anything of the kind that was trained on, as samples."""
-        return samples_of(X, self.fitted.kind)
+        return X.samples if isinstance(X, Encoded) else samples_of(X, self.fitted.kind)
 
     def encode(self, X: Any) -> NDArray[np.float32]:
         """The same as encoded parts, ``(n, D)`` or ``(n, P, D)``."""
-        return self.fitted.encoder.transform(self.samples(X))
+        return X.parts if isinstance(X, Encoded) else self.fitted.encoder.transform(self.samples(X))
+
+    def encoded(self, X: Any) -> Encoded:
+        """Samples with their parts, so that they are encoded once for scores, maps and explanations."""
+        return Encoded(self.samples(X), self.encode(X))
 
     def outputs(self, X: Any) -> Floats:
         """What the model keeps of samples: scores ``(n,)``, of a classifier all outputs ``(n, W)``."""
@@ -105,9 +122,24 @@ class Scorer:
 
     def part_scores(self, X: Any) -> Floats:
         """Anomaly scores of the parts of each sample, ``(n, P)``; `Kind.put_back` puts them where they came from."""
-        parts = self.encode(X)
-        flat: Floats = self.fitted.head.scores(self.fitted.head.kept(self.fitted.part_outputs(parts)))
-        return flat.reshape(len(parts), -1)  # of each row the largest is the score of the sample
+        return self.fitted.place_scores(self.encode(X))
+
+    def maps(self, X: Any) -> Sequence[Floats]:
+        """The same where the parts came from, one for each sample: heat maps ``(H, W)`` of the size of photos.
+
+        Those of photos are made when they are looked at, each time anew. InputError where no places are told apart.
+        """
+        fitted, given = self.fitted, self.encoded(X)
+        fitted.check_places()
+        return fitted.kind.put_back(given.samples, self.part_scores(given), fitted.encoder.layout.places)
+
+    def masks(self, X: Any, line: float | None = None) -> Sequence[NDArray[np.bool_]]:
+        """What `maps` has above a line, ``(H, W)`` each; by default `Fitted.place_lines`, which need no labels."""
+        given = self.encoded(X)
+        maps = self.maps(given)
+        scores = self.part_scores(given)
+        lines = self.fitted.place_lines(scores) if line is None else np.full(len(scores), line)
+        return Lazily(len(maps), partial(above, maps, lines))
 
     def decide(self, X: Any) -> Decisions:
         """Scores, flags and, where there are any, p-values, classes and probabilities."""
@@ -158,6 +190,12 @@ class Scorer:
         return (self.table(batch) for batch in batches)
 
 
+def above(maps: Sequence[Floats], lines: Floats, row: int) -> NDArray[np.bool_]:
+    """Where one of some maps lies above its line."""
+    marked: NDArray[np.bool_] = maps[row] > lines[row]
+    return marked
+
+
 def reading_as_trained(fitted: Fitted, id: str | Sequence[str] | None = None) -> Reading:
     """How files are read for a model: as in training, by what was said then; with other ids if some are given."""
     names = fitted.metadata
@@ -173,4 +211,6 @@ def reading_as_trained(fitted: Fitted, id: str | Sequence[str] | None = None) ->
         conventions=Conventions.of(names.get("conventions", {})),
         features=fitted.columns,
         later=True,
+        photo=tuple(names.get("photo", ())),
+        views=tuple(names.get("views", ())),
     )

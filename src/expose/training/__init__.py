@@ -1,6 +1,6 @@
 """``train(plan, data)``: assign weights with the network fixed, fit the network with the weights fixed."""
 
-from expose.training.compute import torch_device, torch_seed, torch_threads
+from expose.training.compute import torch_device, torch_seed
 from expose.training.ensemble import Ensemble, build_members, built, loaded_members
 from expose.training.order import OutlierSource, Stream, generator_of, mix
 from expose.training.plan import Plan, Trained, TrainingSet, default_batch_size, default_epochs
@@ -30,7 +30,6 @@ __all__ = [
     "survey",
     "torch_device",
     "torch_seed",
-    "torch_threads",
     "train",
     "train_together",
 ]

@@ -1,55 +1,17 @@
-"""Where and how precisely to compute, and one policy for what torch shares among all threads of a process.
-
-The number of threads and torch's own random state belong to the whole process. Whoever changes them, for a fit or for
-scoring, does so holding one lock, and puts them back: computations of several threads follow one another.
-"""
+"""Where and how precisely to compute, and torch's random state, which all threads of a process share."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import RLock
 
 import torch
 
+from expose.threads import TURN, torch_threads
+
 SMALL_STEP = 4_000_000  # weights of all members times parts of a batch
 WIDE = 200_000  # weights of one member above which matrix products outweigh the casts to bf16 (docs/notes/precision.md)
-
-
-class _Turn:
-    """Whose turn it is, and how often that thread has taken it without giving it back."""
-
-    def __init__(self) -> None:
-        self.lock = RLock()
-        self.depth = 0
-
-
-_TURN = _Turn()
-
-
-@contextmanager
-def torch_threads(count: int | None = None) -> Iterator[int]:
-    """Let torch compute by so many threads inside the block, None as many as it had; give the number it had."""
-    with _TURN.lock:
-        before = torch.get_num_threads() if _TURN.depth else threads_of_process()
-        _TURN.depth += 1
-        torch.set_num_threads(count or before)
-        try:
-            yield before
-        finally:
-            torch.set_num_threads(before)
-            _TURN.depth -= 1
-
-
-def threads_of_process() -> int:
-    """How many threads torch computes by, as a thread finds it that begins now.
-
-    Each thread takes the number over when it first asks, and keeps it: this one may have asked while another thread
-    was computing by one thread. So it takes it over anew.
-    """
-    torch.init_num_threads()
-    return torch.get_num_threads()
 
 
 @contextmanager
@@ -70,7 +32,7 @@ def torch_seed(seed: int, device: torch.device | None = None) -> Iterator[None]:
     Layers draw their first weights, and dropout its masks, from those generators and from no other.
     """
     cuda = [device] if device is not None and device.type == "cuda" else []
-    with _TURN.lock, torch.random.fork_rng(devices=cuda):
+    with TURN.lock, torch.random.fork_rng(devices=cuda):
         torch.default_generator.manual_seed(seed)
         for each in cuda:
             with torch.cuda.device(each):

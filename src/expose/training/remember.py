@@ -43,8 +43,8 @@ def remember(plan: Plan, data: TrainingSet) -> Trained:
         ranking = BatchRanking(share_left(plan.contamination, known, spread))
         weights = EXPOSURES[plan.exposure](losses.normal[None], losses.abnormal[None], spread[None], ranking)
         member.refit(weights.keep_normal[0], weights.keep_abnormal[0])
-        if data.certain:  # normal parts of an anomalous sample would teach that normal parts are anomalous
-            member.learn(torch.cat([known[:own], torch.full_like(known[own:], -1)]), plan.contamination)
+        certain = own if data.certain else 0  # normal parts of an anomalous sample would teach that they are anomalous
+        member.learn(torch.cat([known[:certain], torch.full_like(known[certain:], -1)]), plan.contamination)
         members.append(member)
         fitted.append((losses, Weights(*(weight[0] for weight in weights))))
     record = summary([losses for losses, _ in fitted], [weights for _, weights in fitted], plan.contamination)

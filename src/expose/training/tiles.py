@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from expose.encoders.layout import Layout
-from expose.training.compute import torch_threads
+from expose.threads import torch_threads
 from expose.training.ensemble import Ensemble
 
 TILE, WIDE_TILE = 768, 64  # parts; whole blocks of the usual matrix kernels

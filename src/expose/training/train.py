@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from expose.objectives import Descend, Losses
-from expose.training.compute import torch_threads
+from expose.threads import torch_threads
 from expose.training.descend import Model, descend, survey_model
 from expose.training.ensemble import Ensemble
 from expose.training.plan import Plan, Trained, TrainingSet

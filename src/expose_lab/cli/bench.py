@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
     from expose_lab.contenders import Contender
 
-UNSUITED = ("bce", "hsc", "language", "pixelcnn")  # want outliers, or rows that are no tables; a test holds them
+PLACED = ("gaussian", "local-global", "patch-memory")  # take the places of a photo
+UNSUITED = ("bce", "hsc", "language", "mhrot", "pixelcnn", *PLACED)  # want outliers, or no tables; a test holds them
 OBJECTIVES = tuple(name for name in opt.objective_names() if name not in UNSUITED)
 PROTOCOLS = ("clean", "disjoint", "paper")
 SETTINGS = ("default", "brief", "published")
 BACKENDS = ("loky", "dask", "ray")
+PHOTO_PROTOCOLS = ("clean", "disjoint", "overlap")
+PHOTO_BASELINES = ("PatchCore", "SoftPatch", "PaDiM", "kNN of photos")
 BASELINES = ("IsolationForest", "LOF", "kNN", "OneClassSVM", "MCD", "PCA", "ECOD", "CBLOF", "HBOS")
 VARIED = ("protocol", "true_ratio", "assumed")  # in the table where a benchmark has more than one of them
 SHOWN = {
@@ -32,6 +35,8 @@ SHOWN = {
     "f1_oracle": "oracle",
     "fpr": "FPR",
     "fpr_at_95": "FPR@95",
+    "pixel_auroc": "pixel AUROC",
+    "aupro": "AUPRO",
     "fit_seconds": "seconds",
 }
 EXAMPLES = """\b
@@ -41,7 +46,10 @@ Examples:
   expose bench glass wine --ratio 0.1,0.3 --assumed 0.1,true,auto -o glass.parquet
   expose bench thyroid --objective none --baseline LOF,kNN -o classical.parquet
   expose bench paper --backend dask --address tcp://scheduler:8786 -o all.parquet
+  expose bench mvtec/bottle mvtec/cable --baseline PatchCore,PaDiM -o photos.parquet
 
+Photos are folders laid out as MVTec AD: train/good, test/<defect> and masks in ground_truth/<defect>. For them
+the default objective is auto, and baselines are PatchCore, SoftPatch, PaDiM and 'kNN of photos'.
 Where nothing is assumed to be anomalous, only blind detectors and untrimmed baselines are run: the others
 would be the same. LOF, IsolationForest, OneClassSVM and MCD are scikit-learn's; the other baselines need
 pip install 'expose[bench]'. Killed or interrupted? Run the same command again: it goes on from FILE.
@@ -54,12 +62,13 @@ LEGEND = (
 
 
 def bench(
+    context: typer.Context,
     sets: Annotated[
         list[str],
         typer.Argument(
             metavar="SETS...",
             show_default=False,
-            help="Data sets ('expose data list'), or a group: paper, extra, embedding, all.",
+            help="Data sets ('expose data list'), a group (paper, extra, embedding, all), or folders of photos.",
         ),
     ],
     out: Annotated[
@@ -116,24 +125,36 @@ def bench(
     """
     kept = f"the runs that were finished are kept in {out}; the same command goes on from there."
     with Session(as_json=as_json, quiet=quiet, debug=debug, when_interrupted=kept) as session:
-        from expose_lab.grid import bench as run
-        from expose_lab.grid import read_results
+        from expose_lab.store import read_table
 
-        who = contenders(objective, exposure, settings, baseline, trimmed)
-        names = data_sets(session, sets, data_dir)
-        grid: dict[str, Any] = {
-            "protocols": chosen("--protocol", protocol, PROTOCOLS),
+        photos = folders_of_photos(sets)
+        known = {"protocols": chosen("--protocol", protocol, PHOTO_PROTOCOLS if photos else PROTOCOLS)}
+        grid: dict[str, Any] = known | {
             "true_ratios": [share("--ratio", one) for one in listed(ratio)],
             "assumed_ratios": [one if one in ("true", "auto") else share("--assumed", one) for one in listed(assumed)],
             "seeds": whole_numbers(seeds),
+        }
+        limits: dict[str, Any] = {
             "train_rows": limit("--train-rows", train_rows),
             "test_rows": limit("--test-rows", test_rows),
         }
         if address is not None and backend == "loky":
             raise InputError("--address is that of a Dask or Ray cluster; give --backend dask or ray too.")
-        before = set(read_results(out)["key"].to_pylist()) if out.exists() else set()
-        where: dict[str, Any] = {"n_jobs": jobs, "backend": backend, "address": address, "data_dir": data_dir}
-        table = run(names, who, **grid, **where, out=out, verbose=session.verbose)
+        before = set(read_table(out)["key"].to_pylist()) if out.exists() else set()
+        where: dict[str, Any] = {"n_jobs": jobs, "backend": backend, "address": address, "out": out}
+        where |= {"verbose": session.verbose}
+        if photos:
+            from expose_lab.photo_bench import bench_photos
+
+            chosen_by_user = {name for name in ("objective", "baseline") if is_given(context, name)}
+            who = photo_contenders(objective, exposure, baseline, chosen_by_user)
+            table = bench_photos(photos, who, **grid, **where)
+        else:
+            from expose_lab.grid import bench as run
+
+            who = contenders(objective, exposure, settings, baseline, trimmed)
+            names = data_sets(session, sets, data_dir)
+            table = run(names, who, **grid, **limits, **where, data_dir=data_dir)
         there = len(before.intersection(table["key"].to_pylist()))
         lines = means(table)
         session.result(results=str(out), runs=table.num_rows, there_already=there, contenders=lines)
@@ -152,6 +173,46 @@ def contenders(
     classical = chosen("--baseline", baseline, BASELINES, none=True)
     who = ours(objectives, chosen("--exposure", exposure, opt.RULES), settings)
     who += baselines(classical, TRIMMED if trimmed else ())
+    if not who:
+        raise InputError("--objective none and --baseline none leave nobody to measure.")
+    return who
+
+
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether an option was given."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def folders_of_photos(names: Iterable[str]) -> list[Path]:
+    """Return the folders of photos that names are or hold; none if they are names of tables."""
+    given = listed(names)
+    places = [name for name in given if Path(name).is_dir()]
+    if not places:
+        return []
+    from expose_lab.datasets.photos import photo_folders
+
+    found = [folder for name in places for folder in photo_folders(Path(name))]
+    if len(places) < len(given) or not found:
+        raise InputError(
+            f"Folders of photos are measured alone, and are laid out as MVTec AD: train/good, test/<defect> and masks "
+            f"in ground_truth/<defect>; got {' '.join(given)}."
+        )
+    return found
+
+
+def photo_contenders(
+    objective: list[str], exposure: list[str], baseline: list[str], given: set[str]
+) -> list[Contender]:
+    """Return who takes part where photos are measured: the default for photos alone, unless others are given."""
+    from expose_lab.contenders import ours, own
+    from expose_lab.photo_contenders import PhotoBaseline
+
+    objectives = chosen("--objective", objective, ("auto", *OBJECTIVES, *PLACED), none=True)
+    objectives = objectives if "objective" in given else ["auto"]
+    names = chosen("--baseline", baseline, PHOTO_BASELINES, none=True) if "baseline" in given else []
+    who = ours(objectives, chosen("--exposure", exposure, opt.RULES))
+    who += own({name: PhotoBaseline(name) for name in names})
     if not who:
         raise InputError("--objective none and --baseline none leave nobody to measure.")
     return who
@@ -257,16 +318,17 @@ def means(table: pa.Table) -> list[dict[str, Any]]:
     A set with more seeds does not count more. Protocols and shares are kept apart where there are several.
     """
     varied = [name for name in VARIED if len(table[name].unique()) > 1]
+    shown = [name for name in SHOWN if name in table.column_names and table[name].null_count < len(table)]
     keys = [*varied, "detector", "exposure"]
     per_set = table.group_by([*keys, "dataset"], use_threads=False).aggregate(
-        [(name, "mean") for name in SHOWN] + [([], "count_all")]
+        [(name, "mean") for name in shown] + [([], "count_all")]
     )
     per_contender = per_set.group_by(keys, use_threads=False).aggregate(
-        [(f"{name}_mean", "mean") for name in SHOWN] + [("count_all", "sum"), ([], "count_all")]
+        [(f"{name}_mean", "mean") for name in shown] + [("count_all", "sum"), ([], "count_all")]
     )
     lines = [
         {name: one[name] for name in keys}
-        | {name: one[f"{name}_mean_mean"] for name in SHOWN}
+        | {name: one[f"{name}_mean_mean"] for name in shown}
         | {"sets": one["count_all"], "runs": one["count_all_sum"]}
         for one in per_contender.to_pylist()
     ]

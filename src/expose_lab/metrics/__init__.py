@@ -5,6 +5,7 @@ None of these numbers may steer training: they look at labels.
 
 from expose_lab.metrics.calibration import mad_calibration_error, rescaled, soft_f1, softmax_confidence
 from expose_lab.metrics.outliers import OutlierResults, outlier_calibration, outlier_detection, over_seeds
+from expose_lab.metrics.pixels import aupro, pixel_auroc, pixel_average_precision, pixel_metrics
 from expose_lab.metrics.ranking import (
     auroc,
     average_precision,
@@ -19,6 +20,7 @@ from expose_lab.metrics.ranking import (
 
 __all__ = [
     "OutlierResults",
+    "aupro",
     "auroc",
     "average_precision",
     "base_rate",
@@ -31,6 +33,9 @@ __all__ = [
     "outlier_calibration",
     "outlier_detection",
     "over_seeds",
+    "pixel_auroc",
+    "pixel_average_precision",
+    "pixel_metrics",
     "precision_at_k",
     "rescaled",
     "soft_f1",

@@ -10,6 +10,7 @@ from expose_lab.contenders import PLAIN, baselines, ours
 from expose_lab.datasets import EMBEDDINGS
 from expose_lab.pages import Page, count, percent, signed, table
 from expose_lab.statistics import holm, signed_rank, win_tie_loss
+from expose_lab.studies import loe_images, mvtec_embeddings
 from expose_lab.studies.base import Benchmark
 from expose_lab.studies.comparison import (
     ALL_TABLES,
@@ -123,7 +124,9 @@ def embeddings_page(page: Page) -> dict[str, Any]:
         here = at_ratio(common["found"]["auroc"], ratio)
         return per_set([cell for cell in here if ratio > 0 or cell.who.exposure in PLAIN])
 
-    return common | {"per_set": at}
+    known = loe_images.summary(page) if page.has("loe_images") else None
+    mvtec = mvtec_embeddings.section(page) if page.has("mvtec_embeddings") else None
+    return common | {"per_set": at, "images": known, "mvtec": mvtec}
 
 
 STUDIES = [
