@@ -97,6 +97,14 @@ def test_help_fits_on_one_screen(name: str) -> None:
     assert max(map(len, lines)) <= 80
 
 
+@pytest.mark.parametrize("name", ["score", "query"])
+def test_help_speaks_of_photos_where_they_are_meant(name: str) -> None:
+    said = " ".join(run_apart(name, "--help", env=os.environ | {"COLUMNS": "80"}).stdout.split())
+    assert "the rows or photos of DATA" in said
+    assert "How many rows" not in said
+    assert "the training rows" not in said
+
+
 @pytest.mark.parametrize("name", ["bench", "data"])
 def test_the_benchmark_may_be_absent(run: Run, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in [module for module in sys.modules if module.split(".")[0] == LABORATORY]:

@@ -61,6 +61,43 @@ def test_names_alone_will_do(run: Run, photos: Path, network: str, tmp_path: Pat
     assert encoder_in(tmp_path / "m")["give"] == "vector"
 
 
+@pytest.mark.parametrize("name", ["pixels", "standard", "efficientnet-lite9"])
+def test_tiles_go_with_networks_of_photos(run: Run, photos: Path, tmp_path: Path, name: str) -> None:
+    result = run("fit", photos, "--out", tmp_path / "m", "--tiles", "2", "--encoder", name)
+    assert result.exit_code == 2
+    said = " ".join(result.stderr.split())
+    assert (
+        "--tiles goes with a pretrained network of photos, --encoder efficientnet-lite0 or efficientnet-lite2" in said
+    )
+    assert f"got --encoder {name}." in said
+
+
+def test_pixels_alone_name_what_goes_with_them(run: Run, photos: Path, tmp_path: Path) -> None:
+    result = run("fit", photos, "--out", tmp_path / "m", "--encoder", "pixels")
+    assert result.exit_code == 2
+    said = " ".join(result.stderr.split())
+    assert "encoder 'pixels'. Objectives for it: 'autoencoder'," in said
+    assert "Or leave the encoder out: 'local-global' goes with 'efficientnet-lite2'." in said
+    assert "neighbours" not in said
+
+
+def test_engines_take_tables(run: Run, photos: Path, tmp_path: Path) -> None:
+    model, quick = tmp_path / "m", ["--objective", "autoencoder", "--encoder", "pixels", "--set", "epochs=1"]
+    for more in (["--engine", "dask"], ["--sample-rows", "10"], ["--memory", "1GB"]):
+        result = run("fit", photos, "--out", model, *more, *quick)
+        assert result.exit_code == 2
+        said = " ".join(result.stderr.split())
+        assert "samples of rows and engines are for tables; got images, which are fitted all together" in said
+        assert "Leave out --engine" in said
+    assert run("fit", photos, "--out", model, *quick).exit_code == 0
+    for source in (photos, photos / "*.png"):
+        result = run("score", model, source, "--engine", "dask", "--out", tmp_path / "scores.csv")
+        assert result.exit_code == 2
+        said = " ".join(result.stderr.split())
+        assert "--engine takes Parquet tables; got images. Leave out --engine; or give a Parquet table" in said
+    assert not (tmp_path / "scores.csv").exists()
+
+
 def test_tables_have_no_tiles(run: Run, tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("a,b\n" + "1,2\n3,4\n" * 20)
     result = run("fit", tmp_path / "data.csv", "--out", tmp_path / "m", "--tiles", "2")

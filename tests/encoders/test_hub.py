@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import pickle
 import shutil
 import sys
@@ -13,12 +14,14 @@ import torch
 
 from expose import AnomalyDetector, load
 from expose.encoders import PhotoEncoder, make_encoder
-from expose.encoders.hub import HubNetwork, hub_network, number_of
+from expose.encoders.hub import HubNetwork, check_reached, hub_network, number_of
 from expose.encoders.pretrained import pretrained
 from expose.errors import InputError, MissingExtraError, ModelFolderError
 from expose.kinds import KINDS
 
 transformers = pytest.importorskip("transformers")
+huggingface_hub = pytest.importorskip("huggingface_hub")
+HfHubHTTPError = pytest.importorskip("huggingface_hub.errors").HfHubHTTPError
 SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 PHOTOS = [np.random.default_rng(row).integers(0, 256, (40, 30, 3), dtype=np.uint8) for row in range(6)]
 MODELS = {
@@ -193,9 +196,55 @@ def test_a_name_that_cannot_be_reached_says_what_to_do(monkeypatch):
     def unreachable(*given: object, **named: object) -> None:
         raise OSError("We couldn't connect to the hub.\nMore lines.")
 
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url: None)  # it was reached
     monkeypatch.setattr(transformers.AutoModel, "from_pretrained", unreachable)
     with pytest.raises(InputError, match=r"'nobody/nothing' cannot be had \(We couldn't connect to the hub\.\)"):
         AnomalyDetector(encoder="nobody/nothing").fit(PHOTOS)
+
+
+def test_offline_the_hub_is_asked_once_and_in_silence(monkeypatch):
+    """Six times, with a line for each, in half a minute, was what the libraries do by themselves."""
+    asked = []
+
+    def unreachable(url: str) -> None:
+        asked.append(url)
+        logging.getLogger("huggingface_hub.utils._http").warning("Retrying in 8s [Retry 5/5].")
+        raise ConnectionError("[Errno 111] Connection refused")
+
+    heard, library = [], logging.getLogger("huggingface_hub")
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", unreachable)
+    monkeypatch.setattr(transformers.AutoModel, "from_pretrained", lambda *given, **named: asked.append("again"))
+    listener, level = logging.Handler(), library.level
+    monkeypatch.setattr(listener, "emit", heard.append)
+    library.addHandler(listener)
+    try:
+        with pytest.raises(InputError, match=r"'nobody/nothing' cannot be had \(\[Errno 111\].*or a folder that save_"):
+            hub_network("nobody/nothing")
+    finally:
+        library.removeHandler(listener)
+    assert len(asked) == 1
+    assert asked[0].endswith("nobody/nothing/resolve/main/config.json")
+    assert heard == []
+    assert library.level == level
+
+
+def test_what_is_in_a_folder_or_kept_from_before_is_not_asked_for(saved, monkeypatch, tmp_path):
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", None)  # whoever calls it fails
+    check_reached(saved("vit"), None)
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda name, file, revision: str(tmp_path / file))
+    check_reached("somebody/something", "abc")
+
+
+def test_an_answer_of_the_hub_is_left_to_transformers(monkeypatch):
+    class GatedError(HfHubHTTPError):
+        def __init__(self) -> None:
+            Exception.__init__(self, "401")
+
+    def answered(url: str) -> None:
+        raise GatedError
+
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", answered)
+    check_reached("somebody/private", None)
 
 
 def test_without_transformers_the_extra_is_named(monkeypatch):

@@ -104,6 +104,16 @@ def test_what_cannot_be_used_is_refused(encode, message):
         fitted(Own(encode), ROWS)
 
 
+def test_who_gives_a_function_for_images_is_told_what_takes_one():
+    for function in (lambda photos: photos, torch.nn.Identity()):
+        with pytest.raises(InputError, match=r"To encode images by a function, write PhotoEncoder\(function\)\."):
+            make_encoder(function, KINDS["image"])
+    with pytest.raises(InputError, match=r"with fit and transform; got a function\.$"):  # nothing takes one of texts
+        make_encoder(lambda texts: texts, KINDS["text"])
+    with pytest.raises(InputError, match=r"with fit and transform; got a int\.$"):
+        make_encoder(3, KINDS["image"])
+
+
 def test_a_sparse_matrix_is_refused_with_advice():
     with pytest.raises(InputError, match=r"OneHotEncoder\.transform gave a sparse matrix; make it dense"):
         fitted(OneHotEncoder(), [["a"], ["b"]])

@@ -16,7 +16,7 @@ from expose import AnomalyDetector, OutlierExposureClassifier, load
 from expose.encoders import PhotoEncoder, State
 from expose.encoders import photo as photo_file
 from expose.encoders.feature_cache import FeatureCache, cache_folder, cache_in, key_of
-from expose.encoders.photo import cut, joined, principal
+from expose.encoders.photo import cut, halved, joined, principal
 from expose.encoders.pretrained import WEIGHTS, Frozen, pretrained
 from expose.encoders.progress import Watch
 from expose.errors import InputError, MissingExtraError, ModelFolderError
@@ -150,6 +150,29 @@ def test_whole_numbers_of_numpy_are_whole_numbers(tmp_path):
 def test_a_photo_without_pixels_is_refused():
     with pytest.raises(InputError, match="image 1 has no pixels"):
         PhotoEncoder(Colours(), side=16).fit([PHOTOS[0], PHOTOS[1][:0]])
+
+
+@pytest.mark.parametrize("exponent", [-100, -40, -12, 20, 45])
+@pytest.mark.parametrize("give", ["grid", "patches"])
+def test_numbers_of_any_size_are_described_alike(exponent, give):
+    """Half precision, in which patches are kept, has none beyond 65,504 and few digits below 0.001."""
+    usual = PhotoEncoder(Colours(), give, side=16).fit(PHOTOS).transform(PHOTOS)
+    other = PhotoEncoder(Colours(2.0**exponent), give, side=16).fit(PHOTOS).transform(PHOTOS)
+    n_patches = 48 if give == "grid" else None  # the vector behind them is as large as the network made it
+    np.testing.assert_allclose(other[..., :n_patches], usual[..., :n_patches], atol=2e-3)
+
+
+def test_patches_of_very_different_size_are_scaled_each_for_itself():
+    maps = np.array([[[3.0, 1.0], [0.0, 0.0]], [[3e9, 1e9], [3e-9, 1e-9]]], dtype=np.float32)
+    kept = photo_file.patches_of(photo_file.Photo(halved(maps), np.zeros(2, np.float32)))
+    np.testing.assert_allclose(kept, np.array([[3, 1], [0, 0], [3, 1], [3, 1]]) / np.sqrt(10), atol=1e-3)
+    fitting = RNG.normal(0, 100, (4, 4, 8)).astype(np.float32)
+    assert halved(fitting).tobytes() == fitting.astype(np.float16).tobytes()
+
+
+def test_numbers_whose_squares_are_too_large_are_refused():
+    with pytest.raises(InputError, match=r"the network gave 1e\+20 for a photo in \[0, 1\].*Divide what it gives"):
+        PhotoEncoder(lambda photos: torch.full((len(photos), 3), -1e20), side=16).fit(PHOTOS)
 
 
 def test_no_photos_are_refused():

@@ -203,8 +203,14 @@ def test_folds_take_texts():
 
 def test_an_objective_of_another_kind_names_those_that_can():
     able = ", ".join(repr(name) for name in FOR_IMAGES)
-    with pytest.raises(InputError, match=f"'neighbours' takes parts of the form vector; images .*: {able}.*pretrained"):
+    says = f"'neighbours' takes parts of the form vector; images .* by encoder 'pixels'.*: {able}. Or leave the enc"
+    with pytest.raises(InputError, match=says):
         AnomalyDetector("neighbours", encoder="pixels").fit(IMAGES)
+    says = (
+        "'local-global', the usual one for images, takes .* form grid; .* by encoder 'pixels'.*goes with 'efficientnet"
+    )
+    with pytest.raises(InputError, match=says):
+        AnomalyDetector(encoder="pixels").fit(IMAGES)
     says = r"'ntl' takes parts of the form vector or image; texts .*an embedding or word counts"
     with pytest.raises(InputError, match=says):
         AnomalyDetector("ntl").fit(SEA)
@@ -237,8 +243,17 @@ def test_too_few_images_and_labels_of_another_length_are_refused():
     model = AnomalyDetector("autoencoder")
     with pytest.raises(InputError, match="at least 2 images"):
         model.fit(IMAGES[:1])
-    with pytest.raises(ValueError, match=r"shape \(10,\)"):
-        model.fit(IMAGES[:10], labels=[0] * 9)
+    for labels, message in (([0] * 9, r"shape \(10,\)"), (["odd"] * 10, "in row 0"), ([1] * 10, "mark all 10 rows")):
+        with pytest.raises(InputError, match=message):
+            model.fit(IMAGES[:10], labels=labels)
+    classifier = OutlierExposureClassifier(encoder="pixels")
+    for y, message in (
+        (None, "requires y"),
+        ([0, 1] * 4, "one class per row of X, 10; got 8"),
+        ([0] * 10, "got one cla"),
+    ):
+        with pytest.raises(InputError, match=message):
+            classifier.fit(IMAGES[:10], y)
 
 
 @pytest.mark.parametrize("encoder", ["robust", TableEncoder("standard")])

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from expose.encoders.feature_cache import key_of
 from expose.encoders.image import ImageEncoder
 from expose.errors import InputError, SkippedWarning
 from expose.kinds import as_images
-from expose.kinds.base import Reading, kind_named
+from expose.kinds.base import Reading, kind_named, kind_of
 from expose.kinds.image_files import GAP, LARGE, file_head, read_file
+from expose.kinds.photo_notes import n_copies
 from expose.kinds.pixels import to_unit
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow reads image files; pip install 'expose[images]'")
@@ -290,3 +294,61 @@ def test_numbers_that_numpy_lacks_are_read_too() -> None:
 
 def test_a_narrow_grey_image_of_a_list_is_no_colour() -> None:
     assert as_images([np.zeros((8, 3)), np.zeros((1, 1))]).shapes.tolist() == [[8, 3, 1], [1, 1, 1]]
+
+
+# ------------------------------------------------------------------------------------------------ files that are none
+
+
+@pytest.fixture
+def piped(tmp_path: Path) -> Iterator[Path]:
+    """Two images, and two named pipes into which nobody writes; whoever waits for them is interrupted."""
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("this system has no named pipes")
+
+    def interrupt(*_: object) -> None:
+        pytest.fail("waited for a pipe")  # no Exception, which the code under test might catch
+
+    for name in ("a.png", "d.png"):
+        Image.fromarray(random.integers(0, 255, (30, 40, 3), dtype=np.uint8)).save(tmp_path / name)
+    for name in ("b.png", "c.png"):
+        os.mkfifo(tmp_path / name)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.alarm(8)
+    yield tmp_path
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_pipes_are_refused_or_left_out_and_never_waited_for(piped: Path) -> None:
+    kind = kind_named("image")
+    with pytest.raises(
+        InputError, match=r"2 or more image files .*b\.png: it is no regular file, but a folder, a pipe"
+    ):
+        kind.read([str(piped)], Reading())
+    with pytest.warns(SkippedWarning, match=r"2 file\(s\) cannot be read as images and are left out: 'b\.png', 'c\.p"):
+        assert kind.read([str(piped)], Reading(skip_bad=True)).samples.names == ("a.png", "d.png")
+    assert n_copies([piped / name for name in ("a.png", "b.png", "c.png")]) == 0
+    with pytest.raises(InputError, match="no regular file"):  # before it is kept under a name, in a fit from Python
+        key_of(piped / "b.png", [])
+
+
+# ------------------------------------------------------------------------------------------------------- patterns
+
+
+def test_a_pattern_is_taken_as_the_command_takes_it(damaged: Path) -> None:
+    kind, pattern = kind_named("image"), str(damaged / "[af].png")
+    assert kind_of(pattern) is kind
+    assert kind_of(Path(pattern)) is kind
+    found = as_images(pattern)
+    assert [Path(name).name for name in found.names] == ["a.png", "f.png"]
+    assert found.names == kind.read([pattern], Reading()).samples.names
+    assert as_images(str(damaged / "f.p*")).names == ("f.png",)
+    assert as_images(str(damaged.parent / "pict*")).names == as_images(damaged).names
+    with pytest.raises(InputError, match="no such file or folder"):
+        as_images(str(damaged / "*.bmp"))
+
+
+def test_a_name_that_looks_like_a_pattern_is_a_name(damaged: Path) -> None:
+    folder = damaged.rename(damaged.parent / "lot [1]")
+    assert as_images(str(folder / "a.png")).names == ("a.png",)
+    assert len(as_images(str(folder))) == 6

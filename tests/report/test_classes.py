@@ -14,6 +14,7 @@ from expose.decide import reliability
 from expose.errors import InputError
 from expose.objectives import Descend
 from expose.report import build_report, compare, write_report
+from expose.report.summary import was_exposed
 
 CLASSES = np.array(["ash", "elm", HOSTILE])
 
@@ -81,6 +82,36 @@ def test_before_and_after_are_on_the_page(models: Any, comparison: dict[str, Any
     assert 'id="churn"' not in page
     assert "taken for" in said
     assert [trace["name"] for trace in figure(page, "training")["data"]] == ["normal loss", "loss on outliers"]
+
+
+def test_who_was_not_exposed_is_not_measured_after_exposure(models: Any) -> None:
+    X, y = leaves(60, 6)
+    measured = compare(models[0], *leaves(120, 1), outliers=others(80, 3))
+    page = build_report(models[0], X, classes=y, comparison=measured)
+    assert "after exposure" not in page
+    said = words(page)
+    for wrong in ("before exposure", "a second time without outliers", "that the model was exposed to; other kinds"):
+        assert wrong not in said
+    assert [trace["name"] for trace in figure(page, "reliability")["data"]] == [
+        "as sure as right",
+        "held out",
+        "these rows",
+    ]
+    exposed = compare(models[1], *leaves(120, 1), outliers=others(80, 3))
+    page = build_report(models[1], X, classes=y, comparison=exposed)
+    assert "after exposure" in page
+    assert "a second time without outliers" in words(page)
+    assert "that the model was exposed to; other kinds" in words(page)
+
+
+def test_suspects_that_were_exposed_count_as_exposure() -> None:
+    X, y = leaves(120, 0)
+    recipe = Descend(epochs=5, learning_rate=0.01)
+    for contamination, exposed in ((0.0, False), (0.05, True)):
+        classifier = OutlierExposureClassifier(
+            recipe=recipe, contamination=contamination, exposure="soft", random_state=0
+        )
+        assert was_exposed(classifier.fit(X, y).fitted_) is exposed
 
 
 def test_nothing_in_the_data_breaks_out(models: Any, comparison: dict[str, Any]) -> None:

@@ -46,8 +46,8 @@ COMMANDS = {
     "classify": Command(
         "expose.cli.classify:classify", "Train a classifier that doubts what it does not know, best with --outliers."
     ),
-    "score": Command("expose.cli.score:score", "Score the rows of DATA with MODEL."),
-    "query": Command("expose.cli.query:query", "Choose the rows of DATA whose labels MODEL needs most."),
+    "score": Command("expose.cli.score:score", "Score the rows or photos of DATA with MODEL."),
+    "query": Command("expose.cli.query:query", "Choose the rows or photos of DATA whose labels MODEL needs most."),
     "report": Command("expose.cli.report:report", "Write an HTML page about MODEL and DATA."),
     "export": Command("expose.cli.export:export", "Write MODEL as an ONNX file, for places without Python."),
     "demo": Command("expose.cli.demo:demo", "Run all of it on a table that ships in the package."),

@@ -73,11 +73,10 @@ def score_on_engine(
     from expose.atomic import all_or_nothing, publish
     from expose.files import scan, writer
     from expose.scoring.engines import opened_engine
-    from expose.scoring.pieces import pieces_of
     from expose.scoring.work import scoring_by
 
     start = time.perf_counter()
-    pieces, scoring = pieces_of(data), scoring_by(scorer, model, device)
+    pieces, scoring = pieces_in(data), scoring_by(scorer, model, device)
     work: Work = Explaining(scoring, reasons) if reasons else scoring
     target = Path(os.path.realpath(out))
     with all_or_nothing(target.with_name(f"{target.name}.parts")) as draft:
@@ -90,6 +89,23 @@ def score_on_engine(
                 for batch in scan([done.folder]):
                     sink.write(batch)
     summarise(session, scorer, done.tally, done.rule, out, time.perf_counter() - start, reasons)
+
+
+def pieces_in(data: list[str]) -> Pieces:
+    """Plan the pieces of Parquet files; of what is no table say so."""
+    from expose.kinds import Reading, kind_of_files
+    from expose.scoring.pieces import pieces_of
+
+    try:
+        return pieces_of(data)
+    except (InputError, FileNotFoundError) as error:
+        kind = kind_of_files(data)
+        if kind.tables(data, Reading()) is not None:
+            raise
+        raise InputError(
+            f"--engine takes Parquet tables; got {kind.plural}. Leave out --engine; or give a Parquet table that names "
+            "the file of each in a column, and that column: --photo COLUMN."
+        ) from error
 
 
 class Scored(NamedTuple):

@@ -107,7 +107,7 @@ Threshold = Annotated[
     str | None,
     typer.Option(
         metavar="SHARE|RULE",
-        help="Flag what scores above this share of the training rows; or mixture, tail:RATE, conformal:LEVEL. "
+        help="Flag what scores above this share of the training data; or mixture, tail:RATE, conformal:LEVEL. "
         "(default: as in training)",
     ),
 ]
@@ -116,7 +116,7 @@ Fdr = Annotated[
     typer.Option(
         "--fdr",
         metavar="RATE",
-        help="Flag by p-values instead of a threshold: of the flagged rows, at most this share are false on average "
+        help="Flag by p-values instead of a threshold: of what is flagged, at most this share is false on average "
         "(Benjamini-Hochberg). Needs a calibrated model.",
     ),
 ]
@@ -219,7 +219,19 @@ def encoder_of(given: Mapping[str, Any]) -> dict[str, Any]:
     from expose.encoders import PhotoEncoder
 
     named = {} if given["encoder"] is None else {"network": given["encoder"]}
+    check_tiled(**named)
     return {"encoder": PhotoEncoder(**named, tiles=given["tiles"])}
+
+
+def check_tiled(network: str | None = None) -> None:
+    """Refuse tiles for an encoder that is no network of photos."""
+    from expose.encoders.pretrained import WEIGHTS, is_of_hub
+
+    if network is not None and network not in WEIGHTS and not is_of_hub(network):
+        raise InputError(
+            f"--tiles goes with a pretrained network of photos, --encoder {' or '.join(sorted(WEIGHTS))} or a vision "
+            f"model of the hub; got --encoder {network}. Leave out one of the two."
+        )
 
 
 def check_asked(data: Sequence[str]) -> None:

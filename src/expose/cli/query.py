@@ -44,7 +44,7 @@ def query(
         str,
         typer.Option("--out", "-o", metavar="FILE", help="Table to fill in: .csv, .csv.gz, .parquet, or - for stdout."),
     ],
-    k: Annotated[int, typer.Option("-k", min=1, max=4096, help="How many rows.")] = 20,
+    k: Annotated[int, typer.Option("-k", min=1, max=4096, help="How many.")] = 20,
     id_columns: opt.Id = None,
     skip_bad: opt.SkipBad = False,
     spreadsheet_safe: opt.SpreadsheetSafe = False,
@@ -55,7 +55,7 @@ def query(
     *,
     written: dict[str, Any],
 ) -> None:
-    """Choose the rows of DATA whose labels MODEL needs most.
+    """Choose the rows or photos of DATA whose labels MODEL needs most.
 
     DATA is what MODEL was trained on.
     """

@@ -38,10 +38,10 @@ Examples:
   expose score model/ sqlite:///shop.db --query 'select * from new' --out s.csv
   expose score model/ rows/ --engine ray --address ray://head:10001 --out scores/
 
-The scores file keeps the order of the rows: id columns, then anomaly_score (higher = more anomalous)
+The scores file keeps the order of the rows or photos: id columns, then anomaly_score (higher = more anomalous)
 and is_anomaly; p_value too, if the model was fitted with --calibration. A classifier also writes
 predicted_class and its probability. With --explain follow reason_1, reason_1_share (of what the score
-is above that of typical rows), reason_2, and so on, of every row. With --engine, --out may be a folder
+is above that of typical ones), reason_2, and so on, of each. With --engine, --out may be a folder
 (a name without an ending), of one file for each piece of the data.
 """
 
@@ -67,7 +67,7 @@ def score(
             metavar="N",
             min=1,
             max=10,
-            help="Also name N columns, or parts of a photo, that make each anomalous. Rows take 100 times as long.",
+            help="Also name N columns, or parts of a photo, that make each anomalous. It takes 100 times as long.",
         ),
     ] = None,
     maps: Annotated[
@@ -91,9 +91,9 @@ def score(
     *,
     written: dict[str, Any],
 ) -> None:
-    """Score the rows of DATA with MODEL.
+    """Score the rows or photos of DATA with MODEL.
 
-    However many rows there are, it needs no more memory.
+    However many there are, it needs no more memory.
     """
     with Session(as_json=as_json, quiet=quiet, debug=debug, stdout_is_data=out == "-", in_batches=True) as session:
         from expose import load

@@ -64,6 +64,7 @@ class Encoder:
 
     family: str = ""  # what a model folder calls it
     encodes: str = ""  # name of the kind of samples; empty: any
+    calls: bool = False  # whether its first parameter may be a function
     layout: Layout
     notes: Sequence[str] = ()
     columns_read: Sequence[ColumnRead] = ()
@@ -278,9 +279,18 @@ def make_encoder(choice: Any, kind: Kind, preferred: str | None = None) -> Encod
     if isinstance(choice, type):
         raise InputError(f"encoder must be a name or an object; got the class itself. Write {choice.__name__}().")
     if not (hasattr(choice, "fit") and hasattr(choice, "transform")):
-        raise InputError(f"encoder must be a name or an object with fit and transform; got a {type(choice).__name__}.")
+        raise InputError(
+            f"encoder must be a name or an object with fit and transform; got a {type(choice).__name__}."
+            + (_calling(kind) if callable(choice) else "")
+        )
     copied = clone(choice, safe=False)
     return _suited(copied, kind) if isinstance(copied, Encoder) else OwnEncoder(copied, kind)
+
+
+def _calling(kind: Kind) -> str:
+    """Say which encoders of a kind take a function, if there are any."""
+    able = [cls.__name__ for cls in CLASSES.values() if cls.calls and cls.encodes == kind.name]
+    return "".join(f" To encode {kind.plural} by a function, write {name}(function)." for name in able)
 
 
 def _named(name: str) -> Encoder:

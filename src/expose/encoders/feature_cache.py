@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from expose.atomic import all_or_nothing
+from expose.kinds.image_files import check_regular
 
 MOST: Final = 4 * 2**30  # bytes that are kept
 OFTEN: Final = MOST // 64  # bytes that are written between two looks at how much there is
@@ -50,6 +51,7 @@ def users_cache() -> Path:
 def key_of(photo: Path | NDArray[Any], made_by: Any) -> str:
     """What a photo's features are kept under: a digest of its content, and of all that they are made by, as JSON."""
     if isinstance(photo, Path):
+        check_regular(photo)
         content = hashlib.sha256(photo.read_bytes())
     else:
         content = hashlib.sha256(f"{photo.dtype.str} {photo.shape} ".encode())

@@ -10,6 +10,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Iterator, Mapping
+from logging import ERROR
 from math import isqrt
 from pathlib import Path
 from typing import Any, Final
@@ -109,6 +110,7 @@ def hub_network(name: str, revision: str | None = None) -> HubNetwork:
     at = {} if revision is None else {"revision": revision}
     try:
         with silent():
+            check_reached(name, revision)
             model, found = AutoModel.from_pretrained(name, use_safetensors=True, output_loading_info=True, **at)
             processing = processing_of(name, at)
     except Exception as error:  # transformers, and what it reads weights by, raise many kinds
@@ -126,6 +128,20 @@ def hub_network(name: str, revision: str | None = None) -> HubNetwork:
         return HubNetwork(vision.float().eval().requires_grad_(False), processing)
     except (ValueError, TypeError, RuntimeError) as error:
         raise InputError(f"the settings of the image processor of {name!r} are of no use ({error}).") from error
+
+
+def check_reached(name: str, revision: str | None) -> None:
+    """Raise what keeps us from the hub, if a model is neither a folder nor kept from before.
+
+    ``transformers`` would ask six times, half a minute in all.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if Path(name).is_dir() or try_to_load_from_cache(name, "config.json", revision=revision) is not None:
+        return
+    with contextlib.suppress(HfHubHTTPError):  # an answer, which transformers puts into words
+        get_hf_file_metadata(hf_hub_url(name, "config.json", revision=revision))
 
 
 def processing_of(name: str, at: Mapping[str, str]) -> Mapping[str, Any]:
@@ -171,15 +187,18 @@ def digest_of(module: nn.Module) -> str:
 
 @contextlib.contextmanager
 def silent() -> Iterator[None]:
-    """Keep ``transformers`` from telling what it does: what matters comes as an error."""
+    """Keep ``transformers`` and the hub from telling what they do: what matters comes as an error."""
+    from huggingface_hub.utils import logging as of_hub
     from transformers.utils import logging
 
-    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    before, before_hub, bars = logging.get_verbosity(), of_hub.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
+    of_hub.set_verbosity(ERROR)
     logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(before)
+        of_hub.set_verbosity(before_hub)
         if bars:
             logging.enable_progress_bar()

@@ -27,7 +27,8 @@ FIT_PHOTOS: Final = 256  # from which principal components are found,
 FIT_PATCHES: Final = 60_000  # and how many patches of these
 AT_ONCE: Final = 4  # photos that one thread reads and describes
 SHORTEST: Final = 1e-12  # length of a patch that has a direction
-LARGEST_HALF: Final = float(np.finfo(np.float16).max)
+# Largest numbers of a patch that half precision has: beyond it is infinity, below it has fewer digits, then none
+HALF: Final = (2.0**-10, float(np.finfo(np.float16).max))
 
 Floats = NDArray[np.float32]
 
@@ -81,6 +82,7 @@ class PhotoEncoder(Encoder):
     """
 
     encodes = "image"
+    calls = True
 
     def __init__(
         self,
@@ -264,7 +266,7 @@ class PhotoEncoder(Encoder):
         """Maps of a photo, and of its tiles if there are any, as one map ``(H, W, C)``."""
         if maps is None or self.gives == "vector":
             return np.zeros((0, 0, 0), dtype=np.float16)
-        return joined(maps[-(self.tiles**2) :], self.tiles).clip(-LARGEST_HALF, LARGEST_HALF).astype(np.float16)
+        return halved(joined(maps[-(self.tiles**2) :], self.tiles))
 
     def _pictures(self, images: Images, row: int) -> Floats:
         """What the network looks at of a photo: itself, and its tiles if there are any, ``(T, 3, side, side)``."""
@@ -326,6 +328,20 @@ class PhotoEncoder(Encoder):
         encoder.notes = list(meta["notes"])
         encoder._settle()
         return encoder
+
+
+def halved(maps: Floats) -> NDArray[np.float16]:
+    """Maps ``(H, W, C)`` in half precision; a patch that would not fit is scaled, by a power of two.
+
+    That changes none of its digits, and its length is not looked at, see `patches_of`.
+
+    >>> halved(np.array([[[3e9, -1.5e9]]], dtype=np.float32)).tolist()
+    [[[0.69873046875, -0.349365234375]]]
+    """
+    largest = np.abs(maps).max(axis=-1, keepdims=True)
+    fits = (HALF[0] <= largest) & (largest <= HALF[1])
+    scaled: Floats = np.ldexp(maps, np.where(fits, 0, -np.frexp(largest)[1]))
+    return scaled.astype(np.float16)
 
 
 def patches_of(photo: Photo) -> Floats:

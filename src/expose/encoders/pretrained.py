@@ -20,6 +20,7 @@ from expose.errors import InputError, MissingExtraError
 if TYPE_CHECKING:
     from torch import Tensor
 
+LARGEST: Final = 1e15  # that a network may give
 SIDE: Final = 224  # pixels of the photos that a network of the user's takes, if nothing else is said
 
 
@@ -145,6 +146,12 @@ def features_of(said: Any, count: int) -> Features:
         )
     if not (np.isfinite(vectors).all() and (maps is None or np.isfinite(maps).all())):
         raise InputError("the network gave NaN or infinity for a photo in [0, 1]; its weights are of no use.")
+    largest = max(float(np.abs(one).max(initial=0)) for one in by_axes.values())
+    if largest > LARGEST:
+        raise InputError(
+            f"the network gave {largest:.3g} for a photo in [0, 1], and distances are squares: beyond {LARGEST:g} they "
+            "do not fit float32. Divide what it gives, or let it end in a normalisation."
+        )
     return Features(maps, vectors)
 
 

@@ -25,18 +25,18 @@ COMPARED, MOST = 64, 0.75  # rows that tell whether a table is that of the train
 
 
 def check_contamination(value: Any) -> None:
-    """Raise ValueError unless ``value`` is in [0, 0.5) or "auto"."""
+    """Raise InputError unless ``value`` is in [0, 0.5) or "auto"."""
     if isinstance(value, str) and value == "auto":
         return
     expected = "contamination must be a share of anomalies in [0, 0.5) or 'auto'"
     if not is_number(value) or math.isnan(value):
-        raise ValueError(f"{expected}; got {value!r}. Write 0.05 for five rows in a hundred, 0 for clean data.")
+        raise InputError(f"{expected}; got {value!r}. Write 0.05 for five rows in a hundred, 0 for clean data.")
     if 1 <= value < 50:
-        raise ValueError(f"{expected}; got {value:g}. For {value:g} % write {value / 100:g}.")
+        raise InputError(f"{expected}; got {value:g}. For {value:g} % write {value / 100:g}.")
     if value >= 0.5:
-        raise ValueError(f"{expected}; got {value}. If most rows are anomalous, swap the roles of the two classes.")
+        raise InputError(f"{expected}; got {value}. If most rows are anomalous, swap the roles of the two classes.")
     if value < 0:
-        raise ValueError(f"{expected}; got {value}. Use 0 for clean data.")
+        raise InputError(f"{expected}; got {value}. Use 0 for clean data.")
 
 
 def check_parameters(parameters: dict[str, Any]) -> None:
@@ -52,7 +52,7 @@ def check_parameters(parameters: dict[str, Any]) -> None:
 def check_class_parameters(parameters: dict[str, Any]) -> None:
     """Check all parameters of the classifier that do not depend on the data, but its network."""
     if parameters["contamination"] == "auto":
-        raise ValueError("contamination of a classifier must be a share in [0, 0.5), 0 for clean data; got 'auto'.")
+        raise InputError("contamination of a classifier must be a share in [0, 0.5), 0 for clean data; got 'auto'.")
     check_contamination(parameters["contamination"])
     check_threshold(parameters["threshold"])
     check_choice("score_function", parameters["score_function"], ("auto", *SCORES))
@@ -60,7 +60,7 @@ def check_class_parameters(parameters: dict[str, Any]) -> None:
     torch_device(parameters["device"])
     check_margins(parameters["energy_margins"])
     if parameters["recipe"] is not None and not isinstance(parameters["recipe"], Descend):
-        raise ValueError(
+        raise InputError(
             f"recipe must be None or Descend(epochs=..., ...) of expose.objectives; got {parameters['recipe']!r}."
         )
 
@@ -70,21 +70,21 @@ def terms_of(given: Any) -> dict[str, float]:
     names = [given] if isinstance(given, str) else list(given)
     unknown = [name for name in names if name not in TERMS]
     if unknown or not names:
-        raise ValueError(f"terms must be of {sorted(TERMS)}, one or several; got {given!r}.")
+        raise InputError(f"terms must be of {sorted(TERMS)}, one or several; got {given!r}.")
     terms = {name: float(given[name]) if isinstance(given, Mapping) else TERMS[name] for name in names}
     if any(not 0 <= weight < math.inf for weight in terms.values()):
-        raise ValueError(f"each term's lambda must be a finite number of at least 0; got {terms}.")
+        raise InputError(f"each term's lambda must be a finite number of at least 0; got {terms}.")
     return terms
 
 
 def check_margins(margins: Any) -> None:
-    """Raise ValueError unless ``margins`` is None or two numbers, that of normal rows first and not the larger."""
+    """Raise InputError unless ``margins`` is None or two numbers, that of normal rows first and not the larger."""
     if margins is None:
         return
     if not (isinstance(margins, tuple | list) and len(margins) == 2 and all(map(is_number, margins))):
-        raise ValueError(f"energy_margins must be None or two numbers, of normal rows and outliers; got {margins!r}.")
+        raise InputError(f"energy_margins must be None or two numbers, of normal rows and outliers; got {margins!r}.")
     if margins[0] > margins[1]:
-        raise ValueError(
+        raise InputError(
             f"energy_margins must not fall: normal rows have the lower energy (-logsumexp of logits); got {margins!r}."
         )
 
@@ -94,18 +94,18 @@ def check_classes(
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Classes ``(K,)``, those ``known`` or those that occur, and the number of each row's class ``(n,)``."""
     if len(names) != n_rows:
-        raise ValueError(f"y must have one class per row of X, {n_rows}; got {len(names)}.")
+        raise InputError(f"y must have one class per row of X, {n_rows}; got {len(names)}.")
     missing = [name for name in names.tolist() if name is None or (isinstance(name, float) and math.isnan(name))]
     if missing:
-        raise ValueError(f"Input y contains NaN: {len(missing)} rows have no class. Leave such rows out.")
+        raise InputError(f"Input y contains NaN: {len(missing)} rows have no class. Leave such rows out.")
     found, targets = np.unique(names, return_inverse=True)
     if known is not None:
         foreign = [name for name in found.tolist() if name not in known]
         if foreign:
-            raise ValueError(f"y holds the classes {foreign[:5]}, which the classifier was not trained on: {known}.")
+            raise InputError(f"y holds the classes {foreign[:5]}, which the classifier was not trained on: {known}.")
         return known, np.searchsorted(known, names).astype(np.int64)
     if len(found) < 2:
-        raise ValueError(
+        raise InputError(
             "The number of classes has to be greater than one; got one class. For rows of one kind use "
             "AnomalyDetector, which takes outliers as well."
         )
@@ -117,23 +117,23 @@ def check_labels(labels: Any, n_rows: int) -> NDArray[np.int8] | None:
 
     Raises
     ------
-    ValueError
+    InputError
         For another length, other values, or if no row is left that could be normal.
     """
     if labels is None:
         return None
     array = np.asarray(labels)
     if array.shape != (n_rows,):
-        raise ValueError(f"labels must have one value per training row, shape ({n_rows},); got shape {array.shape}.")
+        raise InputError(f"labels must have one value per training row, shape ({n_rows},); got shape {array.shape}.")
     allowed = np.isin(array, [-1, 0, 1]) if array.dtype.kind in "biufO" else np.zeros(n_rows, dtype=bool)
     if not allowed.all():
         row = int(np.flatnonzero(~allowed)[0])
-        raise ValueError(
+        raise InputError(
             f"labels must be 1 (anomaly), 0 (normal) or -1 (unlabelled); got {array[row]!r} in row {row}. "
             "scikit-learn's -1 for outliers means unlabelled here."
         )
     if (array == 1).all():
-        raise ValueError(
+        raise InputError(
             f"labels mark all {n_rows} rows as anomalies (1); training needs normal (0) or unlabelled (-1) rows."
         )
     return None if (array == -1).all() else array.astype(np.int8)

@@ -68,7 +68,7 @@ def prepare_classes(
     terms = terms_of(parameters["terms"])
     any_classes = Classification("auto", (0.5, 0.5), terms)  # which there are is known after the samples are checked
     encoded = encode_training(X, kind, parameters["encoder"], any_classes, before, parameters["verbose"])
-    check_form(any_classes, encoded.encoder, kind)
+    check_form(any_classes, encoded.encoder, kind, parameters["encoder"])
     if encoded.parts.ndim == 3:
         raise InputError(
             "A classifier takes one vector per sample; this encoder gives parts. Pool them, or choose another."
@@ -99,7 +99,7 @@ def prepare_classes(
 def targets_of(y: Any, n_samples: int, before: Fitted | None) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Classes ``(K,)``, and the number of each sample's class ``(n,)``."""
     if y is None:
-        raise ValueError("This OutlierExposureClassifier requires y to be passed, but the target y is None.")
+        raise InputError("This OutlierExposureClassifier requires y to be passed, but the target y is None.")
     names = column_or_1d(y, warn=True)
     check_classification_targets(names)
     return check_classes(names, n_samples, None if before is None else before.head.classes)  # type: ignore[union-attr]

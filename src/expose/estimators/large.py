@@ -116,7 +116,10 @@ def files_of(sources: Paths, reading: Reading, known: Known | None = None) -> Fi
     kind = kind_of_files(names)
     tables = kind.tables(names, reading)
     if tables is None:
-        raise InputError(f"only rows of tables are fitted a few at a time; {kind.plural} are read by fit.")
+        raise InputError(
+            f"samples of rows and engines are for tables; got {kind.plural}, which are fitted all together. Leave out "
+            "--engine, --sample-rows and --memory; in Python call fit instead of fit_files."
+        )
     return Files(kind, reading, known or {}, names, tables)
 
 

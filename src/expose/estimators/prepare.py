@@ -85,9 +85,9 @@ def prepare(
     auto = parameters["objective"] == "auto"
     objective = make_objective(kind.objective if auto else parameters["objective"])
     encoded = encode_training(X, kind, parameters["encoder"], objective, before, parameters["verbose"])
-    if auto and encoded.encoder.layout.form not in objective.forms:  # an encoder was chosen, and it makes vectors
-        objective = make_objective(Kind.objective)
-    check_form(objective, encoded.encoder, kind)
+    if auto and encoded.encoder.layout.form == "vector":  # an encoder was chosen that makes vectors
+        objective = objective if "vector" in objective.forms else make_objective(Kind.objective)
+    check_form(objective, encoded.encoder, kind, parameters["encoder"])
     if before is not None:
         check_alike(before, objective, parameters["ensemble_size"])
     known = check_labels(labels, len(encoded.samples))

@@ -83,8 +83,7 @@ def encode_more(encoded: Encoded, X: Any) -> NDArray[np.float32]:
 
 def fitted_encoder(samples: Samples, kind: Kind, choice: Any, objective: Objective, verbose: int = 0) -> Encoder:
     """The encoder that was chosen, that the objective prefers or that is usual for the kind, fitted."""
-    preferred = objective.encoders.get(kind.name) or kind.encoder_for(objective.forms)
-    encoder = make_encoder(choice, kind, preferred).suited(objective.forms)
+    encoder = make_encoder(choice, kind, preferred_encoder(objective, kind)).suited(objective.forms)
     encoder.verbose = verbose
     encoder.fit(samples)
     if not hasattr(encoder, "layout"):
@@ -93,17 +92,33 @@ def fitted_encoder(samples: Samples, kind: Kind, choice: Any, objective: Objecti
     return encoder
 
 
-def check_form(objective: Objective, encoder: Encoder, kind: Kind) -> None:
-    """Raise InputError, which says what can be done, unless an objective takes parts of this form."""
+def check_form(objective: Objective, encoder: Encoder, kind: Kind, choice: Any = None) -> None:
+    """Raise InputError, which says what can be done, unless an objective takes parts of this form.
+
+    ``choice`` is the encoder as it was chosen; None if it was not.
+    """
     form = encoder.layout.form
     if form in objective.forms:
         return
     able = sorted(name for name, registered in OBJECTIVES.items() if form in registered.forms)
     name = objective.name or type(objective).__name__
+    usual = f", the usual one for {kind.plural}," if name == kind.objective else ""
+    by, preferred = ("" if choice is None else f" by encoder {_shown(choice)}"), preferred_encoder(objective, kind)
+    other = choice is not None and preferred != kind.encoder
+    advice = f"Or leave the encoder out: {name!r} goes with {preferred!r}." if other else kind.advice
     raise InputError(
-        f"objective {name!r} takes parts of the form {' or '.join(objective.forms)}; {kind.plural} are encoded in the "
-        f"form {form}. Objectives for it: {', '.join(map(repr, able)) or 'none'}. {kind.advice}"
+        f"objective {name!r}{usual} takes parts of the form {' or '.join(objective.forms)}; {kind.plural} are encoded "
+        f"in the form {form}{by}. Objectives for it: {', '.join(map(repr, able)) or 'none'}. {advice}"
     )
+
+
+def _shown(choice: Any) -> str:
+    return repr(choice) if isinstance(choice, str) else type(choice).__name__
+
+
+def preferred_encoder(objective: Objective, kind: Kind) -> str:
+    """Name of the encoder that an objective takes where nobody chose one."""
+    return objective.encoders.get(kind.name) or kind.encoder_for(objective.forms)
 
 
 def encode_outliers(outliers: Any, encoded: Encoded) -> NDArray[np.float32] | OutlierSource:

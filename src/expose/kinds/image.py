@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from expose.errors import InputError
 from expose.kinds.base import Batch, Kind, Reading, register_kind
 from expose.kinds.heat_maps import HeatMaps
-from expose.kinds.image_files import GAP, holds_images
-from expose.kinds.image_sources import FILE, FOLDER, found_in, of_files, places_of, readable
+from expose.kinds.image_files import GAP, holds_images, places_of
+from expose.kinds.image_sources import FILE, FOLDER, found_in, of_files, readable
 from expose.kinds.images import Images, as_images, as_list
 from expose.kinds.photo_notes import folder_note, notes_on, sizes_in_words
 from expose.kinds.photo_tables import listed, listed_in
@@ -59,7 +59,7 @@ class ImageKind(Kind):
     def recognises(self, X: Any) -> bool:
         """Whether it holds images, by its form."""
         if isinstance(X, str | Path):
-            return holds_images(Path(X))
+            return self.claims([str(X)])
         X = X if isinstance(X, Images) else as_list(X)
         if isinstance(X, list | tuple):
             return bool(X) and all(map(_is_image, X))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -62,6 +63,16 @@ def holds_images(path: Path) -> bool:
     if path.is_dir():
         return any(is_image_file(Path(name)) for _, _, names in _walked(path) for name in names)
     return path.is_file() and is_image_file(path)
+
+
+def places_of(sources: Iterable[str]) -> list[Path]:
+    """Files and folders that were named; of a pattern those that fit."""
+    return [place for source in sources for place in _matches(source)]
+
+
+def _matches(source: str) -> list[Path]:
+    path = Path(source)
+    return [path] if path.exists() else [Path(name) for name in sorted(glob.glob(source, recursive=True))]
 
 
 def image_files(path: Path) -> list[Path]:
@@ -157,9 +168,19 @@ def _reduced(image: Any, factor: int) -> NDArray[np.float32]:
     return np.concatenate(means)
 
 
+def check_regular(path: Path) -> None:
+    """Refuse a pipe or a device that is called as an image is: to open it would wait for somebody who writes."""
+    if path.exists() and not path.is_file():
+        raise InputError(
+            f"{path}: it is no regular file, but a folder, a pipe or a device. Save the image to a file, or leave it "
+            "out (--skip-bad)."
+        )
+
+
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     package = pillow()
+    check_regular(path)
     try:
         with package.open(path, formats=FORMATS) as image:
             yield image

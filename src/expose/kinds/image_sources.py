@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,8 +12,8 @@ import pyarrow as pa
 from expose.errors import InputError
 from expose.files.names import listing
 from expose.kinds.base import Batch, Reading
-from expose.kinds.image_files import holds_images, image_files, name_of
-from expose.kinds.images import Images, as_images
+from expose.kinds.image_files import holds_images, places_of
+from expose.kinds.images import Images, images_of
 from expose.kinds.photo_tables import Listed
 
 FILE: Final = "file"  # the column that names an image
@@ -69,7 +68,7 @@ def _classes(images: Images, *, later: bool) -> Any:
 def images_at(sources: Sequence[str], reading: Reading) -> Images:
     """Image files of folders, of files and of patterns."""
     for source in sources:
-        if not _matches(source):
+        if not places_of([source]):
             raise InputError(f"there is no file or folder {source!r}; give images, a folder of them, or a pattern.")
     places = places_of(sources)
     if not places or not all(map(holds_images, places)):
@@ -78,20 +77,7 @@ def images_at(sources: Sequence[str], reading: Reading) -> Images:
         raise InputError(f"Expected images{known}: a folder or files of them; got {' '.join(sources)}.{listed}")
     for folder in (place for place in places if place.is_dir()):
         _refuse_tables(folder)
-    if len(places) == 1 and places[0].is_dir():
-        return as_images(places[0])
-    files = [file for place in places for file in image_files(place)]
-    return Images(files, tuple(map(name_of, files)))
-
-
-def places_of(sources: Sequence[str]) -> list[Path]:
-    """Files and folders that were named; of a pattern those that fit."""
-    return [place for source in sources for place in _matches(source)]
-
-
-def _matches(source: str) -> list[Path]:
-    path = Path(source)
-    return [path] if path.exists() else [Path(name) for name in sorted(glob.glob(source, recursive=True))]
+    return images_of(places)
 
 
 def _is_table(file: Path) -> bool:

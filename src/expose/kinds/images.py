@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from expose.errors import CountedWarning, InputError, SkippedWarning
 from expose.files.names import listing
-from expose.kinds.image_files import file_head, image_files, is_image_file, name_of, pixels_of, read_file
+from expose.kinds.image_files import file_head, image_files, is_image_file, name_of, pixels_of, places_of, read_file
 from expose.kinds.photo_notes import folders_of
 from expose.kinds.pixels import channels_last, to_unit
 
@@ -163,7 +163,8 @@ def as_images(X: Any) -> Images:
     Parameters
     ----------
     X : ndarray (n, H, W) or (n, H, W, C), torch tensor (n, C, H, W), list or column of arrays, Pillow images or paths,
-        or the path of a folder of image files, which is searched with all its folders, in the order of the names
+        or the path of a folder of image files, which is searched with all its folders, in the order of the names, or a
+        pattern of files, such as "photos/*.png"
 
     Raises
     ------
@@ -180,10 +181,7 @@ def as_images(X: Any) -> Images:
     if isinstance(X, Images):
         return X
     if isinstance(X, str | Path):
-        folder = Path(X)
-        files = image_files(folder)
-        names = [name_of(Path(file.name) if file == folder else file.relative_to(folder)) for file in files]
-        return Images(files, tuple(names))
+        return images_of(places_of([str(X)]) or [Path(X)])
     X = as_list(X)
     if isinstance(X, list | tuple):
         X = [Path(one) if isinstance(one, str) and is_image_file(Path(one)) else one for one in X]
@@ -192,6 +190,15 @@ def as_images(X: Any) -> Images:
     tensor = hasattr(X, "detach")
     values = _array(X)
     return Images(channels_last(values, tensor=tensor))
+
+
+def images_of(places: Sequence[Path]) -> Images:
+    """Image files of folders and files; those of one folder are called as they are in it."""
+    files = [file for place in places for file in image_files(place)]
+    [only, *others] = places
+    if others:
+        return Images(files, tuple(map(name_of, files)))
+    return Images(files, tuple(name_of(Path(one.name) if one == only else one.relative_to(only)) for one in files))
 
 
 def as_list(X: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -70,7 +71,9 @@ def n_copies(files: Iterable[Path]) -> int:
     alike = defaultdict(list)
     for file in files:
         with suppress(OSError):  # whoever reads it will say so
-            alike[os.stat(file).st_size].append(file)
+            found = os.stat(file)
+            if stat.S_ISREG(found.st_mode):  # a pipe has size 0, and would keep us waiting
+                alike[found.st_size].append(file)
     return sum(len(some) - len({*map(_digest, some)}) for some in alike.values() if len(some) > 1)
 
 

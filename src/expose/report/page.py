@@ -197,11 +197,11 @@ def by_source(findings: Findings, found: Measured | None) -> Drawing | None:
     if found is None or not found.after:
         return None
     panels = {}
-    for name, side in (("before exposure", found.before), ("after exposure", found.after)):
+    for name, side in (("before exposure", found.before), (found.last, found.after)):
         if side is not None:
             outliers = {} if side["outlier_scores"] is None else {"outliers": side["outlier_scores"]}
             panels[name] = {"classes": side["scores"]} | outliers
-    panels["after exposure"] |= {f"these {findings.nouns}": quantiles(findings.scores)}
+    panels[found.last] |= {f"these {findings.nouns}": quantiles(findings.scores)}
     return figures.source_scores(panels, findings.threshold)
 
 

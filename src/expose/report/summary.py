@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from expose.decide import Verdict
+from expose.estimators.prepare import EXPOSES_SUSPECTS
 from expose.model import Fitted
 from expose.report.about import EXPOSURES, LONGEST_NOTE, Strip, objective_name, strip_of
 from expose.report.comparison import rightness
@@ -17,9 +18,9 @@ from expose.report.typical import said_of, show_number, show_share, show_text
 MOST_CLASSES = 50  # in the table of accuracies
 HELD_OUT = (
     "Held-out {nouns} were not trained on. The threshold, the p-values and the temperature of the probabilities were "
-    "taken from the same {nouns}, so here as many lie above the threshold as it says. Held-out outliers are of the "
-    "kind that the model was exposed to; other kinds may be harder."
+    "taken from the same {nouns}, so here as many lie above the threshold as it says."
 )
+OF_A_KIND = "Held-out outliers are of the kind that the model was exposed to; other kinds may be harder."
 NONE_HELD_OUT = (
     "No {nouns} were held out when the model was trained, so accuracy is known only for these, if their classes are."
 )
@@ -56,7 +57,10 @@ class Table(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """How right a classifier is, on held-out rows before and after exposure, and on the rows of the report."""
+    """How right a classifier is, on held-out rows before and after exposure, and on the rows of the report.
+
+    One that was not exposed to anything has only one side on held-out rows, ``after``.
+    """
 
     before: Side | None = None
     after: Side | None = None
@@ -64,11 +68,17 @@ class Measured(NamedTuple):
     rows: int = 0  # held out
     outliers: int = 0
     nouns: str = "rows"
+    exposed: bool = True
+
+    @property
+    def last(self) -> str:
+        """What the figures of the model itself are called."""
+        return "after exposure" if self.exposed else "held out"
 
     @property
     def sides(self) -> dict[str, Side]:
         """All there are, by name."""
-        named = {"before exposure": self.before, "after exposure": self.after, f"these {self.nouns}": self.here}
+        named = {"before exposure": self.before, self.last: self.after, f"these {self.nouns}": self.here}
         return {name: side for name, side in named.items() if side is not None}
 
 
@@ -78,11 +88,17 @@ def measured(findings: Findings, comparison: Mapping[str, Any] | None) -> Measur
     if not isinstance(head, Verdict):
         return None
     given = findings.fitted.metadata.get("comparison") or {} if comparison is None else comparison
-    known = Measured(**given, nouns=findings.nouns)
+    known = Measured(**given, nouns=findings.nouns, exposed=was_exposed(findings.fitted))
     some = np.zeros(0, dtype=bool) if classes is None else classes.numbers >= 0
     if classes is None or not some.any():
         return known
     return known._replace(here=rightness(head, findings.said.take(some), classes.numbers[some]))
+
+
+def was_exposed(fitted: Fitted) -> bool:
+    """Whether a classifier learned from outliers, given or suspected."""
+    given = any(epoch.get("outliers") is not None for epoch in fitted.history)
+    return given or (fitted.contamination > 0 and fitted.exposure in EXPOSES_SUSPECTS)
 
 
 def summary_of(findings: Findings, found: Measured | None) -> Summary:
@@ -234,7 +250,9 @@ def class_sentences(findings: Findings, found: Measured | None) -> list[str]:
     if found is None:
         return []
     sentences = [(HELD_OUT if found.after else NONE_HELD_OUT).format(nouns=found.nouns)]
-    if found.after and found.before is None:
+    if found.outliers and found.exposed:
+        sentences.append(OF_A_KIND)
+    if found.after and found.before is None and found.exposed:
         sentences.append(ONCE)
     if findings.known.classes is not None and findings.known.classes.foreign:
         listed = ", ".join(f"{name} ({rows:,})" for name, rows in findings.known.classes.foreign)
