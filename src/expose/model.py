@@ -164,9 +164,13 @@ class Fitted:
         """Anomaly scores of the parts, or the places, of encoded samples, ``(n, P)``; of one part the sample's."""
         layout = self.encoder.layout
         if layout.form != "grid" or isinstance(self.head, Verdict):
-            return self.head.scores(self.head.kept(self.part_outputs(parts))).reshape(len(parts), -1)
+            return self.place_scores_of(self.part_outputs(parts), len(parts))
         said = member_outputs(self.ensemble, np.ascontiguousarray(parts), "part_scores", layout.n_places)  # (M, n, P)
-        return self.head.scores(self.head.kept(said.reshape(len(said), -1))).reshape(len(parts), -1)
+        return self.place_scores_of(said.reshape(len(said), -1), len(parts))
+
+    def place_scores_of(self, said: Floats, n_samples: int) -> Floats:
+        """The same from what each member said of every place, ``(M, n * P)``."""
+        return self.head.scores(self.head.kept(said)).reshape(n_samples, -1)
 
     @property
     def has_places(self) -> bool:

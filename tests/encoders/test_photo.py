@@ -279,6 +279,28 @@ def test_a_second_fit_computes_nothing_and_gives_the_same_bits(lite, cache, monk
     assert PhotoEncoder(lite).fit(PHOTOS).transform(PHOTOS).tobytes() == expected.tobytes()
 
 
+@pytest.mark.parametrize(("room", "described"), [(photo_file.KEPT, 7), (3 * 8 * 8 * 3 * 2 + 100, 7 + 4), (0, 7 + 7)])
+def test_a_fit_describes_photos_once_if_there_is_room_to_keep_them(monkeypatch, room, described):
+    expected = PhotoEncoder(Colours(), side=32).fit(PHOTOS).transform(PHOTOS)
+    monkeypatch.setattr(photo_file, "KEPT", room)
+    seen = []
+    call = Frozen.__call__
+    monkeypatch.setattr(
+        Frozen, "__call__", lambda self, photos, *more: (seen.append(len(photos)), call(self, photos, *more))[1]
+    )
+    encoder = PhotoEncoder(Colours(), side=32)
+    assert encoder.fit_transform(PHOTOS).tobytes() == expected.tobytes()
+    assert sum(seen[1:]) == described  # after the one that shows what it gives
+    assert encoder.transform(PHOTOS[::-1]).tobytes() == expected[::-1].tobytes()  # and nothing is kept for others
+
+
+def test_photos_are_kept_by_their_number_of_all_not_of_the_chosen(monkeypatch):
+    expected = PhotoEncoder(Colours(), side=32)
+    monkeypatch.setattr(photo_file, "FIT_PHOTOS", 3)
+    expected = expected.fit(PHOTOS).transform(PHOTOS)
+    assert PhotoEncoder(Colours(), side=32).fit_transform(PHOTOS).tobytes() == expected.tobytes()
+
+
 def test_what_makes_features_different_is_in_the_key(lite, cache):
     for given in ({}, {"tiles": 2}, {"side": 192}, {"precision": "bf16"}, {"give": "vector"}):
         before = len(files_in(cache))

@@ -8,8 +8,12 @@ import numpy as np
 import pytest
 
 from expose import AnomalyDetector
+from expose.encoders import Encoder
+from expose.encoders.layout import Layout
 from expose.explain import attribution, explain, explain_parts
 from expose.explain.attribution import most_anomalous_parts
+from expose.kinds import kind_named
+from expose.objectives import Neighbours
 from expose.report.findings import examine
 
 
@@ -87,3 +91,37 @@ def test_a_thousand_rows_are_explained_in_a_moment(detector):
 def test_constant_rows_have_nothing_to_explain(recwarn):
     rows = np.ones((30, 2))
     assert not AnomalyDetector(random_state=0).fit(rows).explain(rows).effects.any()
+
+
+class Vectors(Encoder):
+    """Vectors of a network, of which no value has a name."""
+
+    def fit(self, samples):
+        self.layout = Layout("vector", (5,))
+        return self
+
+    def transform(self, samples):
+        return np.asarray(kind_named("table").plain(samples), dtype=np.float32)
+
+
+@pytest.mark.parametrize(("objective", "words"), [("neighbours", set(Neighbours.components.values())), ("svdd", set())])
+def test_where_no_value_has_a_name_it_is_said_what_was_found_odd(rows, objective, words):
+    detector = AnomalyDetector(objective, encoder=Vectors(), random_state=0).fit(rows)
+    found, alike = detector.explain(rows), detector.explain(rows[10:20])
+    assert set(found.names) == words
+    assert found.effects.shape == (300, len(words))
+    np.testing.assert_allclose(found.effects.sum(axis=1), np.maximum(found.excess, 0) * bool(words))
+    for row in range(5):
+        assert [name for name, share in found.top(row) if share] == [told(detector, rows[row])][: len(words)]
+    np.testing.assert_array_equal(alike.effects, found.effects[10:20])
+
+
+def told(detector: AnomalyDetector, row: np.ndarray) -> str | None:
+    """The component that a row's score is, in words."""
+    scores = detector.scorer().components(row[None])
+    return Neighbours.components[max(scores, key=lambda name: scores[name][0])] if scores else None
+
+
+def test_one_value_that_has_a_name_is_named():
+    rows = np.random.default_rng(0).normal(size=(80, 1))
+    assert AnomalyDetector(random_state=0).fit(rows).explain(rows[:1]).names == ("x0",)

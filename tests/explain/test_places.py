@@ -18,6 +18,7 @@ from expose.explain.pictures import Scale, coloured, legend, outline, overlay, s
 from expose.kinds.base import kind_named
 from expose.kinds.heat_maps import HeatMaps, Lazily
 from expose.kinds.images import as_images
+from expose.model import Fitted, Peak
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow reads image files; pip install 'expose[images]'")
 AT = {"upper left": (0.05, 0.05), "right": (0.4, 0.8), "bottom": (0.8, 0.4)}
@@ -205,3 +206,17 @@ def test_what_no_place_carries_is_said_to_be_of_the_whole() -> None:
     components = found.scorer().components([spotted])
     [whole] = components["whole"] - components["local"]
     np.testing.assert_allclose(explained.effects[0, -1] / explained.excess[0], 1 / (1 + np.exp(-whole)), rtol=1e-6)
+
+
+@pytest.mark.parametrize("objective", ["gaussian", "patch-memory"])
+def test_a_fit_judges_places_once_and_has_the_peak_of_a_second_look(monkeypatch, objective) -> None:
+    def second_look(*_: object) -> None:
+        raise AssertionError("the places of training photos were judged again")
+
+    photos = mosaic.photos(40)
+    with monkeypatch.context() as patch:
+        patch.setattr(Fitted, "place_scores", second_look)
+        fitted = AnomalyDetector(objective, encoder="mosaic", ensemble_size=2, random_state=0).fit(photos).fitted_
+    parts = fitted.encoder.transform(as_images(photos))
+    assert fitted.peak == Peak.of(fitted.place_scores(parts))
+    np.testing.assert_array_equal(fitted.training_scores, fitted.scores(parts))

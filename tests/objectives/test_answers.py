@@ -6,7 +6,7 @@ import torch
 from scipy.optimize import minimize
 
 from expose import AnomalyDetector
-from expose.objectives.answers import MOST, SLOPE, corrections
+from expose.objectives.answers import MOST, SLOPE, corrections, trust, without_each
 
 
 def kernel(n, seed=0):
@@ -142,3 +142,24 @@ def test_one_kind_of_answers_and_equal_rows_stay_finite(label):
     labels[10:40] = label
     assert np.isfinite(AnomalyDetector(random_state=0).fit(X, labels=labels).training_scores_).all()
     assert np.isfinite(AnomalyDetector(random_state=0).fit(np.ones((20, 2)), labels=labels[:20]).training_scores_).all()
+
+
+def test_answers_without_each_are_nearly_those_that_were_never_given():
+    rows = torch.randn(12, 3, generator=torch.Generator().manual_seed(0))
+    alike = torch.exp(-0.5 * torch.cdist(rows, rows).square())
+    ratio, known = torch.exp(rows[:, 0]), (rows[:, 1] > 0).long()
+    without = without_each(corrections(ratio, alike, known), alike, known)
+    assert torch.equal(without.diagonal(), torch.zeros(12))
+    for one in range(12):
+        others = torch.arange(12) != one
+        exact = corrections(ratio[others], alike[others][:, others], known[others])
+        torch.testing.assert_close(alike[one] @ without[:, one], alike[one, others] @ exact, atol=0.1, rtol=0)
+
+
+def test_trust_is_that_of_the_rule_of_succession():
+    moved, others = torch.tensor([[1.0], [0.0], [2.0]]), torch.tensor([[False], [True], [True]])
+    first = torch.tensor([0])
+    for known in (0, 1):
+        assert trust(moved, first, others, torch.tensor([known])) == 0.0  # half is chance
+        assert trust(moved, first, others & False, torch.tensor([known])) == 0.0  # nothing to compare with
+    assert trust(moved, torch.tensor([2]), ~others, torch.tensor([1])) == pytest.approx(2 / 3)

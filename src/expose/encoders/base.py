@@ -59,7 +59,8 @@ class Encoder:
         How each column of the training samples was read; empty where samples have none.
     groups : list of (str, slice)
         The names that people know, of columns say, and the encoded values that belong to each: what a score is
-        explained by. By default the whole part is one thing.
+        explained by. None by default: then it is explained by what kind of oddness the objective found, see
+        `Objective.components`.
     """
 
     family: str = ""  # what a model folder calls it
@@ -82,6 +83,14 @@ class Encoder:
         """Encode samples: finite float32, ``(n, D)``, or ``(n, P, D)`` where a sample has P parts."""
         raise TypeError(f"{type(self).__name__} must define transform(samples).")
 
+    def fit_transform(self, samples: Any) -> NDArray[np.float32]:
+        """Learn from training samples, and encode them."""
+        self.fit(samples)
+        if not hasattr(self, "layout"):
+            name = type(self).__name__
+            raise InputError(f"{name}.fit must set self.layout, a Layout of what transform gives. Did you forget it?")
+        return self.transform(samples)
+
     def likeness(self, parts: NDArray[np.float32]) -> float | None:
         """How alike training samples are, by their encoded parts: 1 for copies; None where the parts cannot tell."""
         return None
@@ -92,8 +101,8 @@ class Encoder:
 
     @property
     def groups(self) -> list[tuple[str, slice]]:
-        """Names that people know, and the encoded values of each."""
-        return [("value", slice(0, self.layout.n_values))]
+        """Names that people know, and the encoded values of each; none where a part is told from others as a whole."""
+        return []
 
     def name_places(self, kind: Kind) -> tuple[str, ...]:
         """Where each place of a sample lies, in words, ``P`` of them; several may share a name."""

@@ -25,6 +25,7 @@ USUAL: Final = "efficientnet-lite2"
 MEASURED: Final = (USUAL,)  # of which it is known how near to each other vectors of one product are
 FIT_PHOTOS: Final = 256  # from which principal components are found,
 FIT_PATCHES: Final = 60_000  # and how many patches of these
+KEPT: Final = 2**26  # bytes of features of these photos that wait until they are encoded
 AT_ONCE: Final = 4  # photos that one thread reads and describes
 SHORTEST: Final = 1e-12  # length of a patch that has a direction
 # Largest numbers of a patch that half precision has: beyond it is infinity, below it has fewer digits, then none
@@ -83,6 +84,7 @@ class PhotoEncoder(Encoder):
 
     encodes = "image"
     calls = True
+    _kept: dict[int, Photo] | None = None  # features by row, between `fit` and `transform` of the same photos
 
     def __init__(
         self,
@@ -130,9 +132,18 @@ class PhotoEncoder(Encoder):
         self.mean, self.axes = np.zeros(0, np.float32), np.zeros((0, 0), np.float32)
         if self.gives != "vector":
             some = np.sort(np.random.default_rng(0).permutation(len(images))[:FIT_PHOTOS])
-            self.mean, self.axes = principal(self._patches(images.take(some)), self.components)
+            self.mean, self.axes = principal(self._patches(images, some), self.components)
         self._settle()
         return self
+
+    def fit_transform(self, samples: Any) -> NDArray[np.float32]:
+        """Fit and encode: photos that components were found from are not read and described again, if there is room."""
+        images = as_images(samples)
+        self._kept = {}
+        try:
+            return self.fit(images).transform(images)
+        finally:
+            self._kept = None
 
     def _check(self, n_photos: int) -> None:
         if not n_photos:
@@ -167,15 +178,22 @@ class PhotoEncoder(Encoder):
         kept.pop("frozen", None)
         return kept
 
-    def _patches(self, images: Images) -> Floats:
-        """Patches of photos ``(n, C)``, of each some at random if there are many."""
+    def _patches(self, images: Images, rows: NDArray[np.intp]) -> Floats:
+        """Patches of some photos ``(n, C)``, of each some at random if there are many."""
 
-        def some(rows: range) -> list[Floats]:
-            return [drawn(patches_of(photo), most, row)
-                    for row, photo in zip(rows, self.features(images, rows), strict=True)]  # fmt: skip
+        def few(places: range) -> list[Floats]:
+            photos = self.features(images, rows[places].tolist())
+            self._keep(dict(zip(rows[places].tolist(), photos, strict=True)))
+            return [drawn(patches_of(photo), most, place) for place, photo in zip(places, photos, strict=True)]
 
-        most = -(-FIT_PATCHES // len(images))
-        return np.concatenate([patches for several in self._each(images, some) for patches in several])
+        most = -(-FIT_PATCHES // len(rows))
+        return np.concatenate([patches for several in self._each(len(rows), few) for patches in several])
+
+    def _keep(self, photos: dict[int, Photo]) -> None:
+        """Keep features until the photos are encoded, if that is to be and there is room."""
+        for row, photo in photos.items():
+            if self._kept is not None and (len(self._kept) + 1) * (photo.maps.nbytes + photo.vector.nbytes) <= KEPT:
+                self._kept[row] = photo
 
     def _settle(self) -> None:
         width = self.axes.shape[-1]
@@ -200,22 +218,21 @@ class PhotoEncoder(Encoder):
             for row, photo in zip(rows, self.features(images, rows), strict=True):
                 out[row] = self._part(photo)
 
-        self._each(images, fill)
+        self._each(len(images), fill)
         return out if self.gives == "patches" else out[:, 0]
 
-    def _each(self, images: Images, act: Callable[[range], Any]) -> list[Any]:
-        """What an act makes of some photos at a time; threads read and compute side by side."""
+    def _each(self, count: int, act: Callable[[range], Any]) -> list[Any]:
+        """What an act makes of so many photos, some at a time; threads read and compute side by side."""
         from expose.threads import side_by_side
 
-        watch = Watch(len(images), self.verbose, "photos")
+        watch = Watch(count, self.verbose, "photos")
 
         def watched(rows: range) -> Any:
             made = act(rows)
             watch(len(rows))
             return made
 
-        starts = range(0, len(images), AT_ONCE)
-        several = [range(start, min(start + AT_ONCE, len(images))) for start in starts]
+        several = [range(start, min(start + AT_ONCE, count)) for start in range(0, count, AT_ONCE)]
         if isinstance(self.network, str):
             return side_by_side(watched, several)
         return list(map(watched, several))  # a network of the user's may not bear several threads
@@ -241,7 +258,11 @@ class PhotoEncoder(Encoder):
         return mean_cosine(parts[:, -self.frozen.n_vector :])
 
     def features(self, images: Images, rows: Sequence[int]) -> list[Photo]:
-        """Features of some photos, from the cache if they are there."""
+        """Features of some photos, kept since `fit`, or from the cache, if they are there."""
+        described = self._kept or {}
+        if waiting := {row: described.pop(row) for row in rows if row in described}:
+            others = iter(self.features(images, [row for row in rows if row not in waiting]))
+            return [waiting[row] if row in waiting else next(others) for row in rows]
         keys = [self._key(images, row) for row in rows]
         found = [None if self._cache is None or key is None else self._cache.get(key) for key in keys]
         missing = [row for row, kept in zip(rows, found, strict=True) if kept is None]

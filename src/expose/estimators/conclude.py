@@ -12,6 +12,7 @@ from expose.decide import Combination, Verdict
 from expose.decide.pooling import pool
 from expose.errors import CollapseWarning, ConstantScoresWarning
 from expose.estimators.prepare import Prepared
+from expose.estimators.samples import Encoded
 from expose.exposure import EXPOSURES, BatchRanking
 from expose.model import Fitted, Peak, kept_of
 from expose.objectives import Losses, MemoryObjective
@@ -36,7 +37,7 @@ def conclude(prepared: Prepared, trained: Trained, head: Verdict | None = None) 
     n_samples = len(encoded.samples)
     method, width = ("score", None) if head is None else (head.method, head.width)
     ensemble = ready_to_score(trained.ensemble, plan.device, method)
-    said = member_outputs(ensemble, encoded.flat, method, width)
+    said, of_places = outputs_of(ensemble, encoded, method, width)
     reader = head or Combination.of(said)
     kept = kept_of(reader, said, n_samples)
     scores = reader.scores(kept)
@@ -61,10 +62,20 @@ def conclude(prepared: Prepared, trained: Trained, head: Verdict | None = None) 
         interrupted=trained.interrupted,
     )
     if fitted.has_places:
-        fitted.peak = Peak.of(fitted.place_scores(encoded.parts))
+        fitted.peak = Peak.of(fitted.place_scores_of(of_places, n_samples))
     if head is None:
         diagnose(fitted, prepared)
     return fitted
+
+
+def outputs_of(ensemble: Ensemble, encoded: Encoded, method: str, width: int | None) -> tuple[Floats, Floats]:
+    """What members say of training parts ``(M, n * P)``, and of every place: the same, unless a part has several."""
+    layout = encoded.encoder.layout
+    if layout.form != "grid" or layout.n_places == 1 or method != "score":
+        said = member_outputs(ensemble, encoded.flat, method, width)
+        return said, said
+    both = member_outputs(ensemble, encoded.flat, "with_places", 1 + layout.n_places)  # (M, n, 1 + P)
+    return both[..., 0].copy(), both[..., 1:].reshape(len(both), -1)
 
 
 def latent_labels(prepared: Prepared, ensemble: Ensemble, said: Floats | None) -> Floats:

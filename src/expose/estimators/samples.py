@@ -69,8 +69,8 @@ def encode_training(
             f"training needs at least {FEWEST} {kind.noun}s, better hundreds; got {len(samples)} sample(s)."
         )
     columns = kind.columns(samples)
-    encoder = fitted_encoder(samples, kind, choice, objective, verbose) if before is None else before.encoder
-    parts = encoder.transform(samples)
+    encoder = encoder_for(kind, choice, objective, verbose) if before is None else before.encoder
+    parts = encoder.fit_transform(samples) if before is None else encoder.transform(samples)
     n_features, names = (parts.shape[-1], ()) if columns is None else columns
     return Encoded(kind, samples, encoder, parts, n_features, names)
 
@@ -81,14 +81,10 @@ def encode_more(encoded: Encoded, X: Any) -> NDArray[np.float32]:
     return parts.reshape(-1, parts.shape[-1])
 
 
-def fitted_encoder(samples: Samples, kind: Kind, choice: Any, objective: Objective, verbose: int = 0) -> Encoder:
-    """The encoder that was chosen, that the objective prefers or that is usual for the kind, fitted."""
+def encoder_for(kind: Kind, choice: Any, objective: Objective, verbose: int = 0) -> Encoder:
+    """The encoder that was chosen, that the objective prefers or that is usual for the kind, to be fitted."""
     encoder = make_encoder(choice, kind, preferred_encoder(objective, kind)).suited(objective.forms)
     encoder.verbose = verbose
-    encoder.fit(samples)
-    if not hasattr(encoder, "layout"):
-        name = type(encoder).__name__
-        raise InputError(f"{name}.fit must set self.layout, a Layout of what transform gives. Did you forget it?")
     return encoder
 
 

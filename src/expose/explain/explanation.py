@@ -24,7 +24,8 @@ class Explanation:
     Attributes
     ----------
     names : tuple of K str
-        What is distinguished: the columns of a table, or where in a photo, such as "upper left".
+        What is distinguished: the columns of a table, or where in a photo, such as "upper left". Where nothing in a
+        sample is, what the objective found odd of it, in words; empty if that has no words either.
     effects : (n, K) array of float
         Change of the anomaly score due to each, in its units; 0 for what was not examined.
     excess : (n,) array of float
@@ -47,7 +48,7 @@ class Explanation:
 
 
 def explain(scorer: Scorer, X: Any) -> Explanation:
-    """Attribute the anomaly score of each sample to its columns, or to places in it.
+    """Attribute the anomaly score of each sample to its columns, or to places in it, or to the kind of oddness found.
 
     Where places were judged, their scores are at hand, see `of_places`; the maps come along. Else the columns, or
     whatever the encoder distinguishes, are exchanged with those of typical training parts that the model keeps, see
@@ -63,12 +64,30 @@ def explain_parts(fitted: Fitted, parts: NDArray[np.float32], maps: Sequence[Flo
     """The same for encoded samples, ``(n, D)`` or ``(n, P, D)``; of P parts without places the most anomalous."""
     if fitted.has_places:
         return of_places(fitted, parts, maps)
-    rows = most_anomalous_parts(fitted.scores, parts)
     groups = fitted.encoder.groups
+    if not groups:
+        return of_components(fitted, parts)
+    rows = most_anomalous_parts(fitted.scores, parts)
     found = attribute(fitted.scores, rows, fitted.typical, groups)
     effects = np.zeros((len(rows), len(groups)))
     np.put_along_axis(effects, found.columns, found.effects, axis=1)
     return Explanation(tuple(name for name, _ in groups), effects, found.excess)
+
+
+def of_components(fitted: Fitted, parts: NDArray[np.float32]) -> Explanation:
+    """Give all of the excess of each sample to the component that its score is, in the words of the objective."""
+    components = fitted.components(parts)
+    names = tuple(fitted.objective.components[name] for name in components)
+    each = np.stack([*components.values(), np.full(len(parts), -np.inf)], axis=1)  # (n, K + 1)
+    largest = each.argmax(axis=1)[:, None] == np.arange(len(names))  # (n, K)
+    excess = excess_of(fitted, parts)
+    return Explanation(names, largest * np.maximum(excess, 0.0)[:, None], excess)
+
+
+def excess_of(fitted: Fitted, parts: NDArray[np.float32]) -> Floats:
+    """Scores of encoded samples minus the mean score of typical ones, ``(n,)``."""
+    excess: Floats = fitted.scores(parts) - fitted.scores(fitted.typical).mean()
+    return excess
 
 
 def of_places(fitted: Fitted, parts: NDArray[np.float32], maps: Sequence[Floats] | None = None) -> Explanation:
@@ -84,7 +103,7 @@ def of_places(fitted: Fitted, parts: NDArray[np.float32], maps: Sequence[Floats]
     names = fitted.place_names
     different = tuple(dict.fromkeys(names))
     belongs = np.array([[name == one for one in different] for name in names], dtype=np.float64)  # (P, K)
-    excess = fitted.scores(parts) - fitted.scores(fitted.typical).mean()
+    excess = excess_of(fitted, parts)
     shares = above @ belongs / above.sum(axis=1, keepdims=True)
     if fitted.objective.placeless:
         whole = _placeless_shares(fitted, parts)[:, None]

@@ -10,6 +10,9 @@ hit is one of false alarms, and tells where not to look.
 with the a_i of the largest posterior under a Gaussian process as the prior of f, whose standard deviation is one: a
 score may be wrong by a factor of e. Source: Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006,
 section 3.4; the score as the mean of the prior is ours (docs/few-labels.md).
+
+Whether the likeness tells anything of what the answers are about, they say themselves: what all others say of each is
+compared with the answer, see `trust`.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from torch.nn.functional import softplus
 SLOPE = 3.0  # how fast certainty grows with the logarithm of a score
 MOST = 2.0  # log of the furthest that a score is taken to lie from the line: no row is more certain
 STEPS, ENOUGH = 100, 1e-9
+FULLY = 0.75  # share of agreement from which on corrections count in full; one half is chance
 
 
 def corrections(ratio: Tensor, alike: Tensor, known: Tensor) -> Tensor:
@@ -62,3 +66,62 @@ def corrections(ratio: Tensor, alike: Tensor, known: Tensor) -> Tensor:
         if float(step.abs().max()) <= ENOUGH:
             break
     return weight.to(alike.dtype)
+
+
+def without_each(weights: Tensor, alike: Tensor, known: Tensor) -> Tensor:
+    """What `corrections` would be without each of the answers, ``(L, L)``, one column each: by a step of Newton's.
+
+    Parameters
+    ----------
+    weights : Tensor of shape (L,)
+        Of all answers, see `corrections`.
+    alike, known : Tensor of shape (L, L), (L,)
+
+    Examples
+    --------
+    >>> alike, known = torch.tensor([[1.0, 0.5], [0.5, 1.0]]), torch.tensor([1, 1])
+    >>> ratio = torch.tensor([0.5, 0.5])
+    >>> [round(float(one), 2) for one in without_each(corrections(ratio, alike, known), alike, known)[1]]
+    [0.94, 0.0]
+    >>> round(float(corrections(ratio[1:], alike[1:, 1:], known[1:])), 2)
+    0.95
+    """
+    learned = weights.double()
+    chance = known.double() - learned / SLOPE  # where the posterior is largest
+    bend = SLOPE**2 * chance * (1 - chance)
+    response = torch.linalg.inv(bend[:, None] * alike.double() + torch.eye(len(known)).to(learned))
+    without: Tensor = learned[:, None] - response * (learned / response.diagonal())
+    return without.to(weights.dtype)
+
+
+def trust(moved: Tensor, answered: Tensor, others: Tensor, known: Tensor) -> float:
+    """How far corrections by answers may be trusted, 0 to 1: whether others foretell each of them.
+
+    Parameters
+    ----------
+    moved : Tensor of shape (R, L)
+        How far rows are moved by all answers but one.
+    answered : Tensor of int of shape (L,)
+        The row of this one: a known anomaly must be moved further up than others, a known normal row less.
+    others : Tensor of bool of shape (R, L)
+        The rows that each is compared with.
+    known : Tensor of shape (L,)
+        1 anomaly, 0 normal.
+
+    Notes
+    -----
+    The mean share of others that an answer is on the right side of is taken with two more answers, one right and one
+    wrong (the rule of succession): few answers prove little.
+
+    Examples
+    --------
+    >>> moved = torch.tensor([[0.9, 0.9], [0.9, 0.9], [0.1, 0.1], [0.2, 0.2]])
+    >>> others, known = torch.tensor([[False], [False], [True], [True]]).expand(4, 2), torch.tensor([1, 1])
+    >>> trust(moved, torch.tensor([0, 1]), others, known), trust(-moved, torch.tensor([0, 1]), others, known)
+    (1.0, 0.0)
+    """
+    own = moved[answered, torch.arange(len(answered), device=moved.device)]  # (L,)
+    side = torch.sign(own - moved) * torch.where(known == 1, 1.0, -1.0)  # (R, L): 1 right, 0 even, -1 wrong
+    right = 0.5 + 0.5 * (side * others).sum(dim=0) / others.sum(dim=0).clamp(min=1)  # (L,)
+    agreement = (float(right.sum()) + 1) / (len(answered) + 2)
+    return min(max((agreement - 0.5) / (FULLY - 0.5), 0.0), 1.0)

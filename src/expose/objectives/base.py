@@ -119,6 +119,10 @@ class Objective(nn.Module):
         """Scores of the places of each part of the form "grid", ``(B, P)``; higher = more anomalous."""
         raise TypeError(f"{type(self).__name__} does not tell places apart.")
 
+    def with_places(self, batch: Tensor) -> Tensor:
+        """`score` and `part_scores` side by side, ``(B, 1 + P)``; each place is judged once where one has the other."""
+        return torch.cat([self.score(batch)[:, None], self.part_scores(batch)], dim=1)
+
     def pairwise_distances(self, rows: Tensor) -> Tensor:
         """Distances of all pairs ``(n, n)``: along them labels spread, and by them queries are made diverse."""
         return torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")

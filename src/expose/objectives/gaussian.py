@@ -201,15 +201,24 @@ class Gaussian(MemoryObjective):
 
     def losses(self, batch: Tensor) -> Losses:
         """Mean of the worst distances, and the negative of it."""
-        distances = self.part_scores(batch)
-        normal = distances.topk(min(self.worst, distances.shape[1]), dim=1).values.mean(dim=1)
+        normal = mean_of_worst(self.part_scores(batch), self.worst)
         return Losses(normal, -normal)
+
+    def with_places(self, batch: Tensor) -> Tensor:
+        """The score and the distances that it is the mean of, ``(B, 1 + P)``."""
+        distances = self.part_scores(batch)
+        return torch.cat([mean_of_worst(distances, self.worst)[:, None], distances], dim=1)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Make room for as many samples and shapes as are stored."""
         for name in ("sums", "kept", "shapes"):
             setattr(self, name, torch.empty_like(state_dict[f"{prefix}{name}"]))
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def mean_of_worst(distances: Tensor, worst: int) -> Tensor:
+    """Mean of the so many largest distances of each sample, ``(B, P) -> (B,)``."""
+    return distances.topk(min(worst, distances.shape[1]), dim=1).values.mean(dim=1)
 
 
 def lengths(away: Tensor) -> Tensor:

@@ -10,7 +10,9 @@ are brought to one scale, how rare they are among the remembered photos, and com
 
 tail(d) = -log P(D > d) as in `neighbours`, so that normal is minus the logarithm of the harmonic mean of two p-values
 (Wilson, PNAS 2019), which one small p-value suffices for. Suspects, which the moments and the near neighbours leave
-out, are chosen by the whole alone: a photo that is odd in places only is as good a teacher of all others. The length of
+out, are chosen by the whole alone: a photo that is odd in places only is as good a teacher of all others. Answers
+correct the scores of wholes only as far as what the others say of each would have been right, see `answers`: whether a
+photo has a small defect its vector does not tell, and what is learned of it there would be noise. The length of
 a vector of a network tells how strongly anything at all was recognised; without it, neighbours of photos are of one
 kind (docs/notes/photos.md has both).
 """
@@ -25,6 +27,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from expose.encoders.layout import Layout
+from expose.objectives.answers import trust, without_each
 from expose.objectives.base import Losses, MemoryObjective, register
 from expose.objectives.gaussian import Gaussian
 from expose.objectives.memory import TINY
@@ -86,11 +89,24 @@ class LocalGlobal(MemoryObjective):
 
     @torch.no_grad()
     def learn(self, known: Tensor, share: float) -> None:
-        """Correct the scores of photos like those that were answered, as wholes and in places."""
+        """Correct the scores of photos like those that were answered, in places, and as wholes so far as these tell."""
         self.whole.learn(known, share)
+        if bool((known >= 0).any()):
+            self.whole.correction *= self.trust(known)
         distances = self.local.relearn(known)
         if distances is not None:
             self.settle(distances, self.whole.present)
+
+    def trust(self, known: Tensor) -> float:
+        """How well what photos are as wholes foretells each answer from all others, 0 to 1: small defects hardly show.
+
+        Photos that were left out, as the like of known anomalies are, are none to compare with.
+        """
+        whole, answered = self.whole, torch.nonzero(known >= 0).flatten()
+        alike = whole.likeness(whole.rows, whole.scales(whole.rows), answered)  # (R, L)
+        learned = without_each(whole.correction[answered], alike[answered], known[answered])
+        others = (known[:, None] != known[answered]) & ((whole.present > 0) | (known == 1))[:, None]
+        return trust(alike @ learned, answered, others, known[answered])
 
     def settle(self, distances: Tensor, present: Tensor) -> None:
         """Measure how the distances of the remembered photos are distributed."""
@@ -113,8 +129,16 @@ class LocalGlobal(MemoryObjective):
 
     def component_scores(self, batch: Tensor) -> Tensor:
         """The score ``(B, 2)`` at what is rarer of places and whole; the other is as much lower as it is less rare."""
-        distances = torch.log(self.local.score(batch) + TINY)
-        local = tail(distances[None, :, None], self.tails)[0, :, 0]
+        return self.combined(self.local.score(batch), batch)
+
+    def with_places(self, batch: Tensor) -> Tensor:
+        """The score and the distances of the places, of which it is made too, ``(B, 1 + P)``."""
+        local = self.local.with_places(batch)
+        return torch.cat([self.combined(local[:, 0], batch).amax(dim=-1, keepdim=True), local[:, 1:]], dim=1)
+
+    def combined(self, distances: Tensor, batch: Tensor) -> Tensor:
+        """`component_scores` of photos whose worst places are so far out, ``(B,)``."""
+        local = tail(torch.log(distances + TINY)[None, :, None], self.tails)[0, :, 0]
         whole = self.whole.score(self.vectors(batch)).to(local)
         together = torch.logaddexp(local, whole) - math.log(2)
         each = torch.stack([local, whole], dim=-1)

@@ -21,7 +21,7 @@ from expose.encoders.layout import Layout
 from expose.errors import InputError
 from expose.objectives.base import Losses, MemoryObjective, register
 from expose.objectives.distances import Points, spread
-from expose.objectives.gaussian import known_again, sums_of
+from expose.objectives.gaussian import known_again, mean_of_worst, sums_of
 from expose.objectives.recipes import is_number
 
 AT_ONCE = 8  # photos whose patches are compared
@@ -133,9 +133,13 @@ class PatchMemory(MemoryObjective):
 
     def losses(self, batch: Tensor) -> Losses:
         """Mean of the worst distances, and the negative of it."""
-        distances = self.part_scores(batch)
-        normal = distances.topk(min(self.worst, distances.shape[1]), dim=1).values.mean(dim=1)
+        normal = mean_of_worst(self.part_scores(batch), self.worst)
         return Losses(normal, -normal)
+
+    def with_places(self, batch: Tensor) -> Tensor:
+        """The score and the distances that it is the mean of, ``(B, 1 + P)``."""
+        distances = self.part_scores(batch)
+        return torch.cat([mean_of_worst(distances, self.worst)[:, None], distances], dim=1)
 
     def _apply(self, *arguments: Any, **named: Any) -> Any:
         """Whoever moves or casts patches makes what was made of them out of date."""

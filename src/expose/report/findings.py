@@ -203,7 +203,7 @@ def why(
     fitted: Fitted, shown: Readable, rows: Rows, typical: Rows, parts: NDArray[np.float32]
 ) -> list[tuple[Reason, ...]]:
     """What explains each of some rows; nothing where the encoder tells nothing apart, or a picture says more."""
-    if not legible(fitted, shown) and (len(fitted.encoder.groups) == 1 or fitted.kind.pictured):
+    if not legible(fitted, shown) and (len(fitted.encoder.groups) <= 1 or fitted.kind.pictured):
         return [()] * len(rows)
     return reasons_of(shown, rows, typical, explain_parts(fitted, parts))
 
