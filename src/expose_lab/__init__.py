@@ -11,7 +11,7 @@ from typing import Any
 
 _NAMES = {
     "contenders": "Contender baselines ours",
-    "datasets": "EMBEDDINGS EXTRA_TABLES PAPER_TABLES DataSet fetch load thyroid",
+    "datasets": "EMBEDDINGS EXTRA_TABLES MIXED_TABLES MORE_TABLES PAPER_TABLES DataSet fetch load thyroid",
     "grid": "bench read_results",
     "metrics": "OutlierResults aupro auroc average_precision base_rate f1_at_ratio f1_flagged fnr_at_tnr fpr_at_tpr "
     "fpr_flagged mad_calibration_error outlier_calibration outlier_detection over_seeds pixel_auroc "

@@ -185,7 +185,9 @@ def grid_of(
         raise InputError(f"A benchmark needs data sets and contenders; got {len(sets)} and {len(who)}.")
     folder = None if data_dir is None else str(data_dir)
     for dataset in sets:
-        data = fingerprint(dataset if isinstance(dataset, DataSet) else load(dataset, folder))
+        table = dataset if isinstance(dataset, DataSet) else load(dataset, folder)
+        check_protocols(table, protocols)
+        data = fingerprint(table)
         for protocol in protocols:
             ratios = (0.0,) if protocol == "clean" else tuple(map(float, true_ratios))
             for true, assumed in itertools.product(ratios, map(as_share, assumed_ratios)):
@@ -214,6 +216,15 @@ def check_grid(
     for share in [*true_ratios, *(share for share in assumed_ratios if share not in ("true", "auto"))]:
         if not isinstance(share, float | int | np.floating) or not 0 <= share < 0.5:
             raise InputError(f"ratios must be shares of anomalies in [0, 0.5), or 'true' or 'auto'; got {share!r}.")
+
+
+def check_protocols(data: DataSet, protocols: Sequence[str]) -> None:
+    """Raise InputError for a protocol that this table cannot be split by."""
+    if "paper" in protocols and data.X.dtype == object:
+        raise InputError(
+            f"The protocol 'paper' adds noise to numbers, but {data.name!r} has columns of several types. Use 'clean' "
+            "or 'disjoint' with it, or leave it out."
+        )
 
 
 def as_share(share: float | str) -> float | str:

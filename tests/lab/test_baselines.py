@@ -7,7 +7,7 @@ from sklearn.ensemble import IsolationForest
 
 from expose.errors import InputError, MissingExtraError
 from expose_lab import auroc
-from expose_lab.classical import BASELINES, Baseline
+from expose_lab.classical import BASELINES, Baseline, encoder_for
 
 PYOD = {"kNN", "PCA", "ECOD", "CBLOF", "HBOS"}
 
@@ -66,7 +66,7 @@ def test_trimming_drops_so_many_of_the_highest_scores_and_fits_again(toy, monkey
     if len(left) == 2:
         first = Baseline("spy", random_state=0).fit(toy.X)
         kept = np.sort(np.argsort(-first.score_samples(toy.X), kind="stable")[: left[1]])
-        np.testing.assert_allclose(fitted.scaler_.mean_, toy.X[kept].mean(axis=0), rtol=1e-5)
+        np.testing.assert_allclose(fitted.encoder_.mean_, toy.X[kept].mean(axis=0), rtol=1e-5)
 
 
 @pytest.mark.parametrize(("classical", "many", "gain"), [("LOF", 2, 0.05), ("OneClassSVM", 1, 0.005)])
@@ -78,6 +78,40 @@ def test_trimming_gains_where_anomalies_are_planted(classical, many, gain, seed)
     truth = np.repeat([0, 1], [200, 100])
     plain, trimmed = (Baseline(classical, trimmed=times, contamination=0.1).fit(rows) for times in (0, many))
     assert auroc(truth, -trimmed.score_samples(test)) > auroc(truth, -plain.score_samples(test)) + gain
+
+
+def mixed_rows(normal=150, anomalies=15, seed=0):
+    """A number, a category that goes with it, a second number; some of all are missing. Anomalies break the rule."""
+    rng = np.random.default_rng(seed)
+    kinds = rng.choice(["a", "b", "c"], normal + anomalies).astype(object)
+    numbers = rng.normal(size=(normal + anomalies, 2)).astype(object)
+    numbers[normal:] += 6
+    X = np.column_stack([numbers[:, 0], kinds, numbers[:, 1]])
+    X[rng.random(X.shape) < 0.05] = None
+    return X, np.repeat([0, 1], [normal, anomalies])
+
+
+def test_columns_of_several_types_are_read_by_each(name):
+    X, y = mixed_rows()
+    fitted = Baseline(name, contamination=0.05, random_state=0, trimmed=1).fit(X[:150])
+    assert auroc(y, -fitted.score_samples(X)) > 0.9
+    new = X[:1].copy()
+    new[0, 1] = "never seen"
+    assert np.isfinite(fitted.score_samples(new)).all()
+
+
+def test_categories_and_medians_are_those_of_the_training_rows():
+    X = np.array([["a", 1, None], ["b", None, None], ["a", 3, None], ["a", 8, None]], dtype=object)
+    encoder = encoder_for(X).fit(X)
+    deviation = np.std([1, 3, 3, 8])
+    expected = [[(3 - 3.75) / deviation, 0, 1, 1], [(9 - 3.75) / deviation, 0, 0, 0]]
+    later = np.array([["b", None, None], ["c", 9, "what"]], dtype=object)
+    np.testing.assert_allclose(encoder.transform(later), expected)
+
+
+def test_objects_that_are_all_numbers_are_judged_as_numbers(toy):
+    plain, objects = (Baseline("LOF").fit(X).score_samples(X) for X in (toy.X, toy.X.astype(object)))
+    np.testing.assert_allclose(plain, objects)
 
 
 def test_its_parameters_are_scikit_learns(toy):

@@ -72,7 +72,7 @@ def test_list_says_what_there_is_and_what_is_here(run: Run, folder: Path) -> Non
     assert lines["glass"].split()[1:8] == ["214", "9", "9", "4.2", "%", "no", "BSD-2-Clause"]
     assert "yes" in lines["thyroid"]
     assert "CC BY-NC-SA" in lines["mvtec_vit/bottle"]
-    assert lines["2"].startswith("2 of 50 sets here")
+    assert lines["2"].startswith("2 of 73 sets here")
 
 
 def test_list_for_machines(run: Run, folder: Path) -> None:
@@ -91,7 +91,7 @@ def test_list_for_machines(run: Run, folder: Path) -> None:
 def test_list_refuses_an_unknown_group(run: Run) -> None:
     result = run("data", "list", "--group", "papers")
     assert result.exit_code == 2
-    assert "paper, extra, embedding, all; got 'papers'" in result.stderr
+    assert "paper, extra, more, mixed, embedding, all; got 'papers'" in result.stderr
 
 
 def test_fetch_shows_licence_and_citation_and_verifies(run: Run, toy: Entry, folder: Path) -> None:

@@ -1,4 +1,5 @@
 import gzip
+import lzma
 import os
 from pathlib import Path
 
@@ -70,6 +71,54 @@ def test_load_reads_a_folder_or_its_tabular_folder(folder, monkeypatch):
 def test_nominal_columns_become_indicators(folder):
     np.savez(folder / "mixed.npz", X=np.zeros((3, 1)), X_cat=np.array([["a"], ["b"], ["a"]]), y=np.array([0, 0, 1]))
     np.testing.assert_array_equal(load("mixed", folder).X, [[0, 1, 0], [0, 0, 1], [0, 1, 0]])
+
+
+def write(path, text):
+    path.parent.mkdir(exist_ok=True)
+    with lzma.open(path, "wt", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+def test_columns_of_several_types_stay_what_they_are(folder):
+    text = 'size,"what, else",note,nothing,anomaly\n1,,NA,,0\n2,"a ""b"", ä",,,1\n3,1.5,x,,0\n'
+    write(folder / "mixed" / "mine.csv.xz", text)
+    table = load("mine", folder)
+    assert table.X.tolist() == [[1, None, "NA", None], [2, 'a "b", ä', None, None], [3, "1.5", "x", None]]
+    assert table.columns == ("size", "what, else", "note", "nothing")
+    assert (table.y.tolist(), table.y.dtype) == ([0, 1, 0], np.int8)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a,b\n1,0\n2,1\n", "last column of .*mine.csv.xz must be 'anomaly' and hold 0 and 1; it is 'b'"),
+        ("a,anomaly\n1,0\n2,2\n", "must be 'anomaly' and hold 0 and 1"),
+        ("a,anomaly\n1,0\n2,\n", "must be 'anomaly' and hold 0 and 1"),
+        ("a,anomaly\n1,0\n2,1,3\n", "mine.csv.xz.*damaged or cut short"),
+        ("", "mine.csv.xz.*damaged or cut short"),
+    ],
+)
+def test_another_file_of_text_is_refused(folder, text, said):
+    write(folder / "mine.csv.xz", text)
+    with pytest.raises(InputError, match=said):
+        load("mine", folder)
+
+
+def test_a_file_of_text_cut_short_or_not_packed_is_refused(folder):
+    path = write(folder / "mine.csv.xz", "a,anomaly\n1,0\n2,1\n")
+    for content in (path.read_bytes()[:-9], b"a,anomaly\n1,0\n"):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"mine\.csv\.xz.*damaged or cut short"):
+            load("mine", folder)
+
+
+def test_a_set_of_the_registry_with_other_values_is_refused(folder):
+    columns = ",".join(f"c{i}" for i in range(20))
+    rows = "".join(f"{','.join(['A11'] * 20)},{int(i < 300)}\n" for i in range(1000))
+    write(folder / "mixed" / "german.csv.xz", f"{columns},anomaly\n{rows}")
+    with pytest.raises(InputError, match="not the data set 'german': the size is right, but not the values"):
+        load("german", folder)
 
 
 def test_what_is_not_there_is_named(folder):

@@ -10,9 +10,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from expose import AnomalyDetector
+from expose.errors import InputError
 from expose.objectives import make_objective
-from expose_lab import auroc, base_rate, contenders, grid
-from expose_lab.contenders import assume, ours, own
+from expose_lab import DataSet, auroc, base_rate, bench, contenders, grid
+from expose_lab.contenders import assume, baselines, ours, own
 from expose_lab.grid import fingerprint, key_of, run_cell, split_of
 
 RECEIVED = []
@@ -203,3 +204,46 @@ def test_changed_code_and_versions_give_new_keys(make_cell, monkeypatch):
             patch.setattr(contenders, "installed", lambda name, p=package, o=original: "9" if name == p else o(name))
             assert key_of(cell, 0) != before
     assert key_of(cell, 0) == before
+
+
+@pytest.fixture
+def mixed():
+    """A number and a category that goes with it; of the anomalies it does not, and some values are missing."""
+    rng = np.random.default_rng(0)
+    kinds = rng.choice(["low", "high"], 240).astype(object)
+    y = (np.arange(240) >= 200).astype(np.int8)
+    numbers = (np.where((kinds == "high") ^ (y == 1), 5.0, 0.0) + rng.normal(size=240) / 2).astype(object)
+    X = np.column_stack([numbers, kinds, rng.normal(size=240).astype(object)])
+    X[rng.random(X.shape) < 0.03] = None
+    return DataSet("orders", X, y, ("price", "class", "weight"))
+
+
+def test_a_set_with_columns_of_several_types_is_measured(mixed):
+    pytest.importorskip("pyod", reason="needs the extra bench")
+    who = [*own({"default": AnomalyDetector(device="cpu")}), *baselines(["kNN"])]
+    rows = bench([mixed], who, seeds=[0, 1], train_rows=60, assumed_ratios=[0.1]).to_pylist()
+    assert [row["detector"] for row in rows] == ["default"] * 2 + ["kNN"] * 6
+    assert {row["n_features"] for row in rows} == {3}
+    assert {(row["train_rows"], row["n_train"]) for row in rows} == {(60, 67)}
+    assert min(row["auroc"] for row in rows if row["exposure"] != "trimmed 2x") > 0.8
+
+
+def test_our_detector_gets_the_table_as_a_user_would_give_it(mixed, make_cell):
+    pandas = pytest.importorskip("pandas")
+    [row] = run_cell(make_cell(AnomalyDetector(device="cpu"), dataset=mixed, seeds=(0,), assumed="auto"))
+    split = split_of(mixed, make_cell(dataset=mixed), 0)
+    train, test = (pandas.DataFrame(part.tolist(), columns=mixed.columns) for part in (split.train_X, split.test_X))
+    assert {str(kind) for kind in train.dtypes} >= {"float64"}
+    scores = AnomalyDetector(device="cpu", random_state=0).fit(train).anomaly_score(test)
+    assert row["auroc"] == auroc(split.test_y, scores)
+
+
+def test_noise_on_numbers_is_not_added_to_texts(mixed):
+    with pytest.raises(InputError, match="'paper' adds noise to numbers, but 'orders' has columns of several types"):
+        bench([mixed], {"forest": IsolationForest()}, protocols=["clean", "paper"])
+
+
+def test_a_changed_text_has_another_fingerprint(mixed):
+    other = mixed.X.copy()
+    other[3, 1] = "High"
+    assert fingerprint(replace(mixed, X=other)) != fingerprint(mixed)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from expose.errors import InputError
-from expose_lab import EMBEDDINGS, EXTRA_TABLES, PAPER_TABLES, load
+from expose_lab import EMBEDDINGS, EXTRA_TABLES, MIXED_TABLES, MORE_TABLES, PAPER_TABLES, load
 from expose_lab.datasets import layouts
 from expose_lab.datasets.conversion import convert
 from expose_lab.datasets.registry import REGISTRY, digest, entry, markdown, near, select
@@ -33,7 +33,8 @@ def test_the_groups_are_those_of_the_literature() -> None:
     assert len(PAPER_TABLES) == 30
     assert EXTRA_TABLES == ("http", "smtp")
     assert len(EMBEDDINGS) == 18
-    assert {*PAPER_TABLES, *EXTRA_TABLES, *EMBEDDINGS} == REGISTRY.keys()
+    assert (len(MORE_TABLES), len(MIXED_TABLES)) == (9, 14)
+    assert {*PAPER_TABLES, *EXTRA_TABLES, *MORE_TABLES, *MIXED_TABLES, *EMBEDDINGS} == REGISTRY.keys()
 
 
 @pytest.mark.parametrize("name", REGISTRY)
@@ -43,7 +44,8 @@ def test_every_entry_is_complete(name: str) -> None:
     assert one.columns > 0
     assert all([one.anomaly, one.licence, one.citation])
     assert (len(one.sha256) == 64) == (name != "speech")
-    assert bool(one.sources) == (name not in ("speech", "mulcross"))
+    assert bool(one.sources) == (name not in ("speech", "mulcross", *MIXED_TABLES))
+    assert (Path(one.place).parent / Path(one.place).name.split(".")[0]).name == one.stem.rpartition("/")[2]
 
 
 @pytest.mark.parametrize("name", [*(name for name in REGISTRY if name not in LARGE), *LARGE])
@@ -52,7 +54,9 @@ def test_local_files_hold_what_the_registry_says(name: str) -> None:
         original(name)
     table = load(name, DATA)
     assert table.X.shape == (entry(name).rows, entry(name).columns)
-    assert (table.X.dtype, table.y.dtype) == (np.float32, np.int8)
+    assert table.X.dtype == (object if name in MIXED_TABLES else np.float32)
+    assert table.y.dtype == np.int8
+    assert len(set(table.columns)) == entry(name).columns
     assert table.y.sum() == entry(name).anomalies
     assert digest(table.X, table.y) == entry(name).sha256
 
@@ -145,6 +149,24 @@ def test_the_digest_sees_shape_values_and_labels() -> None:
     variants = [(X, y), (X.reshape(3, 2), y), (X + 1, y), (X, y + 1)]
     assert len({digest(*one) for one in variants}) == len(variants)
     assert digest(np.asfortranarray(X), y) == digest(X, y)
+
+
+def test_the_digest_tells_numbers_from_texts_and_missing_ones() -> None:
+    y = np.array([0, 1], np.int8)
+    variants = [np.array([[one, "b"], ["c", 2.5]], dtype=object) for one in (1, 1.0, "1", None, True)]
+    assert len({digest(X, y) for X in variants}) == len(variants)
+    assert digest(variants[0].copy(order="F"), y) == digest(variants[0], y)
+
+
+def test_what_is_missing_and_cannot_be_fetched_says_where_it_comes_from_and_belongs(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load("german", tmp_path)
+    said = str(caught.value)
+    assert "jbrownlee/Datasets" in said
+    assert "ODDS" not in said
+    assert f"{tmp_path / 'mixed' / 'german.csv.xz'}, the truth (0 or 1) in its last column 'anomaly'" in said
+    with pytest.raises(InputError, match="'expose data fetch landsat' downloads it"):
+        load("landsat", tmp_path)
 
 
 def test_names_are_found_and_near_names_told() -> None:

@@ -68,7 +68,8 @@ def bench(
         typer.Argument(
             metavar="SETS...",
             show_default=False,
-            help="Data sets ('expose data list'), a group (paper, extra, embedding, all), or folders of photos.",
+            help="Data sets ('expose data list'), a group (paper, extra, more, mixed, embedding, all), or folders of "
+            "photos.",
         ),
     ],
     out: Annotated[

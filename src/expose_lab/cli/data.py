@@ -60,7 +60,9 @@ data = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 @data.command("list", epilog=LIST_EXAMPLES)
 def list_sets(
-    group: Annotated[str, typer.Option(help="Only one group: paper, extra or embedding.", show_default=False)] = "all",
+    group: Annotated[
+        str, typer.Option(help="Only one group: paper, extra, more, mixed or embedding.", show_default=False)
+    ] = "all",
     data_dir: DataDir = None,
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
@@ -89,7 +91,9 @@ def list_sets(
 def fetch(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME", show_default=False, help="Sets, or a group: paper, extra, embedding, all."),
+        typer.Argument(
+            metavar="NAME", show_default=False, help="Sets, or a group: paper, extra, more, mixed, embedding, all."
+        ),
     ],
     data_dir: DataDir = None,
     quiet: opt.Quiet = False,

@@ -83,7 +83,7 @@ def fetch(
 
 def target(known: Entry, folder: Path) -> Path:
     """Where a fetched set lies."""
-    return folder / ("embeddings" if known.group == "embedding" else "tabular") / f"{known.stem}.npz"
+    return folder / known.place
 
 
 def download(url: str, folder: Path, progress: Any = False) -> Path:

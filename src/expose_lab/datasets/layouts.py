@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import csv
+import lzma
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from expose.errors import InputError
 
-Table = tuple[NDArray[np.float32], NDArray[np.int8]]  # X (n, D), y (n,)
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Table = tuple[NDArray[Any], NDArray[np.int8]]  # X (n, D) float32, or objects where columns are of several types; y (n,)
 Arrays = Mapping[str, NDArray[Any]]
 
+PLACES = ("", "tabular", "embeddings", "tabular2", "mixed")  # folders in the folder of data sets
+SUFFIXES = (".npz", ".mat", ".csv.xz")
+TRUTH = "anomaly"  # the last column of a table as text
 KDD_ARRAYS = ("num", "num_is_pct", "cat", "cat_names", "label", "label_names")
 
 
 def find(stem: str, folder: Path) -> Path | None:
-    """Return the file of a set in a folder, in its ``tabular`` or its ``embeddings`` folder; None if absent."""
-    for place in ("", "tabular", "embeddings"):
-        for suffix in (".npz", ".mat"):
+    """Return the file of a set in a folder or in one of its `PLACES`; None if absent."""
+    for place in PLACES:
+        for suffix in SUFFIXES:
             path = folder / place / f"{stem}{suffix}"
             if path.is_file():
                 return path
@@ -35,7 +43,20 @@ def read(name: str, path: Path | None) -> Table:
     assert path is not None
     if name in ("kdd", "kddrev"):
         return kdd(path) if name == "kdd" else kddrev(path)
-    return plain(path)
+    return mixed(path) if is_text(path) else plain(path)
+
+
+def columns(path: Path | None, count: int) -> tuple[str, ...]:
+    """Names of the columns of a set: those of its file, where it has some."""
+    if path is not None and is_text(path):
+        with lzma.open(path, "rt", encoding="utf-8", newline="") as lines:
+            return tuple(next(csv.reader(lines))[:-1])
+    return tuple(f"x{i}" for i in range(count))
+
+
+def is_text(path: Path) -> bool:
+    """Whether a file is a table as text."""
+    return path.suffix == ".xz"
 
 
 def kdd(path: Path) -> Table:
@@ -105,6 +126,35 @@ def plain(path: Path) -> Table:
     return np.concatenate([X, *blocks], axis=1) if blocks else X, y.astype(np.int8)
 
 
+def mixed(path: Path) -> Table:
+    """Comma-separated, compressed by xz, the truth in the last column ``anomaly``; other columns as they are.
+
+    Columns are whole numbers, numbers or texts, as Arrow takes them for. An empty field is missing, nothing else is.
+    """
+    table = _texts(path)
+    if table.column_names[-1] != TRUTH or not set(table[TRUTH].to_pylist()) <= {0, 1}:
+        raise InputError(
+            f"The last column of {path} must be {TRUTH!r} and hold 0 and 1; it is {table.column_names[-1]!r}. "
+            "Write the file anew."
+        )
+    X = np.empty((table.num_rows, table.num_columns - 1), dtype=object)
+    for place in range(X.shape[1]):
+        X[:, place] = table.column(place).to_pylist()  # None where it is missing
+    return X, table[TRUTH].to_numpy().astype(np.int8)
+
+
+def _texts(path: Path) -> pa.Table:
+    import pyarrow as pa
+    from pyarrow.csv import ConvertOptions, read_csv
+
+    options = ConvertOptions(null_values=[""], strings_can_be_null=True)
+    try:
+        with lzma.open(path) as stream:
+            return read_csv(stream, convert_options=options)
+    except (EOFError, lzma.LZMAError, pa.ArrowInvalid) as error:
+        raise _damaged(path, error) from error
+
+
 def indicators(categories: NDArray[Any] | None) -> list[NDArray[np.float32]]:
     """One (n, categories) block of 0 and 1 per nominal column."""
     if categories is None:
@@ -119,9 +169,7 @@ def arrays(path: Path, *needed: str) -> Arrays:
     except (EOFError, zipfile.BadZipFile, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise InputError(
-            f"Cannot read {path}: {error}. It looks damaged or cut short; fetch or copy it anew."
-        ) from error
+        raise _damaged(path, error) from error
     missing = sorted(set(needed) - stored.keys())
     if missing:
         raise InputError(
@@ -129,6 +177,10 @@ def arrays(path: Path, *needed: str) -> Arrays:
             f"Missing: {', '.join(missing)}."
         )
     return stored
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(f"Cannot read {path}: {error}. It looks damaged or cut short; fetch or copy it anew.")
 
 
 def _numpy(path: Path) -> dict[str, NDArray[Any]]:

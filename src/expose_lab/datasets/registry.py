@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,8 @@ class Entry:
     Attributes
     ----------
     name, group : str
-        The group is ``"paper"``, ``"extra"`` or ``"embedding"``.
+        The group is ``"paper"``, ``"extra"``, ``"more"`` (numeric as these), ``"mixed"`` (numbers, categories, missing
+        values) or ``"embedding"``.
     rows, columns, anomalies : int
         Size of the table after loading.
     anomaly : str
@@ -80,7 +82,13 @@ class Entry:
         """Name of its file without suffix."""
         return self.file or self.name
 
-    def check(self, X: NDArray[np.float32], y: NDArray[np.int8], where: object) -> None:
+    @property
+    def place(self) -> str:
+        """Where its file lies in a folder of data sets."""
+        folder, suffix = FILES.get(self.group, ("tabular", ".npz"))
+        return f"{folder}/{self.stem}{suffix}"
+
+    def check(self, X: NDArray[Any], y: NDArray[np.int8], where: object) -> None:
         """Raise unless the table is this set, value by value."""
         expected = f"{self.rows} x {self.columns} with {self.anomalies} anomalies"
         found = f"{' x '.join(map(str, X.shape))} with {int((y == 1).sum())} anomalies"
@@ -95,15 +103,23 @@ class Entry:
 
     def unavailable(self, folder: Path) -> InputError:
         """Return the error that the set is neither in the folder nor to be had from any origin."""
+        path = folder / self.place
+        form = (
+            f"{path}, the truth (0 or 1) in its last column {layouts.TRUTH!r}"
+            if layouts.is_text(path)
+            else f"{path} with arrays X and y, or as {self.stem}.mat"
+        )
         return InputError(
             f"The data set {self.name!r} is not available: its file is missing, and no origin is known that can be "
-            f"verified. It comes from ODDS ({self.rows} x {self.columns}, {self.anomalies} anomalies). If you have "
-            f"it, put it at {folder / 'tabular' / self.stem}.npz with arrays X and y, or as {self.stem}.mat."
+            f"verified. It has {self.rows} x {self.columns} values and {self.anomalies} anomalies, and comes from: "
+            f"{self.citation}. If you have it, put it at {form}."
         )
 
 
-def digest(X: NDArray[np.float32], y: NDArray[np.int8]) -> str:
+def digest(X: NDArray[Any], y: NDArray[np.int8]) -> str:
     """Sha256 of a table: its shape as text, ``X`` as float32 row by row, then ``y`` as int8.
+
+    Objects are taken as JSON, so that 1, 1.0, "1" and None are four values.
 
     Examples
     --------
@@ -111,9 +127,13 @@ def digest(X: NDArray[np.float32], y: NDArray[np.int8]) -> str:
     '7de9f8c34ad2'
     """
     code = hashlib.sha256(f"{X.shape[0]}x{X.shape[1]};".encode())
-    code.update(np.ascontiguousarray(X, "<f4").data)
+    code.update(_as_json(X) if X.dtype == object else np.ascontiguousarray(X, "<f4").data)
     code.update(np.ascontiguousarray(y, np.int8).data)
     return code.hexdigest()
+
+
+def _as_json(X: NDArray[np.object_]) -> bytes:
+    return json.dumps(X.tolist(), ensure_ascii=False, default=str).encode()
 
 
 def _read() -> dict[str, Entry]:
@@ -125,15 +145,18 @@ def _read() -> dict[str, Entry]:
 
 
 FILE = Path(__file__).with_name("registry.json")
+FILES = {"embedding": ("embeddings", ".npz"), "mixed": ("mixed", ".csv.xz")}  # by group; the rest are in tabular
 TABLE_HEAD = """| set | rows | columns | anomalies | what counts as one | licence as its source states it |
 |---|--:|--:|--:|---|---|"""
 REGISTRY = _read()
 GROUPS = {
     group: tuple(name for name, entry in REGISTRY.items() if entry.group == group)
-    for group in ("paper", "extra", "embedding")
+    for group in ("paper", "extra", "more", "mixed", "embedding")
 }
 PAPER_TABLES = GROUPS["paper"]
 EXTRA_TABLES = GROUPS["extra"]
+MORE_TABLES = GROUPS["more"]
+MIXED_TABLES = GROUPS["mixed"]
 EMBEDDINGS = GROUPS["embedding"]
 
 

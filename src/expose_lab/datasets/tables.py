@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,12 +25,13 @@ class DataSet:
     ----------
     name : str
     X : (n, D) float32
+        Or objects, where columns are of several types: numbers, texts, and None where a value is missing.
     y : (n,) int8, 1 for an anomaly, 0 for a normal row
     columns : tuple of D str
     """
 
     name: str
-    X: NDArray[np.float32]
+    X: NDArray[Any]
     y: NDArray[np.int8]
     columns: tuple[str, ...]
 
@@ -90,7 +92,8 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> DataSet:
     is exactly the table that the registry describes, or an error. ``"thyroid"`` ships with the package,
     ``"mulcross"`` is computed. Any other name is a file of your own, ``<name>.npz``: it holds ``X`` (n, D), ``y``
     (n,) with 1 for an anomaly, and perhaps ``X_cat`` (n, C), nominal columns that become one indicator column per
-    category. It lies in the folder itself or in its ``tabular`` folder.
+    category. It lies in the folder itself or in its ``tabular`` folder. Or it is ``<name>.csv.xz`` with the truth in
+    its last column, ``anomaly``: then columns keep their types, and `DataSet.X` holds objects.
 
     Parameters
     ----------
@@ -119,7 +122,7 @@ def load(name: str, data_dir: str | os.PathLike[str] | None = None) -> DataSet:
     X, y = layouts.read(name, path)
     if known is not None:
         known.check(X, y, path or "What NumPy draws")
-    return DataSet(name, X, y, tuple(f"x{i}" for i in range(X.shape[1])))
+    return DataSet(name, X, y, layouts.columns(path, X.shape[1]))
 
 
 def _absent(name: str, known: Entry | None, folder: Path) -> InputError:

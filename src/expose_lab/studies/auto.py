@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from expose_lab.pages import Page, count, percent, table
 from expose_lab.protocols import PAPER_SEEDS
 from expose_lab.studies import fit_cost, share_estimates
 from expose_lab.studies.base import Benchmark
-from expose_lab.studies.comparison import ALL_TABLES, COMMON, intro, results
+from expose_lab.studies.comparison import COMMON, GROUPS, intro, results
 from expose_lab.studies.disjoint import RATIOS
 from expose_lab.studies.paper import published, whole_and_capped
 
@@ -25,12 +25,12 @@ Places = dict[tuple[str, float], float]  # set and true ratio: mean over seeds
 Means = dict[tuple[str, str], Places]  # of each contender
 
 
-def grids() -> Iterator[Mapping[str, Any]]:
-    """All tables: first what the page compares, then all ratios with five seeds."""
-    common: dict[str, Any] = {"datasets": ALL_TABLES, "contenders": {"default": AnomalyDetector(device="cpu")}}
-    common |= {"assumed_ratios": ["auto"]}
-    yield {**common, "true_ratios": [0.0, 0.1, 0.2, 0.3]}
-    yield {**common, "true_ratios": RATIOS, "seeds": range(5)}
+def grids(groups: Sequence[str]) -> Iterator[Mapping[str, Any]]:
+    """The tables of each group: first what the page compares, then all ratios with five seeds."""
+    common: dict[str, Any] = {"contenders": {"default": AnomalyDetector(device="cpu")}, "assumed_ratios": ["auto"]}
+    for name in groups:
+        yield {**GROUPS[name].grid, **common, "true_ratios": [0.0, 0.1, 0.2, 0.3]}
+        yield {**GROUPS[name].grid, **common, "true_ratios": RATIOS, "seeds": range(5)}
 
 
 def paper_grids() -> Iterator[Mapping[str, Any]]:
@@ -46,32 +46,62 @@ def paper_grids() -> Iterator[Mapping[str, Any]]:
 
 
 def context(page: Page) -> dict[str, Any]:
-    """The default beside the baselines of `disjoint`, and what was measured beside it."""
-    rows, disjoint = results(page, "auto"), results(page, "disjoint")
-    ratios, own = sorted(set(rows["true_ratio"].to_pylist())), set(rows["seed"].to_pylist())
-    seeds = own & set(disjoint["seed"].to_pylist())
-
-    def section(metric: str) -> dict[str, Any]:
-        found = means(rows, metric, seeds) | means(disjoint, metric, seeds)
-        found = {who: values for who, values in found.items() if complete(values, found[OURS], ratios)}
-        sets = [s for s in sorted({s for s, _ in found[OURS]}) if all(has(v, s, ratios) for v in found.values())]
-        return {
-            "sets": count(len(sets), "data set"),
-            "means": means_table(found, sets, ratios),
-            "spread": spread_table(rows, metric, own, sets, ratios),
-        }
-
+    """The default beside the baselines of `disjoint`, by group of tables, and what was measured beside it."""
+    groups = {name: group for name in GROUPS if (group := Measured(page, name)).sets("auroc")}
     return {
         "intro": intro(page, "auto"),
         "shown": SHOWN,
-        "section": section,
-        "seeds": ", ".join(map(str, sorted(seeds))),
-        "own": ", ".join(map(str, sorted(own))) if own > seeds else "",
-        "sets_table": sets_table(rows, own, ratios),
+        "groups": groups,
         "paper": paper_section(page),
         "estimates": share_estimates.context(page),
         "costs": fit_cost.context(page),
     }
+
+
+class Measured:
+    """What there is of a group of tables: the default, and who can be compared with it."""
+
+    def __init__(self, page: Page, group: str) -> None:
+        self.title = GROUPS[group].title
+        self.rows, self._others = results(page, "auto", group), results(page, "disjoint", group)
+        self.ratios = sorted(set(self.rows["true_ratio"].to_pylist()))
+        self._own = set(self.rows["seed"].to_pylist())
+        self._seeds = self._own & set(self._others["seed"].to_pylist())
+
+    @property
+    def seeds(self) -> str:
+        """The seeds that all have."""
+        return ", ".join(map(str, sorted(self._seeds)))
+
+    @property
+    def own(self) -> str:
+        """The seeds of the default, if it has more."""
+        return ", ".join(map(str, sorted(self._own))) if self._own > self._seeds else ""
+
+    def found(self, metric: str) -> Means:
+        """The means of those with results on nearly all sets."""
+        all_ = means(self.rows, metric, self._seeds) | means(self._others, metric, self._seeds)
+        ours = all_.get(OURS, {})
+        return {who: values for who, values in all_.items() if complete(values, ours, self.ratios)}
+
+    def sets(self, metric: str) -> list[str]:
+        """The sets that all of them have."""
+        found = self.found(metric)
+        ours = sorted({name for name, _ in found.get(OURS, {})})
+        return [name for name in ours if all(has(values, name, self.ratios) for values in found.values())]
+
+    def section(self, metric: str) -> dict[str, Any]:
+        """Means over sets."""
+        sets = self.sets(metric)
+        return {
+            "sets": count(len(sets), "data set"),
+            "means": means_table(self.found(metric), sets, self.ratios),
+            "spread": spread_table(self.rows, metric, self._own, sets, self.ratios),
+        }
+
+    def sets_table(self) -> str:
+        """The default set by set."""
+        return sets_table(self.rows, self._own, self.ratios)
 
 
 def means(rows: pa.Table, metric: str, seeds: set[int]) -> Means:
@@ -157,6 +187,7 @@ STUDIES = [
         "the default, told no share, on all tables at 0 to 30 %; its page also needs disjoint, auto_paper, "
         "share_estimates and fit_cost",
         cells=grids,
+        options={"groups": list(GROUPS)},
         page="benchmark/auto.md",
         context=context,
     ),

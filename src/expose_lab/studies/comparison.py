@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from expose_lab.contenders import PLAIN
-from expose_lab.datasets import EXTRA_TABLES, PAPER_TABLES
+from expose_lab.datasets import EXTRA_TABLES, MIXED_TABLES, MORE_TABLES, PAPER_TABLES
 from expose_lab.figures import Curve, curves, rank_diagram
 from expose_lab.pages import Page, count, percent, signed, table
 from expose_lab.statistics import (
@@ -27,6 +27,26 @@ from expose_lab.summary import CellMean, Matrix, Who, cells, fill_plain, latest,
 
 TABLES = [name for name in PAPER_TABLES if name != "speech"]  # speech is not to be had
 ALL_TABLES = [*TABLES, *EXTRA_TABLES]
+
+
+class Group(NamedTuple):
+    """Tables whose means stand apart on the pages, under what title, and the caps of their grids."""
+
+    tables: list[str]
+    title: str
+    caps: dict[str, int]
+
+    @property
+    def grid(self) -> dict[str, Any]:
+        """Its part of the keywords of `expose_lab.bench`."""
+        return {"datasets": self.tables, **self.caps}
+
+
+GROUPS = {
+    "old": Group(ALL_TABLES, "", {}),
+    "more": Group([*MORE_TABLES], "More numeric tables", {}),
+    "mixed": Group([*MIXED_TABLES], "Tables with categories and missing values", {"train_rows": 3_000}),
+}
 LARGE = ["cover", "http", "kdd", "kddrev", "mulcross", "shuttle"]
 ALPHA = 0.05
 COMMON = 0.8  # a contender with results on less than this share of the sets is not compared
@@ -44,14 +64,21 @@ METRICS = {
 Cells = dict[str, list[CellMean]]  # of each metric
 
 
-def results(page: Page, study: str) -> pa.Table:
-    """The rows of a benchmark, of runs that differ in code or versions only the last."""
-    return latest(page.table(study))
+def results(page: Page, study: str, group: str = "") -> pa.Table:
+    """The rows of a benchmark, perhaps of one group, of runs that differ in code or versions only the last."""
+    rows = latest(page.table(study))
+    return of_sets(rows, GROUPS[group].tables) if group else rows
 
 
-def intro(page: Page, study: str) -> str:
-    """Say what was run and how the page is remade."""
+def of_sets(rows: pa.Table, names: Collection[str]) -> pa.Table:
+    """The rows of some data sets."""
+    return rows.filter(pa.array([name in names for name in rows["dataset"].to_pylist()], pa.bool_()))
+
+
+def intro(page: Page, study: str, group: str = "") -> str:
+    """Say what was run, perhaps of one group only, and how the page is remade."""
     everything = page.table(study)
+    everything = of_sets(everything, GROUPS[group].tables) if group else everything
     rows = latest(everything)
     seeds, days = sorted(set(rows["seed"].to_pylist())), sorted({text[:10] for text in rows["finished"].to_pylist()})
     sets = set(rows["dataset"].to_pylist())
