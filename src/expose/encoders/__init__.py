@@ -12,6 +12,7 @@ from expose.encoders.base import (
 )
 from expose.encoders.image import ImageEncoder
 from expose.encoders.layout import FORMS, Layout
+from expose.encoders.minilm import MiniLMEncoder
 from expose.encoders.photo import PhotoEncoder
 from expose.encoders.scaling import SCALINGS
 from expose.encoders.table import TableEncoder
@@ -26,6 +27,7 @@ __all__ = [
     "Encoder",
     "ImageEncoder",
     "Layout",
+    "MiniLMEncoder",
     "OwnEncoder",
     "PhotoEncoder",
     "State",

@@ -387,6 +387,7 @@ def context(page: Page) -> dict[str, Any]:
         "most_tokens": MOST_TOKENS,
         "most_tested": MOST_TESTED,
         "overlap": overlap_table(rows.where(run="overlap")),
+        "cues": cues_section(page.rows("text_cues"), main, theirs) if page.has("text_cues") else {},
     }
 
 
@@ -521,6 +522,75 @@ def overlap_table(rows: Rows) -> dict[str, str]:
     lines = [[NAMES[row["source"]], f"{row['texts']:,}", str(row["equal"]), str(row["near"])] for row in rows]
     examples = ", ".join(f'"{text}"' for row in rows for text in row["examples"])
     return {"table": table(["set", "texts", "equal", "nearly equal"], lines), "examples": examples}
+
+
+def cues_section(rows: Rows, main: Rows, theirs: dict[str, Any]) -> dict[str, Any]:
+    """What the published numbers read: under the authors' conditions, and with each cue taken away."""
+    sets = {name: found for name in TESTED if (found := rows.where(dataset=name))}
+    return {
+        "parts": table(
+            ["data set", *PARTS], [[NAMES[name], *reading_and_cue(found, main, theirs)] for name, found in sets.items()]
+        ),
+        "tables": {NAMES[name]: conditions_table(found, theirs) for name, found in sets.items()},
+        "signs": signs_table(sets),
+        "seeds": ", ".join(f"{NAMES[name]} {count(len(found.each('seed')), 'seed')}" for name, found in sets.items()),
+        "minutes": round(rows.once("cpu_seconds") / 60),
+        "finished": rows.finished,
+    }
+
+
+PARTS = ("published", "as the authors", "of that by reading", "by cues", "tested alike", "trained and tested alike")
+
+
+def reading_and_cue(rows: Rows, main: Rows, theirs: dict[str, Any]) -> list[str]:
+    """FPR90 before and after exposure with all cues and with none; what it takes away without any is reading."""
+    msp, conditions = rows.where(score="msp"), rows.each("what")  # from the authors' to all texts alike
+    name = rows[0]["dataset"]
+    alike = main.where(dataset=name, kind="detection", score="msp", source=IN_PAPER)
+    with_cues, tested, trained = (
+        [100 * found.where(when=when).mean("fpr_at_tpr") for when in ("before", "after")]
+        for found in (msp.where(what=conditions[0]), msp.where(what=conditions[-1]), alike)
+    )
+    taken, reading = with_cues[0] - with_cues[1], tested[0] - tested[1]
+    published = printed(theirs["rows"][name], IN_PAPER, "fpr_at_tpr")
+    return [
+        arrow(published), arrow(with_cues), f"{reading:.1f}", f"{taken - reading:.1f}", arrow(tested), arrow(trained)
+    ]  # fmt: skip
+
+
+def conditions_table(rows: Rows, theirs: dict[str, Any]) -> str:
+    """Each condition: the authors' stored model where it is known, and ours."""
+    stored = theirs["stored_models"].get(rows[0]["dataset"], {})
+    columns = {
+        "before": Column("fpr_at_tpr", {"score": "msp", "when": "before"}),
+        "after": Column("fpr_at_tpr", {"score": "msp", "when": "after"}),
+        "after, -H(U; p)": Column("fpr_at_tpr", {"score": "entropy", "when": "after"}),
+        "AUROC after": Column("auroc", {"score": "msp", "when": "after"}),
+    }
+    lines = []
+    for what in rows.each("what"):
+        found = rows.where(what=what)
+        known = f"{np.mean(stored[what]):.1f}" if what in stored else ""
+        lines.append([what, known, *(column.text(column.values(found, "seed")) for column in columns.values())])
+    return table(["FPR90", "their stored model, after", *columns], lines)
+
+
+def signs_table(sets: dict[str, Rows]) -> str:
+    """Padding and unknown words under the authors' conditions: what a network may see without reading."""
+    lines = []
+    for name, rows in sets.items():
+        seen = rows.where(what=rows[0]["what"], score="msp", when="after")
+        by_source = [seen.where(source=source) for source in IN_PAPER]
+        padding = [f"{some.mean('pads'):.1f}" for some in by_source]
+        unknown = [f"{100 * some.mean('unknown'):.0f} %" for some in by_source]
+        normal, auxiliary = seen.mean("normal_pads"), seen.mean("unknown_auxiliary")
+        lines.append([NAMES[name], f"{normal:.1f}", *padding, *unknown, f"{100 * auxiliary:.0f} %"])
+    sources = [NAMES[source] for source in IN_PAPER]
+    return table(
+        ["", "padding of its texts", *(f"of {one}" for one in sources), *(f"unknown in {one}" for one in sources),
+         "in WikiText-2"],
+        lines,
+    )  # fmt: skip
 
 
 STUDY = Study(
