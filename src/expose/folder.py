@@ -18,7 +18,7 @@ from expose.errors import InputError, ModelFolderError
 from expose.exposure import EXPOSURES, ContaminationEstimate
 from expose.kinds import kind_named
 from expose.model import Fitted, Peak
-from expose.objectives import OBJECTIVES, Objective
+from expose.objectives import OBJECTIVES, Objective, allowed_settings
 from expose.objectives.classification import Classification, usual_score
 from expose.persistence import field, load_folder, refusing_nonsense, save_folder
 from expose.stores import Place
@@ -271,7 +271,14 @@ def restored_objective(stored: Mapping[str, Any], own: Own, folder: Place) -> Ob
             f"{folder} was trained with an objective of its own, class {stored['class']!r}, and a model folder holds "
             f"no code. Load it with load(folder, objective={stored['class']}(...))."
         )
-    return OBJECTIVES[stored["name"]](**stored["settings"])
+    objective = OBJECTIVES[stored["name"]]
+    foreign = sorted(set(stored["settings"]) - set(allowed_settings(objective)))
+    if foreign:
+        raise ModelFolderError(
+            f"{folder} holds a model by the objective {stored['name']!r} of another version of expose, which had the "
+            f"setting {', '.join(map(repr, foreign))}; this one has not. Train again, and write to another place."
+        )
+    return objective(**stored["settings"])
 
 
 def restored_classification(stored: Mapping[str, Any], network: nn.Module | None, folder: Place) -> Classification:

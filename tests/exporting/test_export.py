@@ -27,6 +27,7 @@ EXPORTED = {"autoencoder", "bce", "deep_sad", "flow", "hsc", "icl", "neighbours"
 RNG = np.random.default_rng(0)
 AUXILIARY = RNG.uniform(-6, 6, size=(40, 5))
 TOLERANCE = 1e-5
+SMALL = {"icl": {"orders": 2, "hidden": 16}}  # seven of 200 units take minutes in double precision
 COARSEST = {"neighbours": 1e-4}  # its products in single precision are rough for rows very near to remembered ones
 
 
@@ -95,7 +96,7 @@ def session_of(detector: Any) -> Any:
 def both(name: str = "neighbours", table: str = "gaps", **given: Any) -> Both:
     objective = OBJECTIVES[name]
     epochs = 30 if objective.needs_anomalies else 3  # logits of no size have no digits to compare
-    settings = {"epochs": epochs} if isinstance(objective.recipe, Descend) else {}
+    settings = ({"epochs": epochs} if isinstance(objective.recipe, Descend) else {}) | SMALL.get(name, {})
     X = TABLES[table]
     outliers = AUXILIARY if objective.needs_anomalies and X.shape[1] == 5 else None
     with warnings.catch_warnings():

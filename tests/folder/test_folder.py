@@ -135,3 +135,22 @@ def test_a_model_of_a_kind_that_is_not_registered_says_what_to_import(
     monkeypatch.setattr("expose.kinds.base.KINDS", {})
     with pytest.raises(ModelFolderError, match=r"there is no kind 'table' .* Import the file that registers it\.$"):
         expose.load(saved)
+
+
+def test_a_model_by_an_objective_of_another_version_says_so(tmp_path: Path) -> None:
+    quick("svdd").fit(ROWS).save(tmp_path / "m")
+    document = json.loads((tmp_path / "m" / "model.json").read_text())
+    document["model"]["objective"] |= {"name": "icl", "class": "ICL"}
+    document["model"]["objective"]["settings"] = {"window": None, "hidden": 50, "latent": 32, "temperature": 0.01}
+    sign(tmp_path / "m", document)
+    with pytest.raises(ModelFolderError, match=r"'icl' of another version .* setting 'latent'; .* Train again"):
+        expose.load(tmp_path / "m")
+
+
+def test_a_folder_that_asks_for_countless_networks_is_refused_at_once(tmp_path: Path) -> None:
+    AnomalyDetector(make_objective("icl", epochs=1, hidden=4, orders=1), random_state=0).fit(ROWS).save(tmp_path / "m")
+    document = json.loads((tmp_path / "m" / "model.json").read_text())
+    document["model"]["objective"]["settings"]["orders"] = 10**9
+    sign(tmp_path / "m", document)
+    with pytest.raises(ModelFolderError, match="orders must be from 1 to 1,000"):
+        expose.load(tmp_path / "m")

@@ -7,6 +7,7 @@ import torch
 from expose.encoders import Layout
 from expose.errors import InputError
 from expose.objectives import BCE, HSC, ICL, NTL, SVDD, Autoencoder, DeepSAD, MHRot
+from expose.objectives.icl import VALUES_AT_ONCE, column_orders
 
 
 def vector(width: int) -> Layout:
@@ -66,27 +67,123 @@ def test_ntl_without_its_constant_is_blind_to_length_and_with_it_is_not():
         assert torch.allclose(ntl.score(x), ntl.score(10 * x), rtol=1e-3) is same
 
 
-def test_icl_equals_the_formula():
+def numbers(module: torch.nn.Module) -> list[np.ndarray]:
+    return [p.detach().numpy().astype(float) for p in module.parameters()]
+
+
+def leaky(x: np.ndarray) -> np.ndarray:
+    return np.where(x > 0, x, 0.2 * x)
+
+
+def embedded_inside(values: np.ndarray, network: torch.nn.Module) -> np.ndarray:
+    """``(J, w) -> (J, hidden)``, as the supplement has it, with a gain and a bias for each position."""
+    w1, b1, gain, bias, w2, b2, w3, b3 = numbers(network)
+    assert [len(b1), len(b2), len(b3)] == [2, 4, 8]
+    return leaky(leaky((np.tanh(values @ w1.T + b1) * gain + bias) @ w2.T + b2) @ w3.T + b3)
+
+
+def embedded_outside(values: np.ndarray, network: torch.nn.Module) -> np.ndarray:
+    w1, b1, gain, bias, w2, b2, gain_2, bias_2, w3, b3 = numbers(network)
+    assert [len(b1), len(b2), len(b3)] == [8, 16, 8]
+    first = np.tanh(values @ w1.T + b1) * gain + bias
+    return leaky((leaky(first @ w2.T + b2) * gain_2 + bias_2) @ w3.T + b3)
+
+
+def naive_icl(row: np.ndarray, ordering: torch.nn.Module, across: bool, temperature: float) -> np.ndarray:
+    """Both losses of a row of 5 columns for one order of them, windows of 2."""
+    x = row[ordering.order.numpy()]
+    f = embedded_inside(np.array([x[j : j + 2] for j in range(4)]), ordering.inside)
+    g = embedded_outside(np.array([np.delete(x, [j, j + 1]) for j in range(4)]), ordering.outside)
+    if across:
+        f, g = (z / np.linalg.norm(z, axis=0) for z in (f, g))
+    same = unit(g) @ unit(f).T / temperature
+    pairs = [naive_contrast(same[j, j], np.delete(same[j], j)) for j in range(4)]
+    return np.mean(pairs, axis=0) / np.log(4)
+
+
+def shaken(icl: ICL, columns: int) -> ICL:
+    """Built, with gains and biases that are not 1 and 0."""
+    icl.build(vector(columns))
+    for name, parameter in icl.named_parameters():
+        if name.endswith(("gain", "bias")):
+            torch.nn.init.normal_(parameter, 0.5)
+    return icl
+
+
+@pytest.mark.parametrize("across", [True, False])
+@pytest.mark.parametrize("orders", [1, 3])
+def test_icl_equals_the_formula(orders, across):
     torch.manual_seed(0)
-    icl = ICL(temperature=0.5)
-    icl.build(vector(5))
-    x = torch.randn(1, 5)
-    windows = [(x[:, j : j + 2], torch.cat([x[:, :j], x[:, j + 2 :]], 1)) for j in range(4)]
-    f = unit(np.concatenate([icl.inside(w).detach().numpy() for w, _ in windows]).astype(float))
-    g = unit(np.concatenate([icl.outside(c).detach().numpy() for _, c in windows]).astype(float))
-    pairs = [
-        naive_contrast(f[j] @ g[j] / 0.5, np.array([f[m] @ g[j] / 0.5 for m in range(4) if m != j])) for j in range(4)
-    ]
-    losses = icl.losses(x)
-    expected = np.mean(pairs, axis=0) / np.log(4)
-    np.testing.assert_allclose([losses.normal.item(), losses.abnormal.item()], expected, rtol=1e-4)
+    icl = shaken(ICL(orders=orders, hidden=8, temperature=0.5, across=across), 5)
+    x = torch.randn(3, 5)
+    losses = torch.stack(icl.losses(x), dim=1).detach()
+    for row, said in zip(x.numpy().astype(float), losses, strict=True):
+        expected = np.mean([naive_icl(row, one, across, 0.5) for one in icl.orderings], axis=0)
+        np.testing.assert_allclose(said, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_what_icl_says_of_a_row_depends_on_that_row_alone(training):
+    torch.manual_seed(0)
+    icl = shaken(ICL(orders=2, hidden=8), 6).train(training)
+    rows = torch.randn(40, 6)
+    together = torch.stack(icl.losses(rows))
+    alone = torch.cat([torch.stack(icl.losses(row[None])) for row in rows], dim=1)
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
+
+
+def test_icl_works_through_many_rows_a_few_at_a_time():
+    torch.manual_seed(0)
+    icl = shaken(ICL(orders=2, hidden=8), 6)
+    rows = torch.randn(70, 6)
+    at_once, seen = icl.losses(rows), []
+    icl.rows_at_once = 16
+    icl.orderings[0].register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    torch.testing.assert_close(icl.losses(rows), at_once, rtol=1e-4, atol=1e-5)
+    assert seen == [16, 16, 16, 16, 6]
+
+
+@pytest.mark.parametrize("columns", [2, 40, 160, 1_000])
+def test_icl_holds_no_more_of_a_layer_at_once_than_it_says(columns):
+    icl = ICL(orders=1)
+    icl.build(vector(columns))
+    block = 2 * icl.hidden * icl.positions
+    assert icl.rows_at_once % 16 == 0
+    assert icl.rows_at_once * block <= VALUES_AT_ONCE or icl.rows_at_once == 16
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "orders"),
+    [(80, 18, 5), (66, 13, 6), (247, 9, 7), (920, 21, 4), (11_111, 4, 8), (1_647, 166, 1)],
+)
+def test_column_orders_are_as_many_as_published(rows, columns, orders):
+    assert column_orders(rows, columns) == orders
+
+
+def test_icl_takes_the_columns_as_they_come_first_and_then_in_orders_of_its_seed():
+    def orders(seed: int) -> list[list[int]]:
+        torch.manual_seed(seed)
+        icl = ICL(hidden=4)
+        icl.build(vector(9))
+        return [one.order.tolist() for one in icl.orderings]
+
+    drawn = orders(0)
+    assert len(drawn) == column_orders(1_000, 9) == 7
+    assert drawn[0] == list(range(9)) != drawn[1]
+    assert all(sorted(one) == list(range(9)) for one in drawn)
+    assert orders(0) == drawn != orders(1)
+
+
+def test_icl_refuses_countless_orders():
+    with pytest.raises(InputError, match="orders must be from 1 to 1,000; got 1001"):
+        ICL(orders=1_001).build(vector(3))
 
 
 @pytest.mark.parametrize(("columns", "width"), [(2, 1), (6, 2), (41, 10), (160, 10), (274, 124)])
 def test_icl_uses_the_published_windows(columns, width):
-    icl = ICL()
+    icl = ICL(orders=1)
     icl.build(vector(columns))
-    inside, outside = icl.split(torch.arange(columns, dtype=torch.float32)[None])
+    inside, outside = icl.orderings[0].split(torch.arange(columns, dtype=torch.float32)[None])
     assert inside.shape[-1] == width
     assert inside.shape[1] == columns - width + 1
     whole = torch.cat([inside, outside], dim=-1).sort(-1).values

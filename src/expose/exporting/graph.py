@@ -176,9 +176,9 @@ class Value:
         total = largest + (self - largest).exp().sum(*axes, keep=True).log()
         return total if keep else op("Squeeze", total, np.array(axes or (-1,)))
 
-    def unit(self) -> Value:
-        """Vectors along the last axis at length 1."""
-        length = self.square().sum(keep=True).sqrt()
+    def unit(self, axis: int = -1) -> Value:
+        """Vectors along an axis, by default the last, at length 1."""
+        length = self.square().sum(axis, keep=True).sqrt()
         return self / op("Max", length, SHORTEST)
 
     def reshape(self, *shape: int) -> Value:

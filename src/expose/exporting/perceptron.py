@@ -21,7 +21,6 @@ def linear(layer: nn.Linear, rows: Value) -> Value:
 LAYERS: dict[type[nn.Module], Callable[[Any, Value], Value]] = {
     Linear: linear,
     ReLU: lambda _, rows: op("Relu", rows),
-    nn.Tanh: lambda _, rows: op("Tanh", rows),
 }
 
 

@@ -14,7 +14,7 @@ MOST_LAYERS = 1_000  # more could not be trained, and a damaged model folder may
 
 
 class Perceptron(nn.Sequential):
-    """Linear layers with a ReLU between them, or another first activation; none after the last.
+    """Linear layers with a ReLU between them, none after the last.
 
     Parameters
     ----------
@@ -23,8 +23,6 @@ class Perceptron(nn.Sequential):
     bias : bool, default=True
         Without a bias the network cannot output a constant, which keeps one-class losses from collapsing
         (Ruff et al., 2018, proposition 2).
-    first : type of module, optional
-        Another activation after the first layer. A hyperbolic tangent there bounds what a far-off value can do.
 
     Examples
     --------
@@ -33,10 +31,10 @@ class Perceptron(nn.Sequential):
     torch.Size([5, 24])
     """
 
-    def __init__(self, sizes: Sequence[int], *, bias: bool = True, first: type[nn.Module] | None = None) -> None:
+    def __init__(self, sizes: Sequence[int], *, bias: bool = True) -> None:
         layers: list[nn.Module] = []
-        for number, (width_in, width_out) in enumerate(pairwise(sizes)):
-            layers += [Linear(width_in, width_out, bias=bias), first() if first and number == 0 else ReLU()]
+        for width_in, width_out in pairwise(sizes):
+            layers += [Linear(width_in, width_out, bias=bias), ReLU()]
         super().__init__(*layers[:-1])
 
     def __call__(self, rows: Tensor) -> Tensor:
