@@ -116,8 +116,8 @@ def test_each_kind_has_a_default_encoder(kind):
 
 
 def test_an_objective_may_prefer_an_encoder_unless_one_is_chosen():
-    assert make_encoder(None, KINDS["table"], "three-scalings").scalings == ("quantile", "standard", "unscaled")
-    assert make_encoder("robust", KINDS["table"], "three-scalings").scalings == ("robust",)
+    assert make_encoder(None, KINDS["table"], "two-scalings").scalings == ("quantile", "bounded")
+    assert make_encoder("robust", KINDS["table"], "two-scalings").scalings == ("robust",)
 
 
 def test_an_encoder_is_copied():
@@ -130,8 +130,11 @@ def test_an_encoder_is_copied():
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ("none", r"encoder must be one of \['characters'.*got 'none'"),
-        ("pixels", "ImageEncoder encodes samples of kind 'image'; got tables. Encoders of tables: 'quantile'"),
+        ("none", r"encoder must be one of \['bounded', 'characters'.*got 'none'"),
+        (
+            "pixels",
+            "ImageEncoder encodes samples of kind 'image'; got tables. Encoders of tables: 'bounded', 'quantile'",
+        ),
         (TableEncoder, r"got the class itself. Write TableEncoder\(\)"),
         (3, "an object with fit and transform; got a int"),
     ],

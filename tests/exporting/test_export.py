@@ -79,7 +79,7 @@ class Both(NamedTuple):
         apart = difference(self.detector.fitted_, ours, said["anomaly_score"])
         most = COARSEST.get(self.detector.fitted_.objective.name, TOLERANCE)
         assert apart.max(initial=0) <= most, (apart.max(), X[apart.argmax()], ours[apart.argmax()])
-        assert len(X) < 100 or np.quantile(apart, 0.99) <= TOLERANCE
+        assert len(X) < 100 or np.quantile(apart, 0.98) <= TOLERANCE
         line = self.detector.threshold_score()
         near = difference(self.detector.fitted_, ours, np.full(len(ours), line)) <= most
         assert (said["is_anomaly"] == flags)[~near].all()
@@ -165,7 +165,7 @@ def test_any_table(name, table):
     both(name, table).check(np.vstack([X, others, -X[:5]]))
 
 
-@pytest.mark.parametrize("encoder", ["quantile", "robust", "standard", "unscaled", "three-scalings"])
+@pytest.mark.parametrize("encoder", ["quantile", "robust", "standard", "unscaled", "bounded", "two-scalings"])
 @pytest.mark.parametrize("name", ["neighbours", "autoencoder"])
 def test_any_scaling(name, encoder):
     both(name, encoder=encoder).check(np.vstack([TABLES["gaps"], 100 * TABLES["gaps"]]))

@@ -6,6 +6,7 @@ Every scaling is z = (2**p x - center) / spread per column, then a treatment of 
 scaling    center          spread                                      large |z|
 =========  ==============  ==========================================  =====================================
 quantile   of the range    range from the 5 % to the 95 % quantile     logarithmic beyond 2
+bounded    of the range    the same                                    the same, then in units of the column
 robust     median          between the quartiles, over 1.349           cut at 1e6
 standard   mean            standard deviation                          cut at 1e6
 unscaled   0               1                                           cut at 1e15
@@ -14,8 +15,9 @@ unscaled   0               1                                           cut at 1e
 The range of "quantile" reaches on either side of the median at most twice as far as the quartiles suggest for
 a normal distribution, so that up to a quarter of outliers, however large, cannot squash the rest. Where a
 range is 0, because most rows are equal, the next wider pair of quantiles takes its place, and at last the
-standard deviation. 2**p is 1 except where squares would leave the range of float64. `docs/notes/scaling.md` says why
-"quantile" is the default.
+standard deviation. "bounded" leaves columns their own weight, as "unscaled" does, but no value of one can drown all
+others: what lies far out counts by its logarithm. 2**p is 1 except where squares would leave the range of float64.
+`docs/notes/scaling.md` says why "quantile" is the default.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from expose.errors import InputError
 
 Floats = NDArray[np.float64]
 
-SCALINGS: Final = ("quantile", "robust", "standard", "unscaled")
+SCALINGS: Final = ("quantile", "bounded", "robust", "standard", "unscaled")
 
 KNEE: Final = 2.0  # quantile: where the logarithm takes over, with slope 1
 LARGEST_SCALED: Final = 1e6  # squares and their sums stay far inside float32
@@ -76,7 +78,7 @@ def fit_scaling(sample: Floats, scaling: str) -> Scale:
         center, spread = np.nanmean(sample, axis=0), _positive(np.nanstd(sample, axis=0))
     elif scaling == "robust":
         center, spread = median, _first_spread(ordered, counts, _PAIRS)
-    elif scaling == "quantile":
+    elif scaling in ("quantile", "bounded"):
         center, spread = _range(ordered, counts, median)
     return Scale(factor, center, spread, median / factor)
 
@@ -134,8 +136,11 @@ def apply_scaling(numbers: Floats, scaling: str, factor: Floats, center: Floats,
         numbers *= factor
     numbers -= center
     numbers /= spread
-    if scaling == "quantile":
+    if scaling in ("quantile", "bounded"):
         compress(numbers)
+        if scaling == "bounded":
+            numbers *= np.minimum(spread / factor, LARGEST_RAW)
+            np.clip(numbers, -LARGEST_RAW, LARGEST_RAW, out=numbers)
     else:
         np.clip(numbers, -LARGEST_SCALED, LARGEST_SCALED, out=numbers)
 

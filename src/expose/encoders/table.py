@@ -37,13 +37,13 @@ from expose.kinds.frames import as_table
 from expose.kinds.rows import Table, missing_in
 from expose.kinds.understood import find_writings, understood
 
-THREE_SCALINGS = ("quantile", "standard", "unscaled")
+TWO_SCALINGS = ("quantile", "bounded")
 
 
 @register_encoder(
     "table",
     {scaling: lambda scaling=scaling: TableEncoder(scaling) for scaling in SCALINGS}
-    | {"three-scalings": lambda: TableEncoder(THREE_SCALINGS)},
+    | {"two-scalings": lambda: TableEncoder(TWO_SCALINGS)},
 )
 class TableEncoder(Encoder):
     """Encode tables as float32 matrices, always finite.
@@ -56,8 +56,8 @@ class TableEncoder(Encoder):
     Parameters
     ----------
     scalings : str or sequence of str, default="quantile"
-        How numbers are scaled: "quantile", "robust", "standard" or "unscaled". Of V scalings, each encoded value stands
-        V times side by side.
+        How numbers are scaled: "quantile", "bounded", "robust", "standard" or "unscaled". Of V scalings, each encoded
+        value stands V times side by side.
 
     Attributes
     ----------

@@ -60,8 +60,8 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
         ``NTL(epochs=20)``. How it is trained is the objective's own, see its ``recipe``.
     encoder : None, str or object, default=None
         What makes vectors of samples. None is what the objective prefers, or else the usual one for the kind of
-        samples; "quantile", "robust", "standard" and "unscaled" scale the numbers of tables; or any object with fit and
-        transform.
+        samples; "quantile", "bounded", "robust", "standard" and "unscaled" scale the numbers of tables; or any object
+        with fit and transform.
     exposure : {"auto", "blind", "refine", "hard", "soft"}, default="auto"
         How unlabelled samples are weighted: all as normal; the suspects left out; the suspects as anomalies (LOE_H);
         the suspects half and half (LOE_S). "auto" is "refine" for "neighbours" and "soft" for networks.

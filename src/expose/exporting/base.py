@@ -110,8 +110,9 @@ def input_of(encoder: Encoder) -> Input:
         own = getattr(encoder, "own", encoder)
         raise InputError(
             f"An ONNX file takes the raw numbers of a table, or photos; this model's encoder, {type(own).__name__}, "
-            "cannot be exported. Those of tables can: 'quantile', 'robust', 'standard', 'unscaled', 'three-scalings', "
-            "and of photos 'efficientnet-lite2' and 'efficientnet-lite0'. For all others there is Scorer."
+            "cannot be exported. Those of tables can: 'quantile', 'bounded', 'robust', 'standard', 'unscaled', "
+            "'two-scalings', and of photos 'efficientnet-lite2' and 'efficientnet-lite0'. For all others there is "
+            "Scorer."
         )
     return ENCODERS[type(encoder)](encoder)
 

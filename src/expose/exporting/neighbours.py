@@ -18,7 +18,7 @@ from expose.exporting.base import exports
 from expose.exporting.graph import DOUBLE, WHOLE, Value, op, side_by_side, stacked, where
 from expose.objectives import Neighbours
 from expose.objectives.distances import WORST, Points
-from expose.objectives.memory import ABNORMAL_NEIGHBOURS, PULL, TINY, Memory
+from expose.objectives.memory import ABNORMAL_NEIGHBOURS, PULL, TINY, Bulk, Memory
 from expose.objectives.neighbours import FIRST, INSIDE, LAST, MANNER, SMALLEST_SPREAD, SMALLEST_STEP, SURVIVAL
 
 Floats = NDArray[np.float64]
@@ -30,13 +30,13 @@ def neighbours(member: Neighbours, rows: Value) -> Value:
     parts = rows.reshape(0, -1, member.n_views)  # (n, D, V)
     smallest = np.array([SMALLEST_STEP, SMALLEST_SPREAD, *[SMALLEST_STEP] * len(member.wide)])
     rare = []  # (n, 2 + S) each
-    for view, remembered in enumerate(member.views(member.rows.detach())):
-        memory = member.memory(view, remembered)
-        found = measured(memory, parts.take(np.array(view), axis=2), member.near, member.wide)
+    for view, memory in enumerate(member.memories()):
+        found = distances(member, memory, parts.take(np.array(view if isinstance(memory, Memory) else 0), axis=2))
         rare.append(tail(found, doubled(member.tails[view]), smallest))
-    near, linked = (stacked([one.take(np.array(scale), axis=1) for one in rare]).mean() for scale in (0, 1))
-    wide = side_by_side([one.slice(np.array([2]), np.array([len(smallest)]), axis=1) for one in rare])  # (n, V S)
-    rarest = wide.logsumexp() - math.log(member.n_views * len(member.wide))
+    scales = rare[: member.n_views]
+    near, linked = (stacked([one.take(np.array(scale), axis=1) for one in scales]).mean() for scale in (0, 1))
+    wide = side_by_side([one.slice(np.array([2]), np.array([len(smallest)]), axis=1) for one in rare])  # (n, V' S)
+    rarest = wide.logsumexp() - math.log(len(rare) * len(member.wide))
     return corrected(member, parts, stacked([near * float(member.refined), linked, rarest]))
 
 
@@ -47,6 +47,25 @@ def doubled(tensor: Tensor) -> Floats:
 
 
 # ----------------------------------------------------------------------------------------------------- distances
+
+
+def distances(member: Neighbours, memory: Memory | Bulk, rows: Value) -> Value:
+    """Log distances of one view, ``(n, D) -> (n, 2 + S)``; see `Neighbours.measure`."""
+    if isinstance(memory, Memory):
+        return measured(memory, rows, member.near, member.wide)
+    found = bulk(memory, (rows - doubled(member.middle)) @ doubled(member.turning).T, member.wide)
+    return side_by_side([found.take(np.array([0, 0]), axis=1) * 0.0, found])
+
+
+def bulk(memory: Bulk, rows: Value, wide: Sequence[float]) -> Value:
+    """Log distances within which shares of the points lie, ``(n, S)``; see `Bulk.measure`."""
+    squared, length = squares(memory.points, rows)
+    same = op("Max", length * (WORST * torch.finfo(memory.points.dtype).eps), memory.same**2)
+    total = memory.points.lifted_points.shape[0]
+    ordered, _ = squared.smallest(total)
+    own = op("Cast", ordered.slice(np.array([0]), np.array([1]), axis=1) <= same, to=WHOLE)
+    places = np.array([max(0, round(share * total) - 1) for share in wide])
+    return log_distance(picked(ordered, own + places, total - 1), same)
 
 
 def measured(memory: Memory, rows: Value, near: int, wide: Sequence[float]) -> Value:

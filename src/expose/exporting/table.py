@@ -139,6 +139,12 @@ def quantile(X: Value, factor: Floats, center: Floats, spread: Floats) -> Value:
     return where(size > KNEE, beyond, scaled)
 
 
+def bounded(X: Value, factor: Floats, center: Floats, spread: Floats) -> Value:
+    """The same, in units of the column."""
+    units = np.minimum(spread / factor, LARGEST_RAW)
+    return (quantile(X, factor, center, spread) * units).clip(-LARGEST_RAW, LARGEST_RAW)
+
+
 def standard(X: Value, factor: Floats, center: Floats, spread: Floats) -> Value:
     """Centred, in units of the spread."""
     return ((X if (factor == 1).all() else X * factor) - center) / spread
@@ -146,6 +152,7 @@ def standard(X: Value, factor: Floats, center: Floats, spread: Floats) -> Value:
 
 SCALINGS: dict[str, Callable[[Value, Floats, Floats, Floats], Value]] = {
     "quantile": quantile,
+    "bounded": bounded,
     "robust": linear,
     "standard": linear,
     "unscaled": unscaled,

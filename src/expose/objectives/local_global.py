@@ -68,7 +68,7 @@ class LocalGlobal(MemoryObjective):
     def build(self, layout: Layout) -> None:
         """Make both parts: one of the places, one of the photos' vectors, or of the mean place where there are none."""
         width = layout.beside or layout.shape[-1]
-        self.local, self.whole = Gaussian(self.worst), Neighbours(self.near)
+        self.local, self.whole = Gaussian(self.worst), Neighbours(self.near, whiten=False)
         for part, own in ((self.local, layout), (self.whole, Layout("vector", (width,)))):
             part.layout = own
             part.build(own)

@@ -17,6 +17,7 @@ from torch.nn.functional import pad
 
 from expose.objectives.distances import Points
 
+SAME = 1e-3  # of the usual near distance: within it a row is a remembered one, whose input was rounded since
 TINY = 1e-9  # a distance of 0 has no logarithm
 PULL, ABNORMAL_NEIGHBOURS = 0.5, 3  # of rows known or taken as anomalies
 
@@ -83,6 +84,27 @@ class Memory:
             against, count = self.abnormal.squared(lifted), ABNORMAL_NEIGHBOURS
             found[:, :1] -= PULL * log_distance(weighted(against, self.abnormal_weights, count, same), same)
         return found
+
+
+class Bulk:
+    """Points of which only wide distances are measured.
+
+    Parameters
+    ----------
+    points : Tensor of shape (P, D)
+        A sample of the remembered rows.
+    """
+
+    def __init__(self, points: Tensor) -> None:
+        self.points = Points(points)
+        nearest = self.points.squared(self.points.lifted(points)).fill_diagonal_(torch.inf).amin(dim=1)
+        self.same = SAME * float(nearest.clamp(min=0).median().sqrt())
+
+    def measure(self, rows: Tensor, wide: Sequence[float]) -> Tensor:
+        """Log distances within which shares of the points lie, ``(B, D) -> (B, S)``."""
+        lifted = self.points.lifted(rows)
+        same = self.points.rounding(lifted).float().clamp(min=self.same**2)
+        return log_distance(enclosing(ascending(self.points.squared(lifted)), wide, same), same)
 
 
 def log_distance(squared: Tensor, same: Tensor) -> Tensor:

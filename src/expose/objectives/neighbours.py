@@ -7,15 +7,17 @@ all rows are nearer than, where there is no gap. Both are blind to some of what 
 
     near(x) = mean over the views of  tail(mean log distance of the `near` nearest rows kept as normal)
     linked(x) = mean over the views of  tail(log distance at which the cluster of x holds the share `linked` of rows)
-    wide(x) = log mean exp over the views and shares of  tail(log distance within which that share of all rows lies)
+    wide(x) = log mean exp over the views, a whitened one and the shares of
+              tail(log distance within which that share of all rows lies)
     normal(x) = max(near(x), linked(x), wide(x)),    abnormal(x) = - normal(x)
 
-A view is one scaling of the columns. tail(d) = -log P(D > d) for D the same distance of the remembered rows, by their
-deciles, and exponential beyond the 70 % quantile, which 30 % of anomalies leave nearly in place. So all scales speak
-of the same thing, how rare a distance is, and are combined as p-values are: near and linked by their product (Fisher,
-1932), wide by their harmonic mean (Wilson, PNAS 2019), which one small p-value suffices for. Suspects are first chosen
-by linked and wide, over all rows; then the exposure's weights say who counts as a neighbour in near. No gradient is
-involved: one assignment, one refit.
+A view is one scaling of the columns. Whitened, the first has uncorrelated columns of variance 1, so that rows which
+break what columns have in common are far from the bulk. tail(d) = -log P(D > d) for D the same distance of the
+remembered rows, by their deciles, and exponential beyond the 70 % quantile, which 30 % of anomalies leave nearly in
+place. So all scales speak of the same thing, how rare a distance is, and are combined as p-values are: near and linked
+by their product (Fisher, 1932), wide by their harmonic mean (Wilson, PNAS 2019), which one small p-value suffices for.
+Suspects are first chosen by linked and wide, over all rows; then the exposure's weights say who counts as a neighbour
+in near. No gradient is involved: one assignment, one refit.
 
 Rows that are known or taken as anomalies (weight as abnormal) pull the other way: near then measures
 ``log d_normal - log d_abnormal / 2``, the two-sided score of which docs/notes/default-objective.md tells.
@@ -25,8 +27,9 @@ Answers of somebody who looked correct the score where it was wrong about them, 
     normal(x) = max(near(x), linked(x), wide(x)) * exp(sum over the answered rows i of  a_i * likeness(x, i))
 
 Sources: k-th neighbour distances, Ramaswamy et al., "Efficient Algorithms for Mining Outliers from Large Data Sets",
-SIGMOD 2000; linkage by mutual reachability, see `linking`; refinement, Yoon et al., "Self-supervise, Refine, Repeat",
-TMLR 2022; the combination is ours.
+SIGMOD 2000; shrunk covariance, Ledoit and Wolf, "A Well-Conditioned Estimator", J. Multivariate Analysis
+2004; linkage by mutual reachability, see `linking`; refinement, Yoon et al., "Self-supervise, Refine, Repeat", TMLR
+2022; the combination is ours.
 """
 
 from __future__ import annotations
@@ -38,27 +41,30 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from expose.encoders.layout import Layout
 from expose.errors import InputError
+from expose.networks.maps import linear
 from expose.objectives.answers import corrections
 from expose.objectives.base import Losses, MemoryObjective, register
 from expose.objectives.distances import Points, exact, needs_double, spread
 from expose.objectives.linking import joining_heights
-from expose.objectives.memory import TINY, Memory
+from expose.objectives.memory import SAME, TINY, Bulk, Memory
 from expose.objectives.recipes import is_number
 
 SURVIVAL = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # shares of rows beyond the knots of a tail
 FIRST, LAST = 3, 7  # places of 0.7 and 0.3 among them, between which the slope of the exponential is measured
 SMALLEST_STEP = 1e-2  # in log distance: one per cent
 SMALLEST_SPREAD = 0.1  # of linked distances beyond the middle: most rows may be joined at nearly the same one
-SAME = 1e-3  # of the usual near distance: within it a row is a remembered one, whose input was rounded since
 COMPARED = 1024  # remembered rows that others are compared with
 CELLS = 256  # that these fall into; of twice as many or fewer, each has its own
 AT_ONCE = 768  # rows whose distances the memory holds
 SOME = 256  # rows whose distances tell how far apart any two are
 LEAST_SHARE = 0.005  # of anomalies: where fewer are assumed, answers count as if it were so many
 INSIDE = 0.1  # added to scores before their logarithm is taken: below, all are in the midst of others
+LEAST_VARIANCE = 1e-6  # of a direction, in that of the widest
+WIDEST = 2048  # columns: of more, the matrix that whitens them would be larger than all that is remembered
 MANNER = 2.0  # in logarithms: rows further apart in how odd they are at the three scales are not alike
 WEIGHTS = ("present", "keep_normal", "keep_abnormal", "correction", "manner")
 
@@ -76,11 +82,14 @@ class Neighbours(MemoryObjective):
         largest is not found.
     linked : float, default=0.4
         A cluster of at least this share of all remembered rows is taken as normal, whatever gap is around it.
+    whiten : bool, default=True
+        Whether wide neighbours are looked for in the whitened view, too. Where there are more than 2,048
+        encoded columns they are not.
     **training
         ``reference_points``, the most rows remembered; see `Remember`.
     """
 
-    encoders = {"table": "three-scalings"}  # noqa: RUF012 - never changed
+    encoders = {"table": "two-scalings"}  # noqa: RUF012 - never changed
     preferred_exposure = "refine"
     components = {  # noqa: RUF012 - never changed
         "near": "far from its nearest neighbours",
@@ -102,15 +111,23 @@ class Neighbours(MemoryObjective):
     same: Tensor  # distance up to which a row counts as a remembered one, in each view
     compared: Tensor  # how many remembered rows others are compared with
     cells: Tensor  # how many cells these fall into
-    tails: Tensor  # of near, linked and wide distances
+    middle: Tensor  # of the first view
+    turning: Tensor  # what makes its columns uncorrelated
+    tails: Tensor  # of near, linked and wide distances; in the whitened view of wide ones alone
 
     def __init__(
-        self, near: int = 5, wide: Sequence[float] = (0.1, 0.2, 0.3), linked: float = 0.4, **training: Any
+        self,
+        near: int = 5,
+        wide: Sequence[float] = (0.1, 0.2, 0.3),
+        linked: float = 0.4,
+        whiten: bool = True,
+        **training: Any,
     ) -> None:
         super().__init__(**training)
         self.near = near
         self.wide = wide
         self.linked = linked
+        self.whiten = whiten
 
     def check(self) -> None:
         """Shares lie in (0, 1], and there is at least one that wide neighbours enclose."""
@@ -120,6 +137,8 @@ class Neighbours(MemoryObjective):
             raise InputError(f"wide must be shares of the rows in (0, 1], one or more, as a list; got {self.wide!r}.")
         if not is_number(self.linked) or not 0 < self.linked <= 1:
             raise InputError(f"linked must be a share of the rows in (0, 1]; got {self.linked!r}.")
+        if not isinstance(self.whiten, bool):
+            raise InputError(f"whiten must be True or False; got {self.whiten!r}.")
 
     def build(self, layout: Layout) -> None:
         """Make room for what is remembered of rows that hold each value in V scalings, side by side."""
@@ -133,8 +152,13 @@ class Neighbours(MemoryObjective):
         self.register_buffer("same", torch.zeros(views, 1, 1))
         self.register_buffer("compared", torch.zeros(()))
         self.register_buffer("cells", torch.zeros(()))
-        self.register_buffer("tails", torch.zeros(views, 2 + len(self.wide), len(SURVIVAL)))
-        self._memories: list[Memory] = []
+        width = layout.n_values // views
+        self.whitens = self.whiten and width <= WIDEST
+        width = width if self.whitens else 0
+        self.register_buffer("middle", torch.zeros(width))
+        self.register_buffer("turning", torch.zeros(width, width))
+        self.register_buffer("tails", torch.zeros(views + self.whitens, 2 + len(self.wide), len(SURVIVAL)))
+        self._memories: list[Memory | Bulk] = []
 
     def remember(self, rows: Tensor, present: Tensor) -> Tensor:
         """Remember rows, measure their linked and wide distances, and return how rare the wide ones are.
@@ -159,6 +183,10 @@ class Neighbours(MemoryObjective):
         self.compared.fill_(compared)
         self.cells.fill_(CELLS if compared > 2 * CELLS else compared)
         self.height = self.heights(clusters=clusters)
+        if self.whitens:
+            middle, turning = whitening(self.views(rows)[0][present > 0])
+            self.middle.copy_(middle)
+            self.turning.copy_(turning)
         self.settle()
         return self.scales(rows)[:, 2]
 
@@ -210,11 +238,11 @@ class Neighbours(MemoryObjective):
         return torch.cat([self.rarity(self.measure(few)) for few in torch.split(batch, AT_ONCE)])
 
     def rarity(self, measured: Tensor) -> Tensor:
-        """How rare log distances ``(V, B, 2 + S)`` are at the three scales, ``(B, 3)``."""
+        """How rare log distances ``(V', B, 2 + S)`` are at the three scales, ``(B, 3)``; V' with the whitened view."""
         smallest = self.tails.new_full((self.tails.shape[1],), SMALLEST_STEP)
         smallest[1] = SMALLEST_SPREAD
         rare = tail(measured, self.tails, smallest)  # (V, B, 2 + S)
-        near, linked = rare[..., :2].mean(dim=0).unbind(-1)
+        near, linked = rare[: self.n_views, :, :2].mean(dim=0).unbind(-1)
         return torch.stack([near * self.refined, linked, self.rarest(rare[..., 2:])], dim=-1)
 
     def rarest(self, wide: Tensor) -> Tensor:
@@ -231,21 +259,47 @@ class Neighbours(MemoryObjective):
         return near * torch.exp(-0.5 * (manner / MANNER).square())
 
     def measure(self, batch: Tensor) -> Tensor:
-        """Log distances of rows to near, linked and wide neighbours in each view, ``(V, B, 2 + S)``."""
+        """Log distances of rows to near, linked and wide neighbours in each view, ``(V', B, 2 + S)``.
+
+        In the whitened view, the last, there are 0 in place of near and linked ones.
+        """
         if not self._memories:
-            self._memories = [self.memory(view, rows) for view, rows in enumerate(self.views(self.rows))]
-        views = zip(self._memories, self.views(batch.to(self.rows.dtype)), strict=True)
+            self._memories = self.memories()
+        views = zip(self._memories, self.all_views(batch.to(self.rows.dtype)), strict=True)
         return torch.stack(
-            [
-                torch.cat([to.measure(few, self.near, self.wide) for few in torch.split(rows, AT_ONCE)])
-                for to, rows in views
-            ]
+            [torch.cat([self.distances(m, few) for few in torch.split(rows, AT_ONCE)]) for m, rows in views]
         )
+
+    def distances(self, memory: Memory | Bulk, rows: Tensor) -> Tensor:
+        """Log distances to what is remembered of a view."""
+        if isinstance(memory, Memory):
+            return memory.measure(rows, self.near, self.wide)
+        return pad(memory.measure(rows, self.wide), (2, 0))
+
+    def memories(self) -> list[Memory | Bulk]:
+        """What rows are compared with in each view, the whitened one last."""
+        found: list[Memory | Bulk] = [self.memory(view, rows) for view, rows in enumerate(self.views(self.rows))]
+        if self.whitens:
+            found.append(Bulk(self.whitened(self.views(self.rows[self.chosen()[: int(self.cells)]])[0])))
+        return found
+
+    def all_views(self, rows: Tensor) -> list[Tensor]:
+        """Scalings, ``(n, D)`` each, and the first one whitened."""
+        views = list(self.views(rows))
+        return [*views, self.whitened(views[0])] if self.whitens else views
+
+    def whitened(self, rows: Tensor) -> Tensor:
+        """Rows ``(n, D)`` of the first view with uncorrelated columns of variance 1, in double precision."""
+        return linear(rows.double() - self.middle.double(), self.turning.double())
+
+    def chosen(self) -> Tensor:
+        """Places of the remembered rows that others are compared with."""
+        there = torch.nonzero(self.present > 0).flatten()
+        return there[spread(len(there)).to(there.device)][: int(self.compared)]
 
     def memory(self, view: int, rows: Tensor) -> Memory:
         """What rows are compared with in a view, in which these ``(R, D)`` are remembered."""
-        there = torch.nonzero(self.present > 0).flatten()
-        there = there[spread(len(there)).to(there.device)][: int(self.compared)]
+        there = self.chosen()
         against = torch.nonzero(self.keep_abnormal > 0).flatten()
         same = float(self.same[view])
         double = rows.dtype is torch.float64 or needs_double(rows[there], same / SAME)
@@ -292,7 +346,7 @@ class Neighbours(MemoryObjective):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Make room for as many rows as are stored."""
-        if f"{prefix}near_tail" in state_dict:
+        if f"{prefix}turning" not in state_dict:
             raise RuntimeError("it was saved by an older version, which measured other distances. Fit the model again")
         stored = state_dict[f"{prefix}rows"]
         self.rows = torch.nn.Parameter(torch.empty_like(stored), requires_grad=False)
@@ -301,6 +355,21 @@ class Neighbours(MemoryObjective):
         self.height = torch.empty_like(state_dict[f"{prefix}height"])
         self._memories = []
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def whitening(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The middle of rows ``(n, D)``, and the matrix ``(D, D)`` that makes their columns uncorrelated, of variance 1.
+
+    The covariance is shrunk as Ledoit and Wolf (2004) do, so that directions in which rows hardly differ, or of which
+    there are more than rows, are not blown up.
+    """
+    from sklearn.covariance import ledoit_wolf
+
+    middle = rows.double().mean(dim=0)
+    covariance, _ = ledoit_wolf((rows.double() - middle).cpu().numpy(), assume_centered=True)
+    values, vectors = np.linalg.eigh(covariance)
+    turning = vectors / np.sqrt(np.maximum(values, max(values[-1], TINY) * LEAST_VARIANCE))
+    return middle.to(rows), torch.from_numpy(turning.T.copy()).to(rows)
 
 
 def knots(measured: Tensor, present: Tensor) -> Tensor:
