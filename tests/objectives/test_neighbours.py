@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
@@ -298,3 +299,20 @@ def test_very_wide_tables_are_not_whitened():
     objective = Neighbours()
     objective.build(Layout("vector", (2 * (WIDEST + 1),), views=2))
     assert objective.turning.shape == (0, 0)
+
+
+def test_categories_are_not_whitened(tmp_path):
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(300, 2))
+    words = rng.choice(["usual", "other", "rare"], p=[0.6, 0.38, 0.02], size=300)
+    table = {"a": numbers[:, 0], "word": words, "b": numbers[:, 1]}
+    found = AnomalyDetector("neighbours", random_state=0).fit(pa.table(table))
+    objective = found.objective_
+    assert len(objective.numbers) == 2
+    assert len(objective.others) >= 3
+    turned = objective.whitened(objective.views(objective.rows)[0])
+    np.testing.assert_allclose(np.cov(turned[:, :2].T), np.eye(2), atol=0.1)
+    assert set(turned[:, 2:].unique().tolist()) == {0.0, 1.0}
+    found.save(tmp_path / "model")
+    again = AnomalyDetector.load(tmp_path / "model")
+    np.testing.assert_array_equal(again.anomaly_score(pa.table(table)), found.training_scores_)

@@ -28,6 +28,8 @@ class Layout:
         Different tokens, of a text: 0 is padding, 1 a token that was not seen in training.
     views : int, default=1
         Of vectors: how many scalings of each value stand side by side, so that D = values * views.
+    categories : tuple of int
+        Of vectors: which of the values, of one scaling, are 1 for a category and else 0.
     places : tuple of int
         On which grid the places of a sample lie, ``(H, W)`` of a photo: those of a part of the form "grid", or of P
         vectors, each a part of its own. Empty where it has none.
@@ -44,6 +46,7 @@ class Layout:
     shape: tuple[int, ...]
     n_tokens: int = 0
     views: int = 1
+    categories: tuple[int, ...] = ()
     places: tuple[int, ...] = ()
     beside: int = 0
 

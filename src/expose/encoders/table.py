@@ -139,8 +139,11 @@ class TableEncoder(Encoder):
         self.named = named
         ends = np.cumsum([column.width for column in columns])
         starts = [0, *ends[:-1].tolist()]
-        self.layout = Layout("vector", (max(int(ends[-1]), 1) * len(self.scalings),), views=len(self.scalings))
         self._places = [slice(start, int(end)) for start, end in zip(starts, ends, strict=True)]  # of one view
+        width, views = max(int(ends[-1]), 1), len(self.scalings)
+        of_names = [p for c, p in zip(columns, self._places, strict=True) if isinstance(c, CategoryColumn)]
+        categories = tuple(place for one in of_names for place in range(one.start, one.stop))
+        self.layout = Layout("vector", (width * views,), views=views, categories=categories)
         self._numbers = Numbers(columns, starts, self.scalings, scales)
         self._no_numbers = [(i, c) for i, c in enumerate(columns) if not isinstance(c, NumberColumn)]
         self._unused = [(i, c) for i, c in enumerate(columns) if isinstance(c, NumberColumn) and not c.used]

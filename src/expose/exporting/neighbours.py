@@ -53,7 +53,8 @@ def distances(member: Neighbours, memory: Memory | Bulk, rows: Value) -> Value:
     """Log distances of one view, ``(n, D) -> (n, 2 + S)``; see `Neighbours.measure`."""
     if isinstance(memory, Memory):
         return measured(memory, rows, member.near, member.wide)
-    found = bulk(memory, (rows - doubled(member.middle)) @ doubled(member.turning).T, member.wide)
+    turned = (rows.take(member.numbers.numpy(), axis=1) - doubled(member.middle)) @ doubled(member.turning).T
+    found = bulk(memory, turned, member.wide)  # of numbers alone: an ONNX file takes no categories
     return side_by_side([found.take(np.array([0, 0]), axis=1) * 0.0, found])
 
 

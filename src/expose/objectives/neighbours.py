@@ -11,13 +11,13 @@ all rows are nearer than, where there is no gap. Both are blind to some of what 
               tail(log distance within which that share of all rows lies)
     normal(x) = max(near(x), linked(x), wide(x)),    abnormal(x) = - normal(x)
 
-A view is one scaling of the columns. Whitened, the first has uncorrelated columns of variance 1, so that rows which
-break what columns have in common are far from the bulk. tail(d) = -log P(D > d) for D the same distance of the
-remembered rows, by their deciles, and exponential beyond the 70 % quantile, which 30 % of anomalies leave nearly in
-place. So all scales speak of the same thing, how rare a distance is, and are combined as p-values are: near and linked
-by their product (Fisher, 1932), wide by their harmonic mean (Wilson, PNAS 2019), which one small p-value suffices for.
-Suspects are first chosen by linked and wide, over all rows; then the exposure's weights say who counts as a neighbour
-in near. No gradient is involved: one assignment, one refit.
+A view is one scaling of the columns. Whitened, the first has uncorrelated numbers of variance 1, so that rows which
+break what columns have in common are far from the bulk; categories stay as they are. tail(d) = -log P(D > d) for D the
+same distance of the remembered rows, by their deciles, and exponential beyond the 70 % quantile, which 30 % of
+anomalies leave nearly in place. So all scales speak of the same thing, how rare a distance is, and are combined as
+p-values are: near and linked by their product (Fisher, 1932), wide by their harmonic mean (Wilson, PNAS 2019), which
+one small p-value suffices for. Suspects are first chosen by linked and wide, over all rows; then the exposure's weights
+say who counts as a neighbour in near. No gradient is involved: one assignment, one refit.
 
 Rows that are known or taken as anomalies (weight as abnormal) pull the other way: near then measures
 ``log d_normal - log d_abnormal / 2``, the two-sided score of which docs/notes/default-objective.md tells.
@@ -84,7 +84,7 @@ class Neighbours(MemoryObjective):
         A cluster of at least this share of all remembered rows is taken as normal, whatever gap is around it.
     whiten : bool, default=True
         Whether wide neighbours are looked for in the whitened view, too. Where there are more than 2,048
-        encoded columns they are not.
+        numbers, or one, they are not.
     **training
         ``reference_points``, the most rows remembered; see `Remember`.
     """
@@ -111,8 +111,8 @@ class Neighbours(MemoryObjective):
     same: Tensor  # distance up to which a row counts as a remembered one, in each view
     compared: Tensor  # how many remembered rows others are compared with
     cells: Tensor  # how many cells these fall into
-    middle: Tensor  # of the first view
-    turning: Tensor  # what makes its columns uncorrelated
+    middle: Tensor  # of the numbers of the first view
+    turning: Tensor  # what makes them uncorrelated
     tails: Tensor  # of near, linked and wide distances; in the whitened view of wide ones alone
 
     def __init__(
@@ -152,9 +152,11 @@ class Neighbours(MemoryObjective):
         self.register_buffer("same", torch.zeros(views, 1, 1))
         self.register_buffer("compared", torch.zeros(()))
         self.register_buffer("cells", torch.zeros(()))
-        width = layout.n_values // views
-        self.whitens = self.whiten and width <= WIDEST
-        width = width if self.whitens else 0
+        numbers = [place for place in range(layout.n_values // views) if place not in set(layout.categories)]
+        self.whitens = self.whiten and 1 < len(numbers) <= WIDEST
+        width = len(numbers) if self.whitens else 0
+        self.numbers = torch.from_numpy(np.array(numbers[:width], dtype=np.int64))
+        self.others = torch.from_numpy(np.array(layout.categories, dtype=np.int64))
         self.register_buffer("middle", torch.zeros(width))
         self.register_buffer("turning", torch.zeros(width, width))
         self.register_buffer("tails", torch.zeros(views + self.whitens, 2 + len(self.wide), len(SURVIVAL)))
@@ -184,7 +186,7 @@ class Neighbours(MemoryObjective):
         self.cells.fill_(CELLS if compared > 2 * CELLS else compared)
         self.height = self.heights(clusters=clusters)
         if self.whitens:
-            middle, turning = whitening(self.views(rows)[0][present > 0])
+            middle, turning = whitening(self.views(rows)[0][present > 0][:, self.numbers])
             self.middle.copy_(middle)
             self.turning.copy_(turning)
         self.settle()
@@ -289,8 +291,10 @@ class Neighbours(MemoryObjective):
         return [*views, self.whitened(views[0])] if self.whitens else views
 
     def whitened(self, rows: Tensor) -> Tensor:
-        """Rows ``(n, D)`` of the first view with uncorrelated columns of variance 1, in double precision."""
-        return linear(rows.double() - self.middle.double(), self.turning.double())
+        """Rows ``(n, D)`` of the first view with uncorrelated numbers of variance 1, in double precision."""
+        rows = rows.double()
+        turned = linear(rows[:, self.numbers] - self.middle.double(), self.turning.double())
+        return torch.cat([turned, rows[:, self.others]], dim=1)
 
     def chosen(self) -> Tensor:
         """Places of the remembered rows that others are compared with."""

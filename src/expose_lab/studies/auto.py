@@ -29,8 +29,9 @@ Means = dict[tuple[str, str], Places]  # of each contender
 def grids(groups: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     """The tables of each group: first what the page compares, then all ratios with five seeds."""
     common: dict[str, Any] = {"contenders": {"default": AnomalyDetector(device="cpu")}, "assumed_ratios": ["auto"]}
-    compared, more = {"true_ratios": [0.0, 0.1, 0.2, 0.3]}, {"true_ratios": RATIOS, "seeds": range(5)}
-    for ratios, name in product((compared, more), groups):
+    compared: dict[str, Any] = {"true_ratios": [0.0, 0.1, 0.2, 0.3]}
+    everything: dict[str, Any] = {"true_ratios": RATIOS, "seeds": range(5)}
+    for ratios, name in product((compared, everything), groups):
         yield {**GROUPS[name].grid, **common, **ratios}
 
 
