@@ -217,7 +217,7 @@ def test_what_can_be_read_once_is_refused(source: str, message: str, tmp_path: P
 
 def test_images_are_refused(tmp_path: Path) -> None:
     (tmp_path / "one.png").write_bytes(b"\x89PNG")
-    with pytest.raises(InputError, match="only rows of tables"):
+    with pytest.raises(InputError, match="are for tables; got images"):
         AnomalyDetector().fit_files(tmp_path / "one.png")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from expose_lab import study
 from expose_lab.pages import Page
-from expose_lab.store import as_table, read_table, write_table
+from expose_lab.store import read_table
 from expose_lab.studies import studies
 from expose_lab.studies.base import Benchmark, Drawing, Study
 
@@ -110,46 +110,6 @@ def test_a_page_comes_out_of_the_stored_results_as_it_is_committed(name, tmp_pat
     for picture in re.findall(r"!\[.+?\]\((.+?)\)", text):
         target = (tmp_path / one.page).parent / picture
         assert target.resolve().is_file() or (DOCS / one.page).parent.joinpath(picture).is_file()
-
-
-TWINS = {"german": ("wine", 3_000), "adult": ("pima", 3_000), "landsat": ("glass", 5_000)}  # stand in for new tables
-
-
-@pytest.fixture
-def with_new_tables(tmp_path):
-    """A folder of results, in which rows of old tables are those of new ones, too."""
-    results = tmp_path / "results"
-    results.mkdir()
-    for path in [*RESULTS.iterdir(), RESULTS.parent / "published_loe.json"]:
-        (tmp_path / path.relative_to(RESULTS.parent)).symlink_to(path)
-    for name in ("auto", "disjoint"):
-        rows = read_table(RESULTS / f"{name}.parquet", studies()[name].schema()).to_pylist()
-        for new, (old, most) in TWINS.items():
-            rows += [row | {"dataset": new, "train_rows": most} for row in rows if row["dataset"] == old]
-        (results / f"{name}.parquet").unlink()
-        write_table(as_table(rows, studies()[name].schema()), results / f"{name}.parquet")
-    return results
-
-
-@pytest.mark.parametrize("name", ["auto", "disjoint"])
-def test_new_tables_have_means_of_their_own_and_change_no_others(with_new_tables, name):
-    pytest.importorskip("matplotlib", reason="needs the extra bench")
-    docs = with_new_tables.parent / "docs"
-    page = Page(f"benchmark/{name}.md", with_new_tables, docs)
-    page.write(f"{name}.md", studies()[name].context(page))
-    text, before = ((place / page.path).read_text(encoding="utf-8") for place in (docs, DOCS))
-    tables, those_before = (re.findall(r"(?:^\|.*\n)+", one, re.MULTILINE) for one in (text, before))
-    assert [one for one in tables if one in those_before] == [one for one in those_before if one in tables]
-    assert set(those_before) <= set(tables)
-    if name == "disjoint":
-        assert len(tables) == len(those_before)
-        assert "stand [beside the default](auto.md)" in text
-        return
-    for title, sets in {"More numeric tables": 1, "Tables with categories and missing values": 2}.items():
-        for metric in ("AUROC", "F1 at the true share of the test set (oracle)"):
-            assert f"### {title}: {metric}\n\nMeans in percent over {sets} data set" in text
-        assert f"### {title}\n\n| data set |" in text
-    assert all(f"\n| {name} |" in text for name in TWINS)
 
 
 def test_every_stored_row_is_of_a_cell_of_its_study_and_says_where_it_was_measured():
