@@ -63,6 +63,7 @@ AT_ONCE = 768  # rows whose distances the memory holds
 SOME = 256  # rows whose distances tell how far apart any two are
 LEAST_SHARE = 0.005  # of anomalies: where fewer are assumed, answers count as if it were so many
 INSIDE = 0.1  # added to scores before their logarithm is taken: below, all are in the midst of others
+ROWS_EACH = 10  # of a direction whose variance is taken as it is
 LEAST_VARIANCE = 1e-6  # of a direction, in that of the widest
 WIDEST = 2048  # columns: of more, the matrix that whitens them would be larger than all that is remembered
 MANNER = 2.0  # in logarithms: rows further apart in how odd they are at the three scales are not alike
@@ -364,15 +365,17 @@ class Neighbours(MemoryObjective):
 def whitening(rows: Tensor) -> tuple[Tensor, Tensor]:
     """The middle of rows ``(n, D)``, and the matrix ``(D, D)`` that makes their columns uncorrelated, of variance 1.
 
-    The covariance is shrunk as Ledoit and Wolf (2004) do, so that directions in which rows hardly differ, or of which
-    there are more than rows, are not blown up.
+    The covariance is shrunk as Ledoit and Wolf (2004) do, and variances are at least that of the direction of which
+    there are ten rows each: where columns are many, rows differ in the others by chance, those of training less than
+    any new ones.
     """
     from sklearn.covariance import ledoit_wolf
 
     middle = rows.double().mean(dim=0)
     covariance, _ = ledoit_wolf((rows.double() - middle).cpu().numpy(), assume_centered=True)
     values, vectors = np.linalg.eigh(covariance)
-    turning = vectors / np.sqrt(np.maximum(values, max(values[-1], TINY) * LEAST_VARIANCE))
+    certain = values[-min(len(values), max(1, len(rows) // ROWS_EACH))]  # ascending
+    turning = vectors / np.sqrt(np.maximum(values, max(certain, values[-1] * LEAST_VARIANCE, TINY)))
     return middle.to(rows), torch.from_numpy(turning.T.copy()).to(rows)
 
 
