@@ -68,7 +68,7 @@ class Both(NamedTuple):
     detector: Any
     session: Any
 
-    def check(self, X: np.ndarray) -> dict[str, np.ndarray]:
+    def check(self, X: np.ndarray, share: float = 0.99) -> dict[str, np.ndarray]:
         """Compare what both say of rows; what the file says."""
         names = [one.name for one in self.session.get_outputs()]
         said = dict(zip(names, self.session.run(None, {"X": X}), strict=True))
@@ -79,7 +79,7 @@ class Both(NamedTuple):
         apart = difference(self.detector.fitted_, ours, said["anomaly_score"])
         most = COARSEST.get(self.detector.fitted_.objective.name, TOLERANCE)
         assert apart.max(initial=0) <= most, (apart.max(), X[apart.argmax()], ours[apart.argmax()])
-        assert len(X) < 100 or np.quantile(apart, 0.98) <= TOLERANCE
+        assert len(X) < 100 or np.quantile(apart, share) <= TOLERANCE
         line = self.detector.threshold_score()
         near = difference(self.detector.fitted_, ours, np.full(len(ours), line)) <= most
         assert (said["is_anomaly"] == flags)[~near].all()
@@ -162,7 +162,8 @@ def test_any_table(name, table):
     rng = np.random.default_rng(2)
     low, middle, high = np.nanquantile(X[:, 0], [0.1, 0.5, 0.9])
     others = middle + ((high - low) or 1.0) * rng.normal(size=(100, X.shape[1]))
-    both(name, table).check(np.vstack([X, others, -X[:5]]))
+    share = 0.98 if table == "ties" else 0.99  # many near neighbours at nearly no distance
+    both(name, table).check(np.vstack([X, others, -X[:5]]), share)
 
 
 @pytest.mark.parametrize("encoder", ["quantile", "robust", "standard", "unscaled", "bounded", "two-scalings"])

@@ -6,7 +6,6 @@ weights of eight bits that a package brings; nothing is fetched when it is used.
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from functools import cache
 from importlib.util import find_spec
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from expose.encoders.base import Encoder, State, register_encoder
 from expose.encoders.feature_cache import cache_folder, cache_in, key_of
 from expose.encoders.layout import Layout
-from expose.encoders.pretrained import Weights
+from expose.encoders.pretrained import Weights, checked
 from expose.encoders.progress import Watch
 from expose.errors import CountedWarning, InputError, MissingExtraError
 from expose.kinds.text import as_texts
@@ -214,10 +213,7 @@ def file_of(wanted: Weights) -> Path:
     spec = find_spec(wanted.package)
     if spec is None or spec.origin is None:
         raise missing()
-    path = Path(spec.origin).parent / wanted.file
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != wanted.sha256:
-        raise InputError(f"{path} does not hold what was published. Install {wanted.package} again.")
-    return path
+    return checked(Path(spec.origin).parent, wanted, "what was published")
 
 
 def missing() -> MissingExtraError:

