@@ -99,11 +99,11 @@ def test_enclosing_is_a_quantile_of_the_distances_to_other_rows():
 
 
 def test_a_tail_is_minus_the_log_of_the_share_beyond():
-    measured = torch.linspace(0, 10, 1001)[None, :, None]  # uniform, so P(D > d) = 1 - d / 10
-    found = tail(torch.tensor([[[0.0], [5.0], [7.0]]]), knots(measured, torch.ones(1001))).flatten()
+    measured = torch.linspace(0, 10, 1001)[:, None]  # uniform, so P(D > d) = 1 - d / 10
+    found = tail(torch.tensor([[[0.0], [5.0], [7.0]]]), knots(measured)[None]).flatten()
     assert found.tolist() == pytest.approx([0.0, -math.log(0.5), -math.log(0.3)], abs=1e-3)
     rate = math.log(7 / 3) / 4  # from 0.7 at 3 to 0.3 at 7
-    further = tail(torch.tensor([[[17.0]]]), knots(measured, torch.ones(1001)))
+    further = tail(torch.tensor([[[17.0]]]), knots(measured)[None])
     assert float(further) == pytest.approx(-math.log(0.3) + 10 * rate, rel=1e-3)
 
 
@@ -134,10 +134,13 @@ def test_evidence_is_what_remembering_returns():
     assert not torch.equal(one.height, other.height)
 
 
-def test_an_older_model_is_refused_with_what_to_do():
+@pytest.mark.parametrize("turning", [None, torch.zeros(3, 3)], ids=["none", "one"])
+def test_an_older_model_is_refused_with_what_to_do(turning):
     X = np.random.default_rng(0).normal(size=(50, 3))
     older = AnomalyDetector(random_state=0).fit(X).objective_.state_dict()
     del older["turning"]
+    if turning is not None:
+        older["turning"] = turning
     twin = Neighbours()
     twin.build(Layout("vector", (6,), views=2))
     with pytest.raises(RuntimeError, match=r"older version.*Fit the model again"):
@@ -292,13 +295,22 @@ def test_no_column_alone_takes_the_ranking():
         found = AnomalyDetector("neighbours", encoder=TableEncoder(scalings), random_state=0).fit(rows)
         share[scalings[1]] = (found.suspects_["row"][:15] < 15).mean()
     assert share["unscaled"] == 0
-    assert share["bounded"] > 0.4
+    assert share["bounded"] > 0.3
+
+
+@pytest.mark.parametrize("n_rows", [2, 3, 4, 5])
+def test_halves_of_very_few_rows_are_enough(n_rows):
+    rows = torch.randn(n_rows, 6, generator=torch.Generator().manual_seed(0))
+    member = Neighbours()
+    member.build(Layout("vector", (6,), views=2))
+    member.remember(rows, torch.ones(n_rows))
+    assert torch.isfinite(member.losses(torch.randn(9, 6)).normal).all()
 
 
 def test_very_wide_tables_are_not_whitened():
     objective = Neighbours()
     objective.build(Layout("vector", (2 * (WIDEST + 1),), views=2))
-    assert objective.turning.shape == (0, 0)
+    assert objective.turning.shape == (0, 0, 0)
 
 
 def test_categories_are_not_whitened(tmp_path):
@@ -310,9 +322,10 @@ def test_categories_are_not_whitened(tmp_path):
     objective = found.objective_
     assert len(objective.numbers) == 2
     assert len(objective.others) >= 3
-    turned = objective.whitened(objective.views(objective.rows)[0])
-    np.testing.assert_allclose(np.cov(turned[:, :2].T), np.eye(2), atol=0.1)
-    assert set(turned[:, 2:].unique().tolist()) == {0.0, 1.0}
+    for half in (0, 1):
+        turned = objective.whitened(objective.views(objective.rows)[0], half)
+        np.testing.assert_allclose(np.cov(turned[half::2, :2].T), np.eye(2), atol=0.1)
+        assert set(turned[:, 2:].unique().tolist()) == {0.0, 1.0}
     found.save(tmp_path / "model")
     again = AnomalyDetector.load(tmp_path / "model")
     np.testing.assert_array_equal(again.anomaly_score(pa.table(table)), found.training_scores_)
@@ -323,4 +336,4 @@ def test_new_rows_of_wide_tables_are_no_odder_than_those_of_training():
     rows = rng.normal(size=(400, 60)) @ rng.normal(size=(60, 300)) + 0.1 * rng.normal(size=(400, 300))
     found = AnomalyDetector("neighbours", random_state=0).fit(rows[:200])
     line = np.quantile(found.training_scores_, 0.9)
-    assert (found.anomaly_score(rows[200:]) > line).mean() < 0.2  # in all directions 0.385
+    assert (found.anomaly_score(rows[200:]) > line).mean() < 0.15  # by the covariance of all rows 0.385

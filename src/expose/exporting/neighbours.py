@@ -31,8 +31,9 @@ def neighbours(member: Neighbours, rows: Value) -> Value:
     smallest = np.array([SMALLEST_STEP, SMALLEST_SPREAD, *[SMALLEST_STEP] * len(member.wide)])
     rare = []  # (n, 2 + S) each
     for view, memory in enumerate(member.memories()):
-        found = distances(member, memory, parts.take(np.array(view if isinstance(memory, Memory) else 0), axis=2))
-        rare.append(tail(found, doubled(member.tails[view]), smallest))
+        half = view - member.n_views
+        rows = parts.take(np.array(view if half < 0 else 0), axis=2)
+        rare.append(tail(distances(member, memory, rows, half), doubled(member.tails[view]), smallest))
     scales = rare[: member.n_views]
     near, linked = (stacked([one.take(np.array(scale), axis=1) for one in scales]).mean() for scale in (0, 1))
     wide = side_by_side([one.slice(np.array([2]), np.array([len(smallest)]), axis=1) for one in rare])  # (n, V' S)
@@ -49,11 +50,12 @@ def doubled(tensor: Tensor) -> Floats:
 # ----------------------------------------------------------------------------------------------------- distances
 
 
-def distances(member: Neighbours, memory: Memory | Bulk, rows: Value) -> Value:
-    """Log distances of one view, ``(n, D) -> (n, 2 + S)``; see `Neighbours.measure`."""
+def distances(member: Neighbours, memory: Memory | Bulk, rows: Value, half: int) -> Value:
+    """Log distances of one view, ``(n, D) -> (n, 2 + S)``; see `Neighbours.distances`."""
     if isinstance(memory, Memory):
         return measured(memory, rows, member.near, member.wide)
-    turned = (rows.take(member.numbers.numpy(), axis=1) - doubled(member.middle)) @ doubled(member.turning).T
+    away = rows.take(member.numbers.numpy(), axis=1) - doubled(member.middle[half])
+    turned = away @ doubled(member.turning[half]).T
     found = bulk(memory, turned, member.wide)  # of numbers alone: an ONNX file takes no categories
     return side_by_side([found.take(np.array([0, 0]), axis=1) * 0.0, found])
 

@@ -110,7 +110,7 @@ class LocalGlobal(MemoryObjective):
 
     def settle(self, distances: Tensor, present: Tensor) -> None:
         """Measure how the distances of the remembered photos are distributed."""
-        self.tails.copy_(knots(torch.log(distances + TINY)[None, :, None], present))
+        self.tails.copy_(knots(torch.log(distances[present > 0] + TINY)[:, None])[None])
 
     def vectors(self, batch: Tensor) -> Tensor:
         """Vectors of the whole photos, of length 1, ``(B, V)``."""

@@ -7,17 +7,20 @@ all rows are nearer than, where there is no gap. Both are blind to some of what 
 
     near(x) = mean over the views of  tail(mean log distance of the `near` nearest rows kept as normal)
     linked(x) = mean over the views of  tail(log distance at which the cluster of x holds the share `linked` of rows)
-    wide(x) = log mean exp over the views, a whitened one and the shares of
+    wide(x) = log mean exp over the views, two whitened ones and the shares of
               tail(log distance within which that share of all rows lies)
     normal(x) = max(near(x), linked(x), wide(x)),    abnormal(x) = - normal(x)
 
 A view is one scaling of the columns. Whitened, the first has uncorrelated numbers of variance 1, so that rows which
-break what columns have in common are far from the bulk; categories stay as they are. tail(d) = -log P(D > d) for D the
-same distance of the remembered rows, by their deciles, and exponential beyond the 70 % quantile, which 30 % of
-anomalies leave nearly in place. So all scales speak of the same thing, how rare a distance is, and are combined as
-p-values are: near and linked by their product (Fisher, 1932), wide by their harmonic mean (Wilson, PNAS 2019), which
-one small p-value suffices for. Suspects are first chosen by linked and wide, over all rows; then the exposure's weights
-say who counts as a neighbour in near. No gradient is involved: one assignment, one refit.
+break what columns have in common are far from the bulk; categories stay as they are. Rows are nearer to each other in
+a covariance that they made themselves, the more columns there are. So it is that of one half of the rows, and the other
+half are compared with and tell how distances are distributed; then the other way round.
+
+tail(d) = -log P(D > d) for D the same distance of the remembered rows, by their deciles, and exponential beyond the
+70 % quantile, which 30 % of anomalies leave nearly in place. So all scales speak of the same thing, how rare a distance
+is, and are combined as p-values are: near and linked by their product (Fisher, 1932), wide by their harmonic mean
+(Wilson, PNAS 2019), which one small p-value suffices for. Suspects are first chosen by linked and wide, over all rows;
+then the exposure's weights say who counts as a neighbour in near. No gradient is involved: one assignment, one refit.
 
 Rows that are known or taken as anomalies (weight as abnormal) pull the other way: near then measures
 ``log d_normal - log d_abnormal / 2``, the two-sided score of which docs/notes/default-objective.md tells.
@@ -63,7 +66,7 @@ AT_ONCE = 768  # rows whose distances the memory holds
 SOME = 256  # rows whose distances tell how far apart any two are
 LEAST_SHARE = 0.005  # of anomalies: where fewer are assumed, answers count as if it were so many
 INSIDE = 0.1  # added to scores before their logarithm is taken: below, all are in the midst of others
-ROWS_EACH = 10  # of a direction whose variance is taken as it is
+HALVED = 4  # rows: of fewer, a half would say nothing of how columns depend on each other
 LEAST_VARIANCE = 1e-6  # of a direction, in that of the widest
 WIDEST = 2048  # columns: of more, the matrix that whitens them would be larger than all that is remembered
 MANNER = 2.0  # in logarithms: rows further apart in how odd they are at the three scales are not alike
@@ -84,7 +87,7 @@ class Neighbours(MemoryObjective):
     linked : float, default=0.4
         A cluster of at least this share of all remembered rows is taken as normal, whatever gap is around it.
     whiten : bool, default=True
-        Whether wide neighbours are looked for in the whitened view, too. Where there are more than 2,048
+        Whether wide neighbours are looked for in whitened views, too. Where there are more than 2,048
         numbers, or one, they are not.
     **training
         ``reference_points``, the most rows remembered; see `Remember`.
@@ -112,9 +115,9 @@ class Neighbours(MemoryObjective):
     same: Tensor  # distance up to which a row counts as a remembered one, in each view
     compared: Tensor  # how many remembered rows others are compared with
     cells: Tensor  # how many cells these fall into
-    middle: Tensor  # of the numbers of the first view
+    middle: Tensor  # of the numbers of the first view, in each half of the rows
     turning: Tensor  # what makes them uncorrelated
-    tails: Tensor  # of near, linked and wide distances; in the whitened view of wide ones alone
+    tails: Tensor  # of near, linked and wide distances; in whitened views of wide ones alone
 
     def __init__(
         self,
@@ -158,9 +161,10 @@ class Neighbours(MemoryObjective):
         width = len(numbers) if self.whitens else 0
         self.numbers = torch.from_numpy(np.array(numbers[:width], dtype=np.int64))
         self.others = torch.from_numpy(np.array(layout.categories, dtype=np.int64))
-        self.register_buffer("middle", torch.zeros(width))
-        self.register_buffer("turning", torch.zeros(width, width))
-        self.register_buffer("tails", torch.zeros(views + self.whitens, 2 + len(self.wide), len(SURVIVAL)))
+        halves = 2 if self.whitens else 0
+        self.register_buffer("middle", torch.zeros(halves, width))
+        self.register_buffer("turning", torch.zeros(halves, width, width))
+        self.register_buffer("tails", torch.zeros(views + halves, 2 + len(self.wide), len(SURVIVAL)))
         self._memories: list[Memory | Bulk] = []
 
     def remember(self, rows: Tensor, present: Tensor) -> Tensor:
@@ -186,10 +190,8 @@ class Neighbours(MemoryObjective):
         self.compared.fill_(compared)
         self.cells.fill_(CELLS if compared > 2 * CELLS else compared)
         self.height = self.heights(clusters=clusters)
-        if self.whitens:
-            middle, turning = whitening(self.views(rows)[0][present > 0][:, self.numbers])
-            self.middle.copy_(middle)
-            self.turning.copy_(turning)
+        for half in range(len(self.middle)):
+            self.middle[half], self.turning[half] = whitening(self.views(rows)[0][self.part(half)][:, self.numbers])
         self.settle()
         return self.scales(rows)[:, 2]
 
@@ -204,7 +206,15 @@ class Neighbours(MemoryObjective):
     def settle(self) -> None:
         """Measure how the distances of the remembered rows are distributed, with their weights as they are now."""
         self._memories = []
-        self.tails.copy_(knots(self.measure(self.rows), self.present))
+        others = [self.part(1 - half) for half in range(len(self.middle))]
+        counted = [torch.nonzero(self.present > 0).flatten()] * self.n_views + others
+        measured = zip(self.measure(self.rows), counted, strict=True)
+        self.tails.copy_(torch.stack([knots(view[rows]) for view, rows in measured]))
+
+    def part(self, half: int) -> Tensor:
+        """Places of every other remembered row, of the first or of the second; of very few rows, of all."""
+        there = torch.nonzero(self.present > 0).flatten()
+        return there[half::2] if len(there) >= HALVED else there
 
     @torch.no_grad()
     def learn(self, known: Tensor, share: float) -> None:
@@ -241,7 +251,7 @@ class Neighbours(MemoryObjective):
         return torch.cat([self.rarity(self.measure(few)) for few in torch.split(batch, AT_ONCE)])
 
     def rarity(self, measured: Tensor) -> Tensor:
-        """How rare log distances ``(V', B, 2 + S)`` are at the three scales, ``(B, 3)``; V' with the whitened view."""
+        """How rare log distances ``(V', B, 2 + S)`` are at the three scales, ``(B, 3)``; V' with whitened views."""
         smallest = self.tails.new_full((self.tails.shape[1],), SMALLEST_STEP)
         smallest[1] = SMALLEST_SPREAD
         rare = tail(measured, self.tails, smallest)  # (V, B, 2 + S)
@@ -264,37 +274,34 @@ class Neighbours(MemoryObjective):
     def measure(self, batch: Tensor) -> Tensor:
         """Log distances of rows to near, linked and wide neighbours in each view, ``(V', B, 2 + S)``.
 
-        In the whitened view, the last, there are 0 in place of near and linked ones.
+        In whitened views, the last, there are 0 in place of near and linked ones.
         """
         if not self._memories:
             self._memories = self.memories()
-        views = zip(self._memories, self.all_views(batch.to(self.rows.dtype)), strict=True)
-        return torch.stack(
-            [torch.cat([self.distances(m, few) for few in torch.split(rows, AT_ONCE)]) for m, rows in views]
-        )
+        views = self.views(batch.to(self.rows.dtype))
+        return torch.stack([self.distances(views, place, memory) for place, memory in enumerate(self._memories)])
 
-    def distances(self, memory: Memory | Bulk, rows: Tensor) -> Tensor:
-        """Log distances to what is remembered of a view."""
+    def distances(self, views: Tensor, place: int, memory: Memory | Bulk) -> Tensor:
+        """Log distances ``(B, 2 + S)`` to what is remembered of a view or, further on, of the first whitened."""
         if isinstance(memory, Memory):
-            return memory.measure(rows, self.near, self.wide)
-        return pad(memory.measure(rows, self.wide), (2, 0))
+            return torch.cat([memory.measure(few, self.near, self.wide) for few in torch.split(views[place], AT_ONCE)])
+        rows = self.whitened(views[0], place - self.n_views)
+        return pad(torch.cat([memory.measure(few, self.wide) for few in torch.split(rows, AT_ONCE)]), (2, 0))
 
     def memories(self) -> list[Memory | Bulk]:
-        """What rows are compared with in each view, the whitened one last."""
-        found: list[Memory | Bulk] = [self.memory(view, rows) for view, rows in enumerate(self.views(self.rows))]
-        if self.whitens:
-            found.append(Bulk(self.whitened(self.views(self.rows[self.chosen()[: int(self.cells)]])[0])))
+        """What rows are compared with in each view, the whitened ones last."""
+        views = self.views(self.rows)
+        found: list[Memory | Bulk] = [self.memory(view, rows) for view, rows in enumerate(views)]
+        for half in range(len(self.middle)):
+            others = self.part(1 - half)
+            some = others[spread(len(others)).to(others.device)][: int(self.cells)]
+            found.append(Bulk(self.whitened(views[0, some], half)))
         return found
 
-    def all_views(self, rows: Tensor) -> list[Tensor]:
-        """Scalings, ``(n, D)`` each, and the first one whitened."""
-        views = list(self.views(rows))
-        return [*views, self.whitened(views[0])] if self.whitens else views
-
-    def whitened(self, rows: Tensor) -> Tensor:
-        """Rows ``(n, D)`` of the first view with uncorrelated numbers of variance 1, in double precision."""
+    def whitened(self, rows: Tensor, half: int) -> Tensor:
+        """Rows ``(n, D)`` of the first view with numbers uncorrelated in a half, of variance 1, in double precision."""
         rows = rows.double()
-        turned = linear(rows[:, self.numbers] - self.middle.double(), self.turning.double())
+        turned = linear(rows[:, self.numbers] - self.middle[half].double(), self.turning[half].double())
         return torch.cat([turned, rows[:, self.others]], dim=1)
 
     def chosen(self) -> Tensor:
@@ -351,7 +358,7 @@ class Neighbours(MemoryObjective):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Make room for as many rows as are stored."""
-        if f"{prefix}turning" not in state_dict:
+        if state_dict.get(f"{prefix}turning", self.apart).shape != self.turning.shape:
             raise RuntimeError("it was saved by an older version, which measured other distances. Fit the model again")
         stored = state_dict[f"{prefix}rows"]
         self.rows = torch.nn.Parameter(torch.empty_like(stored), requires_grad=False)
@@ -365,24 +372,21 @@ class Neighbours(MemoryObjective):
 def whitening(rows: Tensor) -> tuple[Tensor, Tensor]:
     """The middle of rows ``(n, D)``, and the matrix ``(D, D)`` that makes their columns uncorrelated, of variance 1.
 
-    The covariance is shrunk as Ledoit and Wolf (2004) do, and variances are at least that of the direction of which
-    there are ten rows each: where columns are many, rows differ in the others by chance, those of training less than
-    any new ones.
+    The covariance is shrunk as Ledoit and Wolf (2004) do.
     """
     from sklearn.covariance import ledoit_wolf
 
     middle = rows.double().mean(dim=0)
     covariance, _ = ledoit_wolf((rows.double() - middle).cpu().numpy(), assume_centered=True)
     values, vectors = np.linalg.eigh(covariance)
-    certain = values[-min(len(values), max(1, len(rows) // ROWS_EACH))]  # ascending
-    turning = vectors / np.sqrt(np.maximum(values, max(certain, values[-1] * LEAST_VARIANCE, TINY)))
+    turning = vectors / np.sqrt(np.maximum(values, max(values[-1] * LEAST_VARIANCE, TINY)))
     return middle.to(rows), torch.from_numpy(turning.T.copy()).to(rows)
 
 
-def knots(measured: Tensor, present: Tensor) -> Tensor:
-    """Deciles of log distances over the rows that are present, ``(V, n, S) -> (V, S, 8)``."""
+def knots(measured: Tensor) -> Tensor:
+    """Deciles of log distances, ``(n, S) -> (S, 8)``."""
     levels = 1 - torch.tensor(SURVIVAL, dtype=measured.dtype, device=measured.device)
-    return torch.quantile(measured[:, present > 0], levels, dim=1).permute(1, 2, 0)
+    return torch.quantile(measured, levels, dim=0).T
 
 
 def tail(measured: Tensor, knots: Tensor, smallest: float | Tensor = SMALLEST_STEP) -> Tensor:
