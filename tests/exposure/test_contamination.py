@@ -63,6 +63,19 @@ def test_scores_with_few_distinct_values_are_not_taken_for_anomalies(distinct):
     assert estimate.low == 0
 
 
+@pytest.mark.parametrize("rare", [0.02, 0.25])
+def test_rare_categories_are_not_selected_because_their_evidence_ties(rare):
+    """Rows of nominal columns lie at few distances: the middle is steep, and whatever is beyond it looks far."""
+    rng = np.random.default_rng(0)
+    evidence = np.where(rng.random(400) < rare, 6.0, rng.choice([0.9, 1.0, 1.1], 400))
+    assert select_contamination(evidence).value == 1 / 400
+
+
+def test_ties_of_a_few_rows_do_not_hide_the_others():
+    evidence = np.concatenate([np.random.default_rng(0).exponential(size=900), np.full(40, 20.0)])
+    assert 0.03 < select_contamination(evidence).value < 0.06
+
+
 def test_labels_are_weighted_by_how_rarely_such_rows_were_looked_at():
     scores = np.array([0.0, 0, 0, 0, 0, 0, 8, 8, 8, 8])  # far apart: kernels of width 8 / 4 hardly overlap
     known = np.array([0, -1, -1, -1, -1, -1, 1, 1, 0, -1])

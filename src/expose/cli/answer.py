@@ -222,10 +222,12 @@ def share_sentence(facts: Mapping[str, Any]) -> str:
         assumed = method if method.startswith("assumed") else f"as {method}"
         reason = "as was given" if method.startswith("given") else assumed
         return f"training took {percent(share)} of the {noun}s for anomalies, {reason}"
-    source = f" {method[10:].partition(',')[0]}" if method.startswith("estimated from") else ""
+    labelled = method.startswith("estimated from")
+    source = f", estimated {method[10:].partition(',')[0]}" if labelled else ", a guess"
+    better = "" if labelled else " A few answers to expose query tell it better."
     return (
-        f"about {percent(share)} of the {noun}s look anomalous: an estimate{source}, it may be {percent(low)} to "
-        f"{percent(high)}. The ranking below is there whatever it is"
+        f"{percent(low)} to {percent(high)} of the {noun}s may be anomalies; training took {percent(share)}{source}."
+        f"{better} The ranking below is there whatever it is"
     )
 
 

@@ -191,10 +191,13 @@ def wilson(share: float, count: float, z: float = 1.96) -> tuple[float, float]:
 
 
 def selected_share(evidence: NDArray[np.float64], rate: float) -> float:
-    """Share of rows that the step-up rule selects at a false-discovery rate, against a tail fitted to the middle."""
+    """Share of rows that the step-up rule selects at a false-discovery rate, against a tail fitted to the middle.
+
+    It is 0 where many rows tie, as in `exponential_tail_excess`.
+    """
     n = len(evidence)
     (a, b), (quantile_a, quantile_b) = TAIL_MIDDLE, np.quantile(evidence, TAIL_MIDDLE)
-    if quantile_a == quantile_b:
+    if quantile_a == quantile_b or tied(evidence):
         return 0.0
     slope = math.log((1 - a) / (1 - b)) / (quantile_b - quantile_a)
     falling = np.sort(evidence)[::-1]
@@ -210,14 +213,18 @@ def exponential_tail_excess(scores: NDArray[np.float64]) -> float:
     """
     a, b = MIDDLE
     quantile_a, quantile_b = np.quantile(scores, MIDDLE)
-    ordered = np.sort(scores)
-    largest_tie = np.unique(ordered, return_counts=True)[1].max() / len(scores)
-    if quantile_a == quantile_b or largest_tie > max(LARGEST_TIE, 1 / len(scores)):
+    if quantile_a == quantile_b or tied(scores):
         return 0.0
+    ordered = np.sort(scores)
     above = 1 - np.arange(len(scores)) / len(scores)  # share of rows at or above each score
     rate = math.log((1 - a) / (1 - b)) / (quantile_b - quantile_a)
     tail = (1 - b) * np.exp(-rate * np.maximum(ordered - quantile_b, 0))
     return float(np.max((above - tail)[ordered > quantile_b], initial=0.0))
+
+
+def tied(scores: NDArray[np.float64]) -> bool:
+    """Whether so many scores are one and the same that no tail can be read."""
+    return bool(np.unique(scores, return_counts=True)[1].max() > max(LARGEST_TIE * len(scores), 1))
 
 
 def mirrored_tail_excess(scores: NDArray[np.float64]) -> float:

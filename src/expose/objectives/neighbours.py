@@ -67,6 +67,7 @@ SOME = 256  # rows whose distances tell how far apart any two are
 LEAST_SHARE = 0.005  # of anomalies: where fewer are assumed, answers count as if it were so many
 INSIDE = 0.1  # added to scores before their logarithm is taken: below, all are in the midst of others
 HALVED = 4  # rows: of fewer, a half would say nothing of how columns depend on each other
+WHITENED = 0.5  # weight of the whitened views in what tells how many rows are anomalous
 LEAST_VARIANCE = 1e-6  # of a direction, in that of the widest
 WIDEST = 2048  # columns: of more, the matrix that whitens them would be larger than all that is remembered
 MANNER = 2.0  # in logarithms: rows further apart in how odd they are at the three scales are not alike
@@ -168,7 +169,7 @@ class Neighbours(MemoryObjective):
         self._memories: list[Memory | Bulk] = []
 
     def remember(self, rows: Tensor, present: Tensor) -> Tensor:
-        """Remember rows, measure their linked and wide distances, and return how rare the wide ones are.
+        """Remember rows, measure their linked and wide distances, and return how rare the wide ones are, see `agreed`.
 
         They tell how many are anomalous: a gap, which linked distances see, is no proof (docs/notes/contamination.md).
         """
@@ -193,7 +194,7 @@ class Neighbours(MemoryObjective):
         for half in range(len(self.middle)):
             self.middle[half], self.turning[half] = whitening(self.views(rows)[0][self.part(half)][:, self.numbers])
         self.settle()
-        return self.scales(rows)[:, 2]
+        return torch.cat([self.agreed(self.measure(few)[..., 2:]) for few in torch.split(rows, AT_ONCE)])
 
     @torch.no_grad()
     def refit(self, keep_normal: Tensor, keep_abnormal: Tensor) -> None:
@@ -261,6 +262,16 @@ class Neighbours(MemoryObjective):
     def rarest(self, wide: Tensor) -> Tensor:
         """How rare wide distances of all views and shares are together: ``(V, B, S) -> (B,)``."""
         return torch.logsumexp(wide, dim=(0, 2)) - math.log(wide.shape[0] * wide.shape[2])
+
+    def agreed(self, wide: Tensor) -> Tensor:
+        """How rare wide log distances are in the mean, most of all when whitened: ``(V', B, S) -> (B,)``.
+
+        The score takes the rarest. For how many rows are anomalous that is too much: one column with a long tail, or
+        two clusters of normal rows, would make a tenth of clean rows rare in one view.
+        """
+        rare = tail(wide, self.tails[:, 2:]).mean(dim=-1)  # (V', B)
+        scaled = rare[: self.n_views].mean(dim=0)
+        return torch.lerp(scaled, rare[self.n_views :].mean(dim=0), WHITENED) if self.whitens else scaled
 
     def likeness(self, batch: Tensor, scales: Tensor, places: Tensor) -> Tensor:
         """How alike rows and some remembered ones are, in place and in how odd at which scale: ``(B, L)``, 0 to 1."""

@@ -153,10 +153,14 @@ def contamination_tiles(fitted: Fitted) -> list[Tile]:
     """How many anomalies were assumed, and how they were dealt with."""
     low, high = fitted.contamination_interval
     given = "assumed" if fitted.estimate.method.startswith("assumed") else "given"
-    how, end = (given, "") if low == high else ("estimated", f"; {show_share(low)} to {show_share(high)} is plausible")
-    assumed = f"share of anomalies assumed among the training {fitted.kind.noun}s{end}"
+    nouns, value = f"training {fitted.kind.noun}s", show_share(fitted.contamination)
+    if low == high:
+        tile = Tile(f"Contamination, {given}", value, f"share of anomalies assumed among the {nouns}")
+    else:
+        share = f"share of anomalies among the {nouns} that is plausible; {value} was assumed"
+        tile = Tile("Contamination, estimated", f"{show_share(low)} to {show_share(high)}", share)
     return [
-        Tile(f"Contamination, {how}", show_share(fitted.contamination), assumed),
+        tile,
         Tile("Exposure", fitted.exposure, EXPOSURES.get(fitted.exposure, "")),
     ]
 

@@ -125,6 +125,7 @@ def context(page: Page) -> dict[str, Any]:
         "budget_table": with_clean,
         "verdict": verdict(rows, budgets),
         "error_table": budget_table("error", min),
+        "errors": {budget: 100 * rows.where(way=OURS, labels=budget).mean("error") for budget in budgets},
         "budgets": ", ".join(map(str, budgets[1:])),
         "sets_table": sets_table(rows, budgets),
     }
