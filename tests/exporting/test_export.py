@@ -58,6 +58,7 @@ TABLES = {
     "a number for nothing": np.where(RNG.random(PLAIN.shape) < 0.2, 1e30, PLAIN),
     "huge": PLAIN * 1e200,
     "tiny": PLAIN * 1e-200,
+    "vectors": PLAIN @ RNG.normal(size=(5, 110)) + RNG.normal(size=(160, 110)),
     "times": PLAIN + np.array([1.7e9, 0, 0, 0, 0]),
 }
 

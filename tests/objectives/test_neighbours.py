@@ -14,8 +14,8 @@ from expose.errors import InputError
 from expose.objectives import Neighbours, make_objective
 from expose.objectives.distances import Points, exact
 from expose.objectives.linking import joining_heights
-from expose.objectives.memory import Memory, enclosing, weighted
-from expose.objectives.neighbours import WIDEST, knots, tail
+from expose.objectives.memory import Ellipsoid, Memory, enclosing, weighted
+from expose.objectives.neighbours import WIDEST, knots, tail, whitening
 
 NONE = torch.zeros(1, 1)  # only at distance 0 a row is a remembered one
 
@@ -204,7 +204,7 @@ def dirty(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray
 
 def test_refine_finds_a_dense_cluster_that_blind_neighbours_take_for_normal():
     train, _, test, truth = dirty()
-    near_only = Neighbours(wide=(0.01,), linked=0.02)
+    near_only = Neighbours(wide=(0.01,), linked=0.02, whiten=False)
     blind = AnomalyDetector(near_only, exposure="blind", random_state=0).fit(train).anomaly_score(test)
     found = AnomalyDetector("neighbours", random_state=0).fit(train)
     assert found.exposure_ == "refine"
@@ -307,23 +307,24 @@ def test_rows_that_break_what_columns_have_in_common_are_found_where_they_are_wh
         objective = Neighbours(near=50, wide=(0.3,), linked=1.0, whiten=whiten)
         auc[whiten] = roc_auc_score(truth, AnomalyDetector(objective, random_state=0).fit(train).anomaly_score(new))
     assert auc[False] < 0.9
-    assert auc[True] > 0.99
+    assert auc[True] > 0.98
 
 
 def test_no_column_alone_takes_the_ranking():
-    rng = np.random.default_rng(1)
-    rows = np.hstack([np.exp(2 * rng.normal(size=(500, 1))), rng.normal(size=(500, 3))])  # a long tail
-    rows[:15, 1:] += 5.0
-    share = {}
-    for scalings in (("quantile", "bounded"), ("quantile", "unscaled")):
-        found = AnomalyDetector("neighbours", encoder=TableEncoder(scalings), random_state=0).fit(rows)
-        share[scalings[1]] = (found.suspects_["row"][:15] < 15).mean()
-    assert share["unscaled"] == 0
-    assert share["bounded"] > 0.3
+    share = {"bounded": 0.0, "unscaled": 0.0}
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        rows = np.hstack([np.exp(2 * rng.normal(size=(500, 1))), rng.normal(size=(500, 3))])  # a long tail
+        rows[:15, 1:] += 5.0
+        for scaling in share:
+            encoder = TableEncoder(("quantile", scaling))
+            found = AnomalyDetector("neighbours", encoder=encoder, random_state=0).fit(rows)
+            share[scaling] += (found.ranking_["row"][:15] < 15).mean() / 6
+    assert share["bounded"] > 2 * share["unscaled"]
 
 
 @pytest.mark.parametrize("n_rows", [2, 3, 4, 5])
-def test_halves_of_very_few_rows_are_enough(n_rows):
+def test_very_few_rows_are_enough(n_rows):
     rows = torch.randn(n_rows, 6, generator=torch.Generator().manual_seed(0))
     member = Neighbours()
     member.build(Layout("vector", (6,), views=2))
@@ -346,10 +347,9 @@ def test_categories_are_not_whitened(tmp_path):
     objective = found.objective_
     assert len(objective.numbers) == 2
     assert len(objective.others) >= 3
-    for half in (0, 1):
-        turned = objective.whitened(objective.views(objective.rows)[0], half)
-        np.testing.assert_allclose(np.cov(turned[half::2, :2].T), np.eye(2), atol=0.1)
-        assert set(turned[:, 2:].unique().tolist()) == {0.0, 1.0}
+    turned = objective.whitened(objective.views(objective.rows)[0], 0)
+    np.testing.assert_allclose(np.cov(turned[:, :2].T), np.eye(2), atol=0.15)
+    assert set(turned[:, 2:].unique().tolist()) == {0.0, 1.0}
     found.save(tmp_path / "model")
     again = AnomalyDetector.load(tmp_path / "model")
     np.testing.assert_array_equal(again.anomaly_score(pa.table(table)), found.training_scores_)
@@ -361,3 +361,61 @@ def test_new_rows_of_wide_tables_are_no_odder_than_those_of_training():
     found = AnomalyDetector("neighbours", random_state=0).fit(rows[:200])
     line = np.quantile(found.training_scores_, 0.9)
     assert (found.anomaly_score(rows[200:]) > line).mean() < 0.15  # by the covariance of all rows 0.385
+
+
+def of_a_network(seed=0, n=300, width=150):
+    """Vectors of columns that depend on each other, of very different variances."""
+    rng = np.random.default_rng(seed)
+    mixed = rng.normal(size=(200, width)) * np.exp(-np.arange(200) / 20)[:, None]
+    return rng.normal(size=(n, 200)) @ mixed + 0.01 * rng.normal(size=(n, width))
+
+
+def test_vectors_of_few_rows_whose_columns_depend_on_each_other_otherwise_are_found():
+    rows = of_a_network()
+    odd = rows[200:] + 0.8 * np.random.default_rng(1).normal(size=(100, 150))  # columns vary by 3 and more
+    auc = {}
+    for whiten in (False, True):
+        found = AnomalyDetector(Neighbours(whiten=whiten), random_state=0).fit(rows[:150])
+        scores = found.anomaly_score(np.vstack([rows[150:], odd]))
+        auc[whiten] = roc_auc_score(np.arange(250) >= 150, scores)
+    assert auc[False] < 0.6
+    assert auc[True] > 0.99
+
+
+@pytest.mark.parametrize("n", [60, 150, 300])
+def test_rows_that_made_a_covariance_are_judged_as_new_ones_are(n):
+    rows = of_a_network(n=2 * n)
+    found = AnomalyDetector("neighbours", random_state=0).fit(rows[:n])
+    assert found.objective_.crowded
+    line = np.quantile(found.training_scores_, 0.9)
+    assert (found.anomaly_score(rows[n:]) > line).mean() < 0.2
+
+
+def test_a_row_of_a_covariance_is_judged_by_that_of_the_others():
+    rows = torch.from_numpy(of_a_network(n=80))
+    middle, turning, leverage = whitening(rows)
+    known = Ellipsoid((rows - middle) @ turning.T, rows.shape[1], leverage)
+    own = known.measure((rows[:1] - middle) @ turning.T)
+    centered = rows - middle
+    shrunk = torch.linalg.inv(turning.T @ turning) - leverage * torch.outer(centered[0], centered[0])
+    expected = 0.5 * torch.log(centered[0] @ torch.linalg.solve(shrunk, centered[0]))
+    assert float(turning.shape[0]) == rows.shape[1]
+    assert float(own) == pytest.approx(float(expected), abs=1e-3)
+    assert float(known.measure((rows[:1] + 1e-9 - middle) @ turning.T)) == pytest.approx(float(own), abs=1e-4)
+
+
+def test_of_a_hundred_numbers_each_view_has_a_covariance_of_its_own():
+    for width, shape in {99: (1, 99, 99), 100: (3, 100, 100)}.items():
+        objective = Neighbours()
+        objective.build(Layout("vector", (3 * width,), views=3))
+        assert objective.turning.shape == shape
+
+
+@pytest.mark.parametrize("encoder", [None, "standard"])
+def test_a_model_of_vectors_is_the_same_when_loaded_and_of_training_rows(tmp_path, encoder):
+    rows = of_a_network()
+    found = AnomalyDetector("neighbours", encoder=encoder, random_state=0).fit(rows)
+    found.save(tmp_path / "model")
+    again = AnomalyDetector.load(tmp_path / "model")
+    np.testing.assert_array_equal(again.anomaly_score(rows), found.training_scores_)
+    np.testing.assert_allclose(again.anomaly_score(np.vstack([rows[:40], rows[:40]])[40:]), found.training_scores_[:40])

@@ -18,8 +18,8 @@ from expose.exporting.base import exports
 from expose.exporting.graph import DOUBLE, WHOLE, Value, op, side_by_side, stacked, where
 from expose.objectives import Neighbours
 from expose.objectives.distances import WORST, Points
-from expose.objectives.memory import ABNORMAL_NEIGHBOURS, PULL, TINY, Bulk, Memory
-from expose.objectives.neighbours import FIRST, INSIDE, LAST, MANNER, SMALLEST_SPREAD, SMALLEST_STEP, SURVIVAL
+from expose.objectives.memory import ABNORMAL_NEIGHBOURS, PULL, TINY, Ellipsoid, Memory
+from expose.objectives.neighbours import AHEAD, FIRST, INSIDE, LAST, MANNER, SMALLEST_SPREAD, SMALLEST_STEP, SURVIVAL
 
 Floats = NDArray[np.float64]
 
@@ -31,13 +31,17 @@ def neighbours(member: Neighbours, rows: Value) -> Value:
     smallest = np.array([SMALLEST_STEP, SMALLEST_SPREAD, *[SMALLEST_STEP] * len(member.wide)])
     rare = []  # (n, 2 + S) each
     for view, memory in enumerate(member.memories()):
-        half = view - member.n_views
-        rows = parts.take(np.array(view if half < 0 else 0), axis=2)
-        rare.append(tail(distances(member, memory, rows, half), doubled(member.tails[view]), smallest))
+        source = view % member.n_views  # whitened ones come after all others
+        rows = parts.take(np.array(source), axis=2)
+        rare.append(tail(distances(member, memory, rows, source), doubled(member.tails[view]), smallest))
     scales = rare[: member.n_views]
     near, linked = (stacked([one.take(np.array(scale), axis=1) for one in scales]).mean() for scale in (0, 1))
-    wide = side_by_side([one.slice(np.array([2]), np.array([len(smallest)]), axis=1) for one in rare])  # (n, V' S)
-    rarest = wide.logsumexp() - math.log(len(rare) * len(member.wide))
+    some = scales if member.crowded else rare
+    wide = side_by_side([one.slice(np.array([2]), np.array([len(smallest)]), axis=1) for one in some])  # (n, V' S)
+    rarest = wide.logsumexp() - math.log(len(some) * len(member.wide))
+    if member.crowded:
+        own = stacked([one.take(np.array(2), axis=1) for one in rare[member.n_views :]]).mean()
+        rarest = op("Max", rarest, own + AHEAD)
     return corrected(member, parts, stacked([near * float(member.refined), linked, rarest]))
 
 
@@ -50,25 +54,23 @@ def doubled(tensor: Tensor) -> Floats:
 # ----------------------------------------------------------------------------------------------------- distances
 
 
-def distances(member: Neighbours, memory: Memory | Bulk, rows: Value, half: int) -> Value:
+def distances(member: Neighbours, memory: Memory | Ellipsoid, rows: Value, view: int) -> Value:
     """Log distances of one view, ``(n, D) -> (n, 2 + S)``; see `Neighbours.distances`."""
     if isinstance(memory, Memory):
         return measured(memory, rows, member.near, member.wide)
-    away = rows.take(member.numbers.numpy(), axis=1) - doubled(member.middle[half])
-    turned = away @ doubled(member.turning[half]).T
-    found = bulk(memory, turned, member.wide)  # of numbers alone: an ONNX file takes no categories
-    return side_by_side([found.take(np.array([0, 0]), axis=1) * 0.0, found])
+    away = rows.take(member.numbers.numpy(), axis=1) - doubled(member.middle[view])
+    found = ellipsoid(memory, away @ doubled(member.turning[view]).T)  # of numbers: an ONNX file takes no categories
+    return found.take(np.zeros(2 + len(member.wide), dtype=int), axis=1)
 
 
-def bulk(memory: Bulk, rows: Value, wide: Sequence[float]) -> Value:
-    """Log distances within which shares of the points lie, ``(n, S)``; see `Bulk.measure`."""
-    squared, length = squares(memory.points, rows)
+def ellipsoid(memory: Ellipsoid, rows: Value) -> Value:
+    """The log distance from the middle, ``(n, 1)``; see `Ellipsoid.measure`."""
+    to_points, length = squares(memory.points, rows)
     same = op("Max", length * (WORST * torch.finfo(memory.points.dtype).eps), memory.same**2)
-    total = memory.points.lifted_points.shape[0]
-    ordered, _ = squared.smallest(total)
-    own = op("Cast", ordered.slice(np.array([0]), np.array([1]), axis=1) <= same, to=WHOLE)
-    places = np.array([max(0, round(share * total) - 1) for share in wide])
-    return log_distance(picked(ordered, own + places, total - 1), same)
+    squared = rows.square().sum(keep=True)
+    alone = squared / op("Max", 1.0 - squared * memory.leverage, TINY)
+    distance = where(to_points.min(keep=True) <= same, alone, squared).sqrt()
+    return (distance + TINY).log()
 
 
 def measured(memory: Memory, rows: Value, near: int, wide: Sequence[float]) -> Value:

@@ -86,25 +86,37 @@ class Memory:
         return found
 
 
-class Bulk:
-    """Points of which only wide distances are measured.
+class Ellipsoid:
+    """Points that a covariance was made of, whitened by it, from whose middle the Mahalanobis distance is measured.
+
+    A row that is one of them is judged by the covariance of the others, which follows from its own squared distance d
+    without another fit (Sherman and Morrison, 1950): without it, it is d / (1 - leverage d).
 
     Parameters
     ----------
     points : Tensor of shape (P, D)
-        A sample of the remembered rows.
+    width : int
+        How many of the D are whitened numbers.
+    leverage : float
+        The weight of one point in the covariance.
     """
 
-    def __init__(self, points: Tensor) -> None:
-        self.points = Points(points)
-        nearest = self.points.squared(self.points.lifted(points)).fill_diagonal_(torch.inf).amin(dim=1)
-        self.same = SAME * float(nearest.clamp(min=0).median().sqrt())
+    def __init__(self, points: Tensor, width: int, leverage: float) -> None:
+        self.points, self.width, self.leverage = Points(points), width, leverage
+        lifted = self.points.lifted(points)
+        squared = self.points.squared(lifted)
+        others = squared.masked_fill(squared <= self.points.rounding(lifted), torch.inf).amin(dim=1)
+        self.same = SAME * float(others.median().sqrt().nan_to_num(posinf=0.0))
 
-    def measure(self, rows: Tensor, wide: Sequence[float]) -> Tensor:
-        """Log distances within which shares of the points lie, ``(B, D) -> (B, S)``."""
+    def measure(self, rows: Tensor) -> Tensor:
+        """The log distance from the middle, ``(B, D) -> (B, 1)``."""
         lifted = self.points.lifted(rows)
         same = self.points.rounding(lifted).float().clamp(min=self.same**2)
-        return log_distance(enclosing(ascending(self.points.squared(lifted)), wide, same), same)
+        known = self.points.squared(lifted).amin(dim=1, keepdim=True) <= same
+        squared = rows[:, : self.width].square().sum(dim=1, keepdim=True)
+        alone = squared / (1 - self.leverage * squared).clamp(min=TINY)
+        distance = torch.where(known, alone, squared).sqrt()
+        return torch.log(distance + TINY).float()
 
 
 def log_distance(squared: Tensor, same: Tensor) -> Tensor:

@@ -7,14 +7,16 @@ all rows are nearer than, where there is no gap. Both are blind to some of what 
 
     near(x) = mean over the views of  tail(mean log distance of the `near` nearest rows kept as normal)
     linked(x) = mean over the views of  tail(log distance at which the cluster of x holds the share `linked` of rows)
-    wide(x) = log mean exp over the views, two whitened ones and the shares of
+    wide(x) = log mean exp over the views and the shares of
               tail(log distance within which that share of all rows lies)
+              and of  own(x) = tail(log Mahalanobis distance from the middle)  in the first view
     normal(x) = max(near(x), linked(x), wide(x)),    abnormal(x) = - normal(x)
 
-A view is one scaling of the columns. Whitened, the first has uncorrelated numbers of variance 1, so that rows which
-break what columns have in common are far from the bulk; categories stay as they are. Rows are nearer to each other in
-a covariance that they made themselves, the more columns there are. So it is that of one half of the rows, and the other
-half are compared with and tell how distances are distributed; then the other way round.
+A view is one scaling of the columns. Rows which break what columns have in common are far from the middle by their
+covariance; categories are no part of it. A row is nearer in a covariance that it made itself, the more so the more
+columns there are, and so is judged by the one that the others would have made (`Ellipsoid`). Of a hundred numbers or
+more, such as those of a network's vectors, what they have in common tells most: wide is then at least 1/4 + own(x),
+and own the mean over all views.
 
 tail(d) = -log P(D > d) for D the same distance of the remembered rows, by their deciles, and exponential beyond the
 70 % quantile, which 30 % of anomalies leave nearly in place. So all scales speak of the same thing, how rare a distance
@@ -53,7 +55,7 @@ from expose.objectives.answers import corrections
 from expose.objectives.base import Losses, MemoryObjective, register
 from expose.objectives.distances import Points, exact, needs_double, spread
 from expose.objectives.linking import joining_heights
-from expose.objectives.memory import SAME, TINY, Bulk, Memory
+from expose.objectives.memory import SAME, TINY, Ellipsoid, Memory
 from expose.objectives.recipes import is_number
 
 SURVIVAL = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # shares of rows beyond the knots of a tail
@@ -66,8 +68,9 @@ AT_ONCE = 768  # rows whose distances the memory holds
 SOME = 256  # rows whose distances tell how far apart any two are
 LEAST_SHARE = 0.005  # of anomalies: where fewer are assumed, answers count as if it were so many
 INSIDE = 0.1  # added to scores before their logarithm is taken: below, all are in the midst of others
-HALVED = 4  # rows: of fewer, a half would say nothing of how columns depend on each other
-WHITENED = 0.5  # weight of the whitened views in what tells how many rows are anomalous
+WHITENED = 0.5  # weight of Mahalanobis distances in what tells how many rows are anomalous
+CROWDED = 100  # numbers: of as many, what they have in common tells most (docs/notes/default-objective.md)
+AHEAD = 0.25  # in logarithms of a share: by so much, then, Mahalanobis distances count for more than others
 LEAST_VARIANCE = 1e-6  # of a direction, in that of the widest
 WIDEST = 2048  # columns: of more, the matrix that whitens them would be larger than all that is remembered
 MANNER = 2.0  # in logarithms: rows further apart in how odd they are at the three scales are not alike
@@ -88,8 +91,8 @@ class Neighbours(MemoryObjective):
     linked : float, default=0.4
         A cluster of at least this share of all remembered rows is taken as normal, whatever gap is around it.
     whiten : bool, default=True
-        Whether wide neighbours are looked for in whitened views, too. Where there are more than 2,048
-        numbers, or one, they are not.
+        Whether Mahalanobis distances count among the wide ones. Where there are more than 2,048 numbers, or one, they
+        do not.
     **training
         ``reference_points``, the most rows remembered; see `Remember`.
     """
@@ -116,9 +119,10 @@ class Neighbours(MemoryObjective):
     same: Tensor  # distance up to which a row counts as a remembered one, in each view
     compared: Tensor  # how many remembered rows others are compared with
     cells: Tensor  # how many cells these fall into
-    middle: Tensor  # of the numbers of the first view, in each half of the rows
+    middle: Tensor  # of the numbers of the first view, or of all
     turning: Tensor  # what makes them uncorrelated
-    tails: Tensor  # of near, linked and wide distances; in whitened views of wide ones alone
+    leverage: Tensor  # how much a row that made it is in it, in its own squared distance
+    tails: Tensor  # of near, linked and wide distances; of Mahalanobis distances in place of the wide ones
 
     def __init__(
         self,
@@ -162,11 +166,13 @@ class Neighbours(MemoryObjective):
         width = len(numbers) if self.whitens else 0
         self.numbers = torch.from_numpy(np.array(numbers[:width], dtype=np.int64))
         self.others = torch.from_numpy(np.array(layout.categories, dtype=np.int64))
-        halves = 2 if self.whitens else 0
-        self.register_buffer("middle", torch.zeros(halves, width))
-        self.register_buffer("turning", torch.zeros(halves, width, width))
-        self.register_buffer("tails", torch.zeros(views + halves, 2 + len(self.wide), len(SURVIVAL)))
-        self._memories: list[Memory | Bulk] = []
+        self.crowded = width >= CROWDED
+        whitened = 0 if not self.whitens else views if self.crowded else 1
+        self.register_buffer("middle", torch.zeros(whitened, width))
+        self.register_buffer("turning", torch.zeros(whitened, width, width))
+        self.register_buffer("leverage", torch.zeros(whitened))
+        self.register_buffer("tails", torch.zeros(views + whitened, 2 + len(self.wide), len(SURVIVAL)))
+        self._memories: list[Memory | Ellipsoid] = []
 
     def remember(self, rows: Tensor, present: Tensor) -> Tensor:
         """Remember rows, measure their linked and wide distances, and return how rare the wide ones are, see `agreed`.
@@ -191,8 +197,8 @@ class Neighbours(MemoryObjective):
         self.compared.fill_(compared)
         self.cells.fill_(CELLS if compared > 2 * CELLS else compared)
         self.height = self.heights(clusters=clusters)
-        for half in range(len(self.middle)):
-            self.middle[half], self.turning[half] = whitening(self.views(rows)[0][self.part(half)][:, self.numbers])
+        for view, some in zip(range(len(self.middle)), self.views(rows[self.chosen()]), strict=False):
+            self.middle[view], self.turning[view], self.leverage[view] = whitening(some[:, self.numbers])
         self.settle()
         return torch.cat([self.agreed(self.measure(few)[..., 2:]) for few in torch.split(rows, AT_ONCE)])
 
@@ -207,15 +213,7 @@ class Neighbours(MemoryObjective):
     def settle(self) -> None:
         """Measure how the distances of the remembered rows are distributed, with their weights as they are now."""
         self._memories = []
-        others = [self.part(1 - half) for half in range(len(self.middle))]
-        counted = [torch.nonzero(self.present > 0).flatten()] * self.n_views + others
-        measured = zip(self.measure(self.rows), counted, strict=True)
-        self.tails.copy_(torch.stack([knots(view[rows]) for view, rows in measured]))
-
-    def part(self, half: int) -> Tensor:
-        """Places of every other remembered row, of the first or of the second; of very few rows, of all."""
-        there = torch.nonzero(self.present > 0).flatten()
-        return there[half::2] if len(there) >= HALVED else there
+        self.tails.copy_(torch.stack([knots(view[self.present > 0]) for view in self.measure(self.rows)]))
 
     @torch.no_grad()
     def learn(self, known: Tensor, share: float) -> None:
@@ -261,7 +259,10 @@ class Neighbours(MemoryObjective):
 
     def rarest(self, wide: Tensor) -> Tensor:
         """How rare wide distances of all views and shares are together: ``(V, B, S) -> (B,)``."""
-        return torch.logsumexp(wide, dim=(0, 2)) - math.log(wide.shape[0] * wide.shape[2])
+        if self.crowded:
+            wide, own = wide[: self.n_views], AHEAD + wide[self.n_views :, :, 0].mean(dim=0)
+        rarest = torch.logsumexp(wide, dim=(0, 2)) - math.log(wide.shape[0] * wide.shape[2])
+        return torch.maximum(rarest, own) if self.crowded else rarest
 
     def agreed(self, wide: Tensor) -> Tensor:
         """How rare wide log distances are in the mean, most of all when whitened: ``(V', B, S) -> (B,)``.
@@ -285,34 +286,33 @@ class Neighbours(MemoryObjective):
     def measure(self, batch: Tensor) -> Tensor:
         """Log distances of rows to near, linked and wide neighbours in each view, ``(V', B, 2 + S)``.
 
-        In whitened views, the last, there are 0 in place of near and linked ones.
+        Mahalanobis distances come last, with 0 in place of near and linked ones.
         """
         if not self._memories:
             self._memories = self.memories()
         views = self.views(batch.to(self.rows.dtype))
         return torch.stack([self.distances(views, place, memory) for place, memory in enumerate(self._memories)])
 
-    def distances(self, views: Tensor, place: int, memory: Memory | Bulk) -> Tensor:
-        """Log distances ``(B, 2 + S)`` to what is remembered of a view or, further on, of the first whitened."""
+    def distances(self, views: Tensor, place: int, memory: Memory | Ellipsoid) -> Tensor:
+        """Log distances ``(B, 2 + S)`` to what is remembered of a view or, further on, of a whitened one."""
         if isinstance(memory, Memory):
             return torch.cat([memory.measure(few, self.near, self.wide) for few in torch.split(views[place], AT_ONCE)])
-        rows = self.whitened(views[0], place - self.n_views)
-        return pad(torch.cat([memory.measure(few, self.wide) for few in torch.split(rows, AT_ONCE)]), (2, 0))
+        rows = self.whitened(views[place - self.n_views], place - self.n_views)
+        found = torch.cat([memory.measure(few) for few in torch.split(rows, AT_ONCE)])
+        return pad(found.expand(-1, len(self.wide)), (2, 0))
 
-    def memories(self) -> list[Memory | Bulk]:
+    def memories(self) -> list[Memory | Ellipsoid]:
         """What rows are compared with in each view, the whitened ones last."""
-        views = self.views(self.rows)
-        found: list[Memory | Bulk] = [self.memory(view, rows) for view, rows in enumerate(views)]
-        for half in range(len(self.middle)):
-            others = self.part(1 - half)
-            some = others[spread(len(others)).to(others.device)][: int(self.cells)]
-            found.append(Bulk(self.whitened(views[0, some], half)))
+        views, chosen = self.views(self.rows), self.chosen()
+        found: list[Memory | Ellipsoid] = [self.memory(view, rows) for view, rows in enumerate(views)]
+        for view, leverage in enumerate(self.leverage.tolist()):
+            found.append(Ellipsoid(self.whitened(views[view, chosen], view), len(self.numbers), leverage))
         return found
 
-    def whitened(self, rows: Tensor, half: int) -> Tensor:
-        """Rows ``(n, D)`` of the first view with numbers uncorrelated in a half, of variance 1, in double precision."""
+    def whitened(self, rows: Tensor, view: int) -> Tensor:
+        """Rows ``(n, D)`` of a view with uncorrelated numbers of variance 1, in double precision."""
         rows = rows.double()
-        turned = linear(rows[:, self.numbers] - self.middle[half].double(), self.turning[half].double())
+        turned = linear(rows[:, self.numbers] - self.middle[view].double(), self.turning[view].double())
         return torch.cat([turned, rows[:, self.others]], dim=1)
 
     def chosen(self) -> Tensor:
@@ -369,10 +369,10 @@ class Neighbours(MemoryObjective):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         """Make room for as many rows as are stored."""
-        if state_dict.get(f"{prefix}turning", self.apart).shape != self.turning.shape:
+        stored = {name: state_dict.get(f"{prefix}{name}", self.apart).shape for name in ("turning", "leverage")}
+        if any(shape != getattr(self, name).shape for name, shape in stored.items()):
             raise RuntimeError("it was saved by an older version, which measured other distances. Fit the model again")
-        stored = state_dict[f"{prefix}rows"]
-        self.rows = torch.nn.Parameter(torch.empty_like(stored), requires_grad=False)
+        self.rows = torch.nn.Parameter(torch.empty_like(state_dict[f"{prefix}rows"]), requires_grad=False)
         for name in WEIGHTS:
             setattr(self, name, torch.empty_like(state_dict[f"{prefix}{name}"]))
         self.height = torch.empty_like(state_dict[f"{prefix}height"])
@@ -380,18 +380,20 @@ class Neighbours(MemoryObjective):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
-def whitening(rows: Tensor) -> tuple[Tensor, Tensor]:
+def whitening(rows: Tensor) -> tuple[Tensor, Tensor, float]:
     """The middle of rows ``(n, D)``, and the matrix ``(D, D)`` that makes their columns uncorrelated, of variance 1.
+
+    Last, how much a row is in it: what its squared distance has to be multiplied by (`Ellipsoid`).
 
     The covariance is shrunk as Ledoit and Wolf (2004) do.
     """
     from sklearn.covariance import ledoit_wolf
 
     middle = rows.double().mean(dim=0)
-    covariance, _ = ledoit_wolf((rows.double() - middle).cpu().numpy(), assume_centered=True)
+    covariance, shrinkage = ledoit_wolf((rows.double() - middle).cpu().numpy(), assume_centered=True)
     values, vectors = np.linalg.eigh(covariance)
     turning = vectors / np.sqrt(np.maximum(values, max(values[-1] * LEAST_VARIANCE, TINY)))
-    return middle.to(rows), torch.from_numpy(turning.T.copy()).to(rows)
+    return middle.to(rows), torch.from_numpy(turning.T.copy()).to(rows), (1 - shrinkage) / len(rows)
 
 
 def knots(measured: Tensor) -> Tensor:
