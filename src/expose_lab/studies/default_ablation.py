@@ -22,7 +22,7 @@ from expose_lab.studies.comparison import GROUPS, intro, results
 ALL = ("near", "linked", "wide")
 SHOWN = {"auroc": "AUROC", "f1_oracle": "F1 at the true share of the test set (oracle)"}
 DEFAULT, PLAIN, TOLD = "default", "blind", ", told the true share"
-BEFORE = "three scalings, none bounded, not whitened"
+BEFORE = "three scalings, none bounded, no Mahalanobis distances"
 PARTS = (DEFAULT, "near only", "linked only", "wide only", "near and linked", "near and wide", "linked and wide")
 HALVES, SEED = 200, 0
 TABLES = [name for group in GROUPS.values() for name in group.tables]
@@ -102,7 +102,7 @@ def variants() -> dict[str, AnomalyDetector]:
         "only standard scaling": detector(encoder="standard"),
         "only no scaling": detector(encoder="unscaled"),
         "only bounded scaling": detector(encoder="bounded"),
-        "not whitened": detector(whiten=False),
+        "no Mahalanobis distances": detector(whiten=False),
         BEFORE: detector(encoder=TableEncoder(("quantile", "standard", "unscaled")), whiten=False),
         PLAIN: detector("blind"),
         "hard": detector("hard"),
