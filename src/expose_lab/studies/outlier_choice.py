@@ -24,16 +24,15 @@ from expose_lab.studies.image_sources import PROBLEMS, Bytes, Labelled, some
 
 HELD_ROWS, TEST_ROWS, OUTLIER_ROWS, BATCH_ROWS = 500, 1000, 300, 64
 AUXILIARY_ROWS = 6000
-SEEDS, CHOICE_SEED = (0, 1, 2), 100
+SEEDS, CHOICE_SEED = (0, 1), 100
 TRAINED, VALIDATED = (2, 3, 4), 1  # numbers of CIFAR-100's classes modulo 5; those of 0 are test outliers of CIFAR-10
 TRAINED_MAKERS = ("jigsaw", "speckle", "arithmetic_mean")
 VALIDATED_MAKERS = ("pixelate", "invert", "uniform_noise")
-AUXILIARY = ("natural", "natural and made")
-NORMAL_SHARES = (0.1, 0.5)
+NATURAL, BOTH = "natural", "natural and made"
 CHOICE_SHARE = 0.3
 SCORE = "entropy"
 DETECTION = {"fpr_at_tpr": "fpr", "auroc": "auroc", "average_precision": "ap"}
-OPTIONS = {"problems": list(PROBLEMS), "chosen": [], "latent": [], "train_rows": 2000, "epochs": 6}
+OPTIONS = {"problems": list(PROBLEMS), "train_rows": 2000, "epochs": 6}
 PLAIN = "plain"
 SETTINGS: dict[str, dict[str, Any]] = {
     PLAIN: {},
@@ -48,6 +47,11 @@ LATENT: dict[str, dict[str, Any]] = {
     "soft, warmed up": {"outlier_exposure": "soft", "outlier_warmup": 2},
     "refine, warmed up": {"outlier_exposure": "refine", "outlier_warmup": 2},
 }
+MAIN = (  # auxiliary set, share of normal rows in it, and what is compared
+    (BOTH, 0.0, (PLAIN, "mined", "worst case 0.1")),
+    (BOTH, 0.5, (PLAIN, "hard", "soft, warmed up")),
+    (NATURAL, 0.0, (PLAIN, "mined")),
+)
 
 
 class Given(NamedTuple):
@@ -62,24 +66,18 @@ class Given(NamedTuple):
     outliers: dict[str, Bytes]
 
 
-def cells(problems: list[str], chosen: list[str], latent: list[str], **options: Any) -> Iterator[Row]:
-    """What is to be measured: first what is chosen by, then what was chosen."""
-    choice = {"phase": "choice", "auxiliary": AUXILIARY[1], "seed": CHOICE_SEED, **options}
+def cells(problems: list[str], **options: Any) -> Iterator[Row]:
+    """What is to be measured: first what is chosen by, then what was chosen, the most telling first."""
+    every = (PLAIN, *LATENT)
     for problem in problems:
-        yield from ({"problem": problem, "setting": name, "normal": 0.0, **choice} for name in SETTINGS)
-        every = (PLAIN, *LATENT)
-        yield from ({"problem": problem, "setting": name, "normal": CHOICE_SHARE, **choice} for name in every)
-    for seed in SEEDS if chosen or latent else ():
+        shared = {"phase": "choice", "problem": problem, "seed": CHOICE_SEED, "auxiliary": BOTH, **options}
+        yield from (shared | {"setting": name, "normal": 0.0} for name in SETTINGS)
+        yield from (shared | {"setting": name, "normal": CHOICE_SHARE} for name in every)
+    for seed in SEEDS:
         for problem in problems:
-            main = {"phase": "main", "problem": problem, "seed": seed, **options}
-            for auxiliary in AUXILIARY:
-                yield from (
-                    main | {"setting": name, "auxiliary": auxiliary, "normal": 0.0} for name in (PLAIN, *chosen)
-                )
-            for share in NORMAL_SHARES:
-                yield from (
-                    main | {"setting": name, "auxiliary": AUXILIARY[1], "normal": share} for name in (PLAIN, *latent)
-                )
+            shared = {"phase": "main", "problem": problem, "seed": seed, **options}
+            for auxiliary, normal, names in MAIN:
+                yield from (shared | {"setting": name, "auxiliary": auxiliary, "normal": normal} for name in names)
 
 
 def measure(cell: Row, data: Path) -> Iterator[Row]:
@@ -109,7 +107,7 @@ def auxiliary(given: Given, cell: Row) -> Bytes:
     """Auxiliary images, of which a share is normal."""
     seed, normal = cell["seed"], round(cell["normal"] * AUXILIARY_ROWS)
     count = AUXILIARY_ROWS - normal
-    each = 0 if cell["auxiliary"] == "natural" else count // 2 // len(TRAINED_MAKERS)
+    each = 0 if cell["auxiliary"] == NATURAL else count // 2 // len(TRAINED_MAKERS)
     made = [IMAGE_MAKERS[name](given.made_of, each, random_state=seed) for name in TRAINED_MAKERS if each]
     natural = np.random.default_rng(seed).permutation(len(given.natural))[: count - each * len(made)]
     return np.concatenate([given.natural[natural], *made, given.wild[:normal]])
@@ -118,7 +116,7 @@ def auxiliary(given: Given, cell: Row) -> Bytes:
 @lru_cache(maxsize=1)
 def load(name: str, data: Path, train_rows: int) -> Given:
     """A problem, and what of it is for validation."""
-    wild = round(max(NORMAL_SHARES) * AUXILIARY_ROWS)
+    wild = AUXILIARY_ROWS // 2
     problem = PROBLEMS[name](data / "images", (train_rows + wild, HELD_ROWS, TEST_ROWS, OUTLIER_ROWS))
     train, group = problem.train.take(np.arange(train_rows)), problem.auxiliary.y % 5
     natural = problem.auxiliary.take(np.flatnonzero(group == VALIDATED))
