@@ -8,7 +8,6 @@ from expose.networks.maps import linear, linears, relu
 from expose.networks.perceptron import Perceptron, default_sizes, hidden_widths
 from expose.networks.recurrent import RecurrentNet
 from expose.networks.wide_resnet import WideResNet
-from expose.networks.worst_case import worst_features
 
 __all__ = [
     "NETWORKS",
@@ -26,5 +25,4 @@ __all__ = [
     "linears",
     "make_network",
     "relu",
-    "worst_features",
 ]

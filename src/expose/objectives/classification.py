@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -26,7 +25,7 @@ from torch.nn.functional import cross_entropy, logsigmoid, relu
 
 from expose.encoders.layout import Layout
 from expose.errors import InputError
-from expose.networks import Unfolded, flip_and_crop, make_network, worst_features
+from expose.networks import Unfolded, flip_and_crop, make_network
 from expose.objectives.base import Losses, Objective
 
 TERMS = {  # lambda of each term where none is given, as published
@@ -159,8 +158,7 @@ class Classification(Objective):
         A row of no known class (-1) counts, as a normal one, as what the network takes it for: that serves wild rows,
         of which some are normal.
         """
-        with self.moved(targets):
-            z, c = self.outputs(batch)
+        z, c = self.outputs(batch)
         inner = z[:, : self.n_classes]
         given = torch.zeros(len(z), dtype=torch.bool, device=z.device) if targets is None else targets >= 0
         classes = inner.argmax(-1) if targets is None else torch.where(given, targets, inner.argmax(-1))
@@ -173,18 +171,6 @@ class Classification(Objective):
         for name, weight in self.terms.items():
             abnormal = abnormal + weight * self.exposed(name, z, c)
         return Losses(normal, abnormal)
-
-    def moved(self, targets: Tensor | None) -> AbstractContextManager[None]:
-        """While it lasts, features of rows of no class come to the last layer as their worst case."""
-        radius = getattr(self.recipe, "worst_case", 0.0)
-        if not (self.training and radius and targets is not None and bool((targets < 0).any())):
-            return nullcontext()
-        return worst_features(self.network, targets < 0, radius, self.abnormal)
-
-    def abnormal(self, outputs: Tensor) -> Tensor:
-        """What outliers of these outputs ``(B, n_outputs)`` pay, ``(B,)``."""
-        z, c = (outputs[:, :-1], outputs[:, -1]) if "confidence" in self.terms else (outputs, outputs[:, 0])
-        return torch.stack([weight * self.exposed(name, z, c) for name, weight in self.terms.items()]).sum(0)
 
     def exposed(self, term: str, z: Tensor, c: Tensor) -> Tensor:
         """What an outlier pays for one term, ``(B,)``."""

@@ -41,7 +41,8 @@ class Descend(Recipe):
     cosine : bool or None
         Let the learning rate fall to zero along a cosine, step by step. None does so for classifiers alone.
     warmup : int
-        Epochs in which every unlabelled part counts as normal, unless training goes on from an earlier fit.
+        Epochs in which every unlabelled part counts as normal, and every auxiliary outlier as anomalous, unless
+        training goes on from an earlier fit.
     ranking : {"batch", "running", "dataset"}
         Over which parts the suspects' share is taken: each batch, the last batches, or all parts once per epoch.
     outlier_weight : float
@@ -51,19 +52,8 @@ class Descend(Recipe):
     outlier_share : float
         Share of the auxiliary outliers that are anomalous, in (0, 1]. Below 1, as for unlabelled wild data, it is
         inferred which; the others count as normal.
-    outlier_exposure : {"hard", "soft", "refine"}
-        As what the others count, that seem normal: as normal; half as normal and half as anomalous; or not at all.
-    outlier_warmup : int
-        Epochs in which every outlier counts as anomalous, before it is inferred which are.
     hardest : float
         Share of every batch of outliers that is trained on: those of largest loss. In (0, 1].
-    candidates : int
-        Outliers that are looked at, without gradient, for each one that is trained on. Above 1 hard ones are mined.
-    skipped : float
-        Share of the candidates, those of largest loss, that mining leaves out: the hardest may be normal. In [0, 1).
-    worst_case : float
-        How far the features of outliers are moved, before the last layer, to where their loss is largest; as a share
-        of the features' norm. 0 moves none. For classifiers.
     joint_pass : bool
         One forward pass for training parts and outliers, so that batch normalisation sees both.
     patience : int or None
@@ -92,12 +82,7 @@ class Descend(Recipe):
     outlier_weight: float = 1.0
     outlier_batch_size: int | None = None
     outlier_share: float = 1.0
-    outlier_exposure: str = "hard"
-    outlier_warmup: int = 0
     hardest: float = 1.0
-    candidates: int = 1
-    skipped: float = 0.0
-    worst_case: float = 0.0
     joint_pass: bool = True
     patience: int | None = None
     precision: str = "auto"

@@ -15,19 +15,7 @@ import torch
 from torch import Tensor
 
 from expose.errors import InterruptedWarning, NonFiniteLossError
-from expose.exposure import (
-    EXPOSURES,
-    BatchRanking,
-    Exposure,
-    Mining,
-    Ranking,
-    RunningRanking,
-    Weights,
-    all_outliers,
-    blind,
-    hardest,
-    latent,
-)
+from expose.exposure import EXPOSURES, BatchRanking, Exposure, Ranking, RunningRanking, Weights, blind, hard
 from expose.objectives import Descend, Losses
 from expose.training.checkpoint import State, restore, store
 from expose.training.churn import epoch_overlap, flipped_share, member_overlap
@@ -154,12 +142,10 @@ class Loop:
         assign = self.assigner(model, data, order.shape[0], number)
         parts = batches(order, recipe.batch_size)
         sizes = [recipe.outlier_batch_size or part.shape[1] for part in parts]
-        extras = outlier_batches(data.outliers, [recipe.candidates * size for size in sizes], self.seeds, number)
-        mining = Mining(recipe.skipped)
+        extras = outlier_batches(data.outliers, sizes, self.seeds, number)
         for step, (index, extra) in enumerate(zip(parts, extras, strict=True)):  # (M, B) and (M, O, D)
             if recipe.cosine:
                 set_rate(optimizer, recipe.learning_rate * cosine(number + step / len(parts), recipe.epochs))
-            extra = mined(model, extra, mining, sizes[step])
             losses, outlier_losses = self.forward(model, data, index, extra)
             detached = Losses(losses.normal.detach(), losses.abnormal.detach())
             weights = assign(detached, index)
@@ -195,10 +181,14 @@ class Loop:
         """How much each outlier of a batch ``(M, O)`` counts: as an anomaly, if nothing else was asked for."""
         recipe = self.recipe
         normal, abnormal = losses.normal.detach(), losses.abnormal.detach()
+        wild = recipe.outlier_share < 1 and number >= recipe.warmup  # a network that knows nothing cannot tell which
+        if not wild and recipe.hardest == 1:
+            return Weights(torch.zeros_like(abnormal), torch.ones_like(abnormal))
         generator = generator_of(self.seeds[0], mix(number, step), Stream.WILD)
-        if recipe.outlier_share < 1 and number >= recipe.outlier_warmup:
-            return latent(normal, abnormal, recipe.outlier_exposure, BatchRanking(recipe.outlier_share, generator))
-        return hardest(abnormal, BatchRanking(recipe.hardest, generator)) if recipe.hardest < 1 else all_outliers(abnormal)
+        if wild:  # unlabelled rows: their labels are latent too
+            return hard(normal, abnormal, None, BatchRanking(recipe.outlier_share, generator))
+        counted = BatchRanking(recipe.hardest, generator).suspects(abnormal, None).float()
+        return Weights(torch.zeros_like(counted), counted)
 
     def assigner(self, model: Model, data: TrainingSet, members: int, number: int) -> Any:
         """The first half-step as a function of a batch's losses and row numbers; blind while warming up."""
@@ -273,17 +263,6 @@ class Model:
         with self.precision:
             losses = self.ensemble(rows) if targets is None else self.ensemble(rows, "losses", targets)
         return Losses(*(loss if loss.dtype == torch.float64 else loss.float() for loss in losses))
-
-
-@torch.no_grad()
-def mined(model: Model, candidates: Tensor | None, mining: Mining, count: int) -> Tensor | None:
-    """Of candidates ``(M, C, D)`` the outliers ``(M, count, D)`` to train on."""
-    if candidates is None or candidates.shape[1] == count:
-        return candidates
-    model.ensemble.eval()  # no statistics of a batch follow from what is only looked at
-    chosen = mining.chosen(model(candidates.to(next(model.ensemble.parameters()))).abnormal, count)
-    model.ensemble.train()
-    return candidates.gather(1, chosen.to(candidates.device)[..., None].expand(-1, -1, candidates.shape[-1]))
 
 
 @torch.no_grad()
