@@ -1,13 +1,15 @@
 """Which auxiliary outliers are trained on, and as what: mined hard ones, worst cases, latent labels of wild rows.
 
-Settings are chosen by validation outliers of a training seed of their own: natural images of classes, and made ones of
-kinds, that neither training nor test has. What is chosen is then compared with plain exposure on the test outliers.
+Settings are chosen by validation outliers, under a training seed of their own: natural images of classes, and made ones
+of kinds, that neither training nor test has. What is chosen is then compared with plain exposure on the test outliers.
+Of what was tried only plain exposure and the inference of labels are in the package; rows of the others are kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +20,10 @@ from expose import OutlierExposureClassifier
 from expose.objectives import Descend
 from expose.outliers import IMAGE_MAKERS
 from expose_lab.metrics import outlier_detection
+from expose_lab.pages import Column, Page, Rows, Where, grid, percent
 from expose_lab.store import Row
 from expose_lab.studies.base import Study
+from expose_lab.studies.image_outliers import TITLES
 from expose_lab.studies.image_sources import PROBLEMS, Bytes, Labelled, some
 
 HELD_ROWS, TEST_ROWS, OUTLIER_ROWS, BATCH_ROWS = 500, 1000, 300, 64
@@ -34,24 +38,22 @@ SCORE = "entropy"
 DETECTION = {"fpr_at_tpr": "fpr", "auroc": "auroc", "average_precision": "ap"}
 OPTIONS = {"problems": list(PROBLEMS), "train_rows": 2000, "epochs": 6}
 PLAIN = "plain"
-SETTINGS: dict[str, dict[str, Any]] = {
-    PLAIN: {},
-    "mined": {"candidates": 4},
-    "mined, an eighth skipped": {"candidates": 4, "skipped": 0.125},
-    "worst case 0.1": {"worst_case": 0.1},
-    "worst case 0.3": {"worst_case": 0.3},
+HARD, WARM = "hard", "hard, warmed up"
+SETTINGS: dict[str, dict[str, Any]] = {PLAIN: {}, HARD: {"warmup": 0}, WARM: {}}
+MINED, SKIPPED, NEAR, FAR = "mined", "mined, an eighth skipped", "worst case 0.1", "worst case 0.3"
+SOFT, REFINE = "soft, warmed up", "refine, warmed up"
+TRIED = {  # what each is, those that are in the package no more included
+    PLAIN: "every outlier counts as anomalous",
+    MINED: "of four candidates the hardest is trained on",
+    SKIPPED: "the same, but candidates above the running quantile of an eighth, the hardest, are left out",
+    NEAR: "features of outliers moved to their largest loss within a tenth of their norm",
+    FAR: "the same within three tenths",
+    HARD: "labels inferred from the first step: what seems normal counts as normal",
+    WARM: "the same after two epochs in which every outlier counts as anomalous",
+    SOFT: "so too, but what seems normal counts half as normal, half as anomalous",
+    REFINE: "so too, but what seems normal is left out",
 }
-LATENT: dict[str, dict[str, Any]] = {
-    "hard": {"outlier_exposure": "hard"},
-    "hard, warmed up": {"outlier_exposure": "hard", "outlier_warmup": 2},
-    "soft, warmed up": {"outlier_exposure": "soft", "outlier_warmup": 2},
-    "refine, warmed up": {"outlier_exposure": "refine", "outlier_warmup": 2},
-}
-MAIN = (  # auxiliary set, share of normal rows in it, and what is compared
-    (BOTH, 0.0, (PLAIN, "mined", "worst case 0.1")),
-    (BOTH, 0.5, (PLAIN, "hard", "soft, warmed up")),
-    (NATURAL, 0.0, (PLAIN, "mined")),
-)
+HALF = 0.5
 
 
 class Given(NamedTuple):
@@ -67,17 +69,12 @@ class Given(NamedTuple):
 
 
 def cells(problems: list[str], **options: Any) -> Iterator[Row]:
-    """What is to be measured: first what is chosen by, then what was chosen, the most telling first."""
-    every = (PLAIN, *LATENT)
-    for problem in problems:
-        shared = {"phase": "choice", "problem": problem, "seed": CHOICE_SEED, "auxiliary": BOTH, **options}
-        yield from (shared | {"setting": name, "normal": 0.0} for name in SETTINGS)
-        yield from (shared | {"setting": name, "normal": CHOICE_SHARE} for name in every)
-    for seed in SEEDS:
-        for problem in problems:
-            shared = {"phase": "main", "problem": problem, "seed": seed, **options}
-            for auxiliary, normal, names in MAIN:
-                yield from (shared | {"setting": name, "auxiliary": auxiliary, "normal": normal} for name in names)
+    """What of all that was measured can be measured again."""
+    for phase, share, seeds in (("choice", CHOICE_SHARE, (CHOICE_SEED,)), ("main", HALF, SEEDS)):
+        for seed, problem in product(seeds, problems):
+            shared = {"phase": phase, "problem": problem, "seed": seed, "auxiliary": BOTH, **options}
+            yield shared | {"setting": PLAIN, "normal": 0.0}
+            yield from (shared | {"setting": name, "normal": share} for name in SETTINGS)
 
 
 def measure(cell: Row, data: Path) -> Iterator[Row]:
@@ -98,9 +95,8 @@ def measure(cell: Row, data: Path) -> Iterator[Row]:
 
 def settings_of(cell: Row) -> dict[str, Any]:
     """Settings of the recipe; the share of outliers is told where labels are latent."""
-    if cell["normal"] and cell["setting"] != PLAIN:
-        return {"outlier_share": 1 - cell["normal"], **LATENT[cell["setting"]]}
-    return SETTINGS[cell["setting"]]
+    latent = {} if cell["setting"] == PLAIN else {"outlier_share": 1 - cell["normal"]}
+    return SETTINGS[cell["setting"]] | latent
 
 
 def auxiliary(given: Given, cell: Row) -> Bytes:
@@ -132,10 +128,71 @@ def load(name: str, data: Path, train_rows: int) -> Given:
     )
 
 
+# ------------------------------------------------------------------------------------------------------------ page
+
+SHOWN = {"fpr": "FPR95", "auroc": "AUROC", "ap": "AUPR"}
+
+
+def context(page: Page) -> dict[str, Any]:
+    """Tables of what was chosen by, and of what was chosen."""
+    rows = page.rows("outlier_choice")
+    choice, main = rows.where(phase="choice"), rows.where(phase="main")
+    return {
+        "tried": {name: said for name, said in TRIED.items() if name in rows.each("setting")},
+        "titles": {name: TITLES[name] for name in rows.each("problem")},
+        "options": rows[0],
+        "numbers": {
+            "auxiliary": AUXILIARY_ROWS, "tested": TEST_ROWS, "outliers": OUTLIER_ROWS, "batch": BATCH_ROWS,
+            "choice": CHOICE_SHARE, "half": HALF,
+        },
+        "seeds": len(main.each("seed")),
+        "finished": rows.finished,
+        "minutes": round(rows.once("cpu_seconds") / 60),
+        "choices": lambda normal: choice_table(choice.where(normal=normal)),
+        "compared": lambda problem: main_table(main.where(problem=problem)),
+        "sources": lambda problem: sources_table(main.where(problem=problem)),
+    }  # fmt: skip
+
+
+def choice_table(rows: Rows) -> str:
+    """Both problems side by side, by the validation outliers."""
+    lines = {name: {"setting": name} for name in rows.each("setting")}
+    columns = {
+        f"{TITLES[problem]}: {title}": Column(metric, {"problem": problem})
+        for problem in rows.each("problem")
+        for metric, title in (*SHOWN.items(), ("accuracy", "accuracy"))
+    }
+    return grid(rows, lines, columns)
+
+
+def lines_of(rows: Rows) -> dict[str, Where]:
+    """A line for each auxiliary set, share of normal rows in it and setting."""
+    found = dict.fromkeys((row["auxiliary"], row["normal"], row["setting"]) for row in rows)
+    return {
+        f"{auxiliary}{f', {percent(normal)} normal' if normal else ''}: {setting}": {
+            "auxiliary": auxiliary, "normal": normal, "setting": setting,
+        }
+        for auxiliary, normal, setting in found
+    }  # fmt: skip
+
+
+def main_table(rows: Rows) -> str:
+    """Detection and accuracy on the test outliers."""
+    return grid(rows, lines_of(rows), {"accuracy": Column("accuracy"), **{t: Column(m) for m, t in SHOWN.items()}})
+
+
+def sources_table(rows: Rows) -> str:
+    """AUROC source by source."""
+    columns = {name: Column("auroc", {"source": name}, spread=False) for name in rows.each("source")}
+    return grid(rows, lines_of(rows), columns)
+
+
 STUDY = Study(
     name="outlier_choice",
     says="outlier exposure: mined outliers, worst cases, latent labels of wild rows",
     cells=cells,
     measure=measure,
     options=OPTIONS,
+    page="benchmark/outlier-choice.md",
+    context=context,
 )
