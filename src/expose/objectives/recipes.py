@@ -51,7 +51,7 @@ class Descend(Recipe):
         None is as many as training parts.
     outlier_share : float
         Share of the auxiliary outliers that are anomalous, in (0, 1]. Below 1, as for unlabelled wild data, it is
-        inferred which; the others count as normal.
+        inferred which; the others count half as normal, half as anomalous.
     hardest : float
         Share of every batch of outliers that is trained on: those of largest loss. In (0, 1].
     joint_pass : bool

@@ -38,10 +38,9 @@ SCORE = "entropy"
 DETECTION = {"fpr_at_tpr": "fpr", "auroc": "auroc", "average_precision": "ap"}
 OPTIONS = {"problems": list(PROBLEMS), "train_rows": 2000, "epochs": 6}
 PLAIN = "plain"
-HARD, WARM = "hard", "hard, warmed up"
-SETTINGS: dict[str, dict[str, Any]] = {PLAIN: {}, HARD: {"warmup": 0}, WARM: {}}
 MINED, SKIPPED, NEAR, FAR = "mined", "mined, an eighth skipped", "worst case 0.1", "worst case 0.3"
-SOFT, REFINE = "soft, warmed up", "refine, warmed up"
+HARD, WARM, SOFT, REFINE = "hard", "hard, warmed up", "soft, warmed up", "refine, warmed up"
+SETTINGS = (PLAIN, SOFT)
 TRIED = {  # what each is, those that are in the package no more included
     PLAIN: "every outlier counts as anomalous",
     MINED: "of four candidates the hardest is trained on",
@@ -81,7 +80,8 @@ def measure(cell: Row, data: Path) -> Iterator[Row]:
     """Train, and judge by the outliers of the phase: rows for each score and source."""
     torch.set_num_threads(1)
     given = load(cell["problem"], data, cell["train_rows"])
-    recipe = Descend(epochs=cell["epochs"], batch_size=BATCH_ROWS, **settings_of(cell))
+    share = 1.0 if cell["setting"] == PLAIN else 1 - cell["normal"]  # is told where labels are latent
+    recipe = Descend(epochs=cell["epochs"], batch_size=BATCH_ROWS, outlier_share=share)
     model = OutlierExposureClassifier("conv", recipe=recipe, device="cpu", random_state=cell["seed"])
     model.fit(given.train.X, given.train.y, outliers=auxiliary(given, cell))
     accuracy = round(float(model.score(given.test.X, given.test.y)), 5)
@@ -91,12 +91,6 @@ def measure(cell: Row, data: Path) -> Iterator[Row]:
     for name, source in result.sources.items():
         found = {short: round(source.measured.mean[metric], 5) for metric, short in DETECTION.items()}
         yield {"score": SCORE, "source": name, "accuracy": accuracy, **found}
-
-
-def settings_of(cell: Row) -> dict[str, Any]:
-    """Settings of the recipe; the share of outliers is told where labels are latent."""
-    latent = {} if cell["setting"] == PLAIN else {"outlier_share": 1 - cell["normal"]}
-    return SETTINGS[cell["setting"]] | latent
 
 
 def auxiliary(given: Given, cell: Row) -> Bytes:
