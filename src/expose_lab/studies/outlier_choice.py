@@ -32,7 +32,7 @@ SEEDS, CHOICE_SEED = (0, 1), 100
 TRAINED, VALIDATED = (2, 3, 4), 1  # numbers of CIFAR-100's classes modulo 5; those of 0 are test outliers of CIFAR-10
 TRAINED_MAKERS = ("jigsaw", "speckle", "arithmetic_mean")
 VALIDATED_MAKERS = ("pixelate", "invert", "uniform_noise")
-NATURAL, BOTH = "natural", "natural and made"
+BOTH = "natural and made"
 CHOICE_SHARE = 0.3
 SCORE = "entropy"
 DETECTION = {"fpr_at_tpr": "fpr", "auroc": "auroc", "average_precision": "ap"}
@@ -62,7 +62,6 @@ class Given(NamedTuple):
     test: Labelled
     wild: Bytes  # normal images that hide among the auxiliary ones
     natural: Bytes
-    made_of: Bytes
     validation: dict[str, Bytes]
     outliers: dict[str, Bytes]
 
@@ -97,8 +96,8 @@ def auxiliary(given: Given, cell: Row) -> Bytes:
     """Auxiliary images, of which a share is normal."""
     seed, normal = cell["seed"], round(cell["normal"] * AUXILIARY_ROWS)
     count = AUXILIARY_ROWS - normal
-    each = 0 if cell["auxiliary"] == NATURAL else count // 2 // len(TRAINED_MAKERS)
-    made = [IMAGE_MAKERS[name](given.made_of, each, random_state=seed) for name in TRAINED_MAKERS if each]
+    each = count // 2 // len(TRAINED_MAKERS)
+    made = [IMAGE_MAKERS[name](given.train.X, each, random_state=seed) for name in TRAINED_MAKERS]
     natural = np.random.default_rng(seed).permutation(len(given.natural))[: count - each * len(made)]
     return np.concatenate([given.natural[natural], *made, given.wild[:normal]])
 
@@ -116,7 +115,6 @@ def load(name: str, data: Path, train_rows: int) -> Given:
         problem.test,
         problem.train.X[train_rows:],
         problem.auxiliary.X[np.isin(group, TRAINED)],
-        train.X,
         {"CIFAR-100, other classes": some(natural, OUTLIER_ROWS).X, **made},
         problem.outliers,
     )
@@ -160,14 +158,13 @@ def choice_table(rows: Rows) -> str:
 
 
 def lines_of(rows: Rows) -> dict[str, Where]:
-    """A line for each auxiliary set, share of normal rows in it and setting."""
-    found = dict.fromkeys((row["auxiliary"], row["normal"], row["setting"]) for row in rows)
+    """A line for each share of normal rows in the auxiliary set, and setting."""
     return {
-        f"{auxiliary}{f', {percent(normal)} normal' if normal else ''}: {setting}": {
-            "auxiliary": auxiliary, "normal": normal, "setting": setting,
-        }
-        for auxiliary, normal, setting in found
-    }  # fmt: skip
+        f"{percent(normal)} normal: {name}" if normal else name: {"normal": normal, "setting": name}
+        for normal in sorted(rows.each("normal"))
+        for name in TRIED
+        if rows.where(normal=normal, setting=name)
+    }
 
 
 def main_table(rows: Rows) -> str:
