@@ -155,6 +155,16 @@ def epoch_losses(**parameters) -> list[float]:
     return [record["loss"] for record in classifier.history_]
 
 
+def test_which_outliers_are_normal_is_inferred_after_the_warm_up():
+    """An untrained network would guess, and then learn its guesses."""
+    naive, latent, at_once = (
+        epoch_losses(epochs=3, outlier_share=share, warmup=warmup) for share, warmup in ((1.0, 2), (0.5, 2), (0.5, 0))
+    )
+    assert latent[:2] == naive[:2]
+    assert latent[2] != naive[2]
+    assert at_once[0] != naive[0]
+
+
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_contamination_is_exposed_however_short_the_training(epochs):
     assert epoch_losses(epochs=epochs, contamination=0.1, exposure="hard")[-1] != epoch_losses(epochs=epochs)[-1]

@@ -330,3 +330,12 @@ def test_cuda_trains_the_same_losses():
     on_cuda = Plan(**vars(planned()) | {"device": torch.device("cuda")})
     history, expected = train(on_cuda, TrainingSet(ROWS)).history, run()[1]
     assert [r["loss"] for r in history] == pytest.approx([r["loss"] for r in expected], rel=1e-2)
+
+
+def test_outliers_that_seem_normal_count_half_after_the_warm_up():
+    plan = planned(outlier_share=0.5, warmup=1)
+    loop = Loop(plan, settled(plan.objective.recipe, len(ROWS), warm=False), 0.0)
+    losses = Losses(torch.tensor([[0.1, 2.0, 0.2, 3.0]]), torch.tensor([[3.0, 0.1, 2.0, 0.2]]))
+    warming_up, after = (loop.outlier_weights(losses, epoch, 0) for epoch in (0, 1))
+    assert (warming_up.keep_normal.tolist(), warming_up.keep_abnormal.tolist()) == ([[0.0] * 4], [[1.0] * 4])
+    assert (after.keep_normal.tolist(), after.keep_abnormal.tolist()) == ([[0.5, 0, 0.5, 0]], [[0.5, 1, 0.5, 1]])

@@ -41,7 +41,8 @@ class Descend(Recipe):
     cosine : bool or None
         Let the learning rate fall to zero along a cosine, step by step. None does so for classifiers alone.
     warmup : int
-        Epochs in which every unlabelled part counts as normal, unless training goes on from an earlier fit.
+        Epochs in which every unlabelled part counts as normal, and every auxiliary outlier as anomalous, unless
+        training goes on from an earlier fit.
     ranking : {"batch", "running", "dataset"}
         Over which parts the suspects' share is taken: each batch, the last batches, or all parts once per epoch.
     outlier_weight : float
@@ -50,7 +51,7 @@ class Descend(Recipe):
         None is as many as training parts.
     outlier_share : float
         Share of the auxiliary outliers that are anomalous, in (0, 1]. Below 1, as for unlabelled wild data, it is
-        inferred which; the others count as normal.
+        inferred which; the others count half as normal, half as anomalous.
     hardest : float
         Share of every batch of outliers that is trained on: those of largest loss. In (0, 1].
     joint_pass : bool

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from expose.errors import InterruptedWarning, NonFiniteLossError
-from expose.exposure import EXPOSURES, BatchRanking, Exposure, Ranking, RunningRanking, Weights, blind, hard
+from expose.exposure import EXPOSURES, BatchRanking, Exposure, Ranking, RunningRanking, Weights, blind, soft
 from expose.objectives import Descend, Losses
 from expose.training.checkpoint import State, restore, store
 from expose.training.churn import epoch_overlap, flipped_share, member_overlap
@@ -181,11 +181,13 @@ class Loop:
         """How much each outlier of a batch ``(M, O)`` counts: as an anomaly, if nothing else was asked for."""
         recipe = self.recipe
         normal, abnormal = losses.normal.detach(), losses.abnormal.detach()
-        if recipe.outlier_share == recipe.hardest == 1:
+        wild = recipe.outlier_share < 1 and number >= recipe.warmup  # a network that knows nothing cannot tell which
+        if not wild and recipe.hardest == 1:
             return Weights(torch.zeros_like(abnormal), torch.ones_like(abnormal))
         generator = generator_of(self.seeds[0], mix(number, step), Stream.WILD)
-        if recipe.outlier_share < 1:  # unlabelled wild rows: their labels are latent too
-            return hard(normal, abnormal, None, BatchRanking(recipe.outlier_share, generator))
+        if wild:  # unlabelled rows, anomalous unless suspected: the rule of training rows with its two sides swapped
+            kept = soft(abnormal, normal, None, BatchRanking(1 - recipe.outlier_share, generator))
+            return Weights(kept.keep_abnormal, kept.keep_normal)
         counted = BatchRanking(recipe.hardest, generator).suspects(abnormal, None).float()
         return Weights(torch.zeros_like(counted), counted)
 
