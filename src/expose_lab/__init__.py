@@ -11,11 +11,13 @@ from typing import Any
 
 _NAMES = {
     "contenders": "Contender baselines ours",
-    "datasets": "EMBEDDINGS EXTRA_TABLES MIXED_TABLES MORE_TABLES PAPER_TABLES DataSet fetch load thyroid",
+    "datasets": "EMBEDDINGS EXTRA_TABLES MIXED_TABLES MORE_TABLES PAPER_TABLES DataSet SeriesSet fetch load "
+    "load_series thyroid",
     "grid": "bench read_results",
-    "metrics": "OutlierResults aupro auroc average_precision base_rate f1_at_ratio f1_flagged fnr_at_tnr fpr_at_tpr "
-    "fpr_flagged mad_calibration_error outlier_calibration outlier_detection over_seeds pixel_auroc "
-    "pixel_average_precision pixel_metrics precision_at_k rescaled soft_f1 softmax_confidence",
+    "metrics": "OutlierResults affiliation aupro auroc average_precision base_rate f1_at_ratio f1_flagged fnr_at_tnr "
+    "fpr_at_tpr fpr_flagged mad_calibration_error outlier_calibration outlier_detection over_seeds pixel_auroc "
+    "pixel_average_precision pixel_metrics precision_at_k range_based rescaled series_metrics soft_f1 "
+    "softmax_confidence vus",
     "protocols": "PAPER_SEEDS Split clean disjoint paper",
     "statistics": "cliques critical_difference friedman holm mean_ranks wilcoxon_pairs win_tie_loss",
     "summary": "cells fill_plain latest pivot",

@@ -17,9 +17,11 @@ from expose_lab.metrics.ranking import (
     fpr_flagged,
     precision_at_k,
 )
+from expose_lab.metrics.series import affiliation, range_based, series_metrics, vus
 
 __all__ = [
     "OutlierResults",
+    "affiliation",
     "aupro",
     "auroc",
     "average_precision",
@@ -37,7 +39,10 @@ __all__ = [
     "pixel_average_precision",
     "pixel_metrics",
     "precision_at_k",
+    "range_based",
     "rescaled",
+    "series_metrics",
     "soft_f1",
     "softmax_confidence",
+    "vus",
 ]

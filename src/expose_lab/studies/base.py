@@ -135,7 +135,11 @@ class Study:
     def tasks(self, data_dir: str, options: Mapping[str, Any]) -> Iterator[Task]:
         """What is to be run."""
         for facts in self.cells(**{**self.options, **options}):
-            yield StudyCell(self.name, facts, self.measure, data_dir)
+            yield StudyCell(self.name, facts, self.measure_of(facts), data_dir)
+
+    def measure_of(self, facts: Row) -> Measure:
+        """What measures a cell; where it is not the same for all, rows stay while the code of others changes."""
+        return self.measure
 
     def schema(self) -> pa.Schema | None:
         """Columns of its results, where they are fixed."""
@@ -144,7 +148,8 @@ class Study:
     def carried(self, rows: list[Row]) -> Iterator[Row]:
         """Rows with the keys that they have under the code as it is."""
         for row in rows:
-            match = StudyCell(self.name, json.loads(row["cell"]), self.measure, "")
+            facts = json.loads(row["cell"])
+            match = StudyCell(self.name, facts, self.measure_of(facts), "")
             yield row | {"key": match.key(json.loads(row["versions"])), "code": code_of([match.root])}
 
 
