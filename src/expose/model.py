@@ -147,12 +147,12 @@ class Fitted:
 
     def outputs(self, parts: NDArray[np.float32]) -> Floats:
         """What the head keeps of encoded samples, ``(n, D)`` or ``(n, P, D)``."""
-        return kept_of(self.head, self.part_outputs(parts), len(parts))
+        return kept_of(self.head, self.part_outputs(parts), len(parts), self.encoder.layout.pooling)
 
     def member_outputs(self, parts: NDArray[np.float32]) -> Floats:
         """What each member says of encoded samples: ``(M, n)``, of a classifier ``(1, n, W)``."""
         said = self.part_outputs(parts)
-        return said if isinstance(self.head, Verdict) else pool(said, len(parts))
+        return said if isinstance(self.head, Verdict) else pool(said, len(parts), self.encoder.layout.pooling)
 
     def part_outputs(self, parts: NDArray[np.float32]) -> Floats:
         """What each member says of every part, those of a sample in a row: ``(M, n * P)``."""
@@ -339,7 +339,7 @@ class Fitted:
         return {k: (v.float() if v.is_floating_point() else v).detach().cpu().clone() for k, v in state.items()}
 
 
-def kept_of(head: Combination | Verdict, said: Floats, n_samples: int) -> Floats:
-    """What a head keeps of samples: of what their parts got from all members, that of the most anomalous part."""
+def kept_of(head: Combination | Verdict, said: Floats, n_samples: int, pooling: str) -> Floats:
+    """What a head keeps of samples: of what their parts got from all members, pooled as a layout says."""
     kept = head.kept(said)
-    return kept if isinstance(head, Verdict) else pool(kept[None], n_samples)[0]
+    return kept if isinstance(head, Verdict) else pool(kept[None], n_samples, pooling)[0]

@@ -48,6 +48,7 @@ RUNNABLE = [
     "auxiliary-outliers.md",
     "databases.md",
     "photos.md",
+    "series.md",
 ]
 OF_PACKAGE = [name for name, cls in OBJECTIVES.items() if cls.__module__.startswith("expose.")]
 

@@ -24,6 +24,7 @@ EXAMPLES = {
     }),
     "image": [RNG.integers(0, 256, (8, 8 + row % 3, 3), dtype=np.uint8) for row in range(12)],
     "views": {side: list(RNG.integers(0, 256, (12, 8, 9, 3), dtype=np.uint8)) for side in ("top", "side")},
+    "series": pd.DataFrame(RNG.normal(size=(60, 2)), index=pd.date_range("2026-01-01", periods=60, freq="h")),
     "text": ["a cat sat", "the dog", "", "one bird, two birds"] * 5,
 }  # fmt: skip
 
@@ -56,7 +57,8 @@ def test_parts_are_finite_float32_of_the_layout(case):
     rows = quiet(encoder, samples)
     assert rows.dtype == np.float32
     assert rows.flags.c_contiguous
-    assert rows.shape == (len(samples), encoder.layout.n_values)
+    assert (len(rows), rows.shape[-1]) == (len(samples), encoder.layout.n_values)
+    assert rows.ndim == (2 if encoder.layout.pooling == "largest" else 3)
     assert np.isfinite(rows).all()
     assert len(np.unique(rows, axis=0)) > 1
 
@@ -67,7 +69,7 @@ def test_samples_are_encoded_one_by_one(case):
     order = np.random.default_rng(1).permutation(len(samples))
     np.testing.assert_array_equal(quiet(encoder, samples.take(order)), rows[order])
     np.testing.assert_array_equal(quiet(encoder, samples.take(slice(3, 4))), rows[3:4])
-    assert quiet(encoder, samples.take(slice(0, 0))).shape == (0, rows.shape[1])
+    assert quiet(encoder, samples.take(slice(0, 0))).shape == (0, *rows.shape[1:])
 
 
 def test_one_sample_is_enough(case):

@@ -92,6 +92,7 @@ def test_a_folder_is_images_if_it_holds_one(tmp_path):
 EXAMPLES = {
     "table": pa.table({"x": [1.5, None, 3.0], "y": ["a", "b", None]}),
     "image": np.random.default_rng(0).integers(0, 256, (3, 4, 5, 3), dtype=np.uint8),
+    "series": pd.DataFrame({"x": [1.5, None, 3.0]}, index=pd.date_range("2026-01-01", periods=3)),
     "text": ["one text", "another", "one more"],
     "views": {side: np.random.default_rng(0).integers(0, 256, (3, 4, 5, 3), dtype=np.uint8) for side in ("a", "b")},
 }
@@ -171,7 +172,7 @@ def test_a_new_kind_is_one_class():
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(InputError, match=r"no kind 'sound'.*\['image', 'table', 'text', 'views'\]"):
+    with pytest.raises(InputError, match=r"no kind 'sound'.*\['image', 'series', 'table', 'text', 'views'\]"):
         kind_named("sound")
 
 

@@ -175,3 +175,41 @@ def test_a_sample_without_a_vector_of_the_whole_is_judged_by_its_places(objectiv
     member.refit(torch.ones(40), torch.zeros(40))
     assert torch.isfinite(member.score(data)).all()
     assert member.part_scores(data).shape == (40, 4)
+
+
+VECTORS = Layout("vector", (6,))
+
+
+def of_vectors(n: int) -> tuple[Gaussian, torch.Tensor]:
+    data = torch.from_numpy(np.random.default_rng(0).normal(size=(n, 6)).astype(np.float32)) * torch.arange(1, 7)
+    member = built(Gaussian(robust=False), VECTORS)
+    member.remember(data, torch.ones(n))
+    return member, data
+
+
+def test_a_vector_is_a_sample_of_one_place():
+    member, data = of_vectors(400)
+    away = data - data.mean(dim=0)
+    expected = torch.sqrt((away @ torch.linalg.inv(away.T @ away / 400) * away).sum(dim=1))
+    assert torch.allclose(member.score(data), expected, rtol=0.02)
+    assert member.part_scores(data).shape == (400, 1)
+
+
+def test_of_a_wide_vector_random_projections_are_looked_at_and_kept():
+    layout = Layout("vector", (2_000,))
+    data = torch.from_numpy(np.random.default_rng(0).normal(size=(300, 2_000)).astype(np.float32))
+    data[0] *= 3
+    member = built(Gaussian(), layout)
+    scores = member.remember(data, torch.ones(300))
+    assert scores.argmax() == 0
+    again = loaded_members(Gaussian(), layout, 1, Ensemble([member]).state_dict()).member(0)
+    assert torch.equal(again.score(data), member.score(data))
+
+
+def test_of_few_vectors_each_is_measured_against_the_others_and_of_many_none_pulls():
+    few, data = of_vectors(40)
+    assert len(few.sums) == 40
+    assert (few.score(data) > 1.02 * few.distances(few.places(data))[:, 0]).all()
+    many, _ = of_vectors(120)
+    assert len(many.sums) == 0
+    assert len(loaded_members(Gaussian(robust=False), VECTORS, 1, Ensemble([many]).state_dict()).member(0).sums) == 0

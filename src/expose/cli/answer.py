@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from expose.cli.reasons import Reason, have_columns, in_words, reason_columns, reasons_of, taken
 from expose.cli.sources import LABEL, ROW, named
+from expose.cli.spans import described as described_spans
+from expose.cli.spans import with_channels
 from expose.cli.text import aligned, count, indented, joined, percent
 
 if TYPE_CHECKING:
@@ -71,7 +73,14 @@ def summary(detector: AnomalyDetector, batch: Batch, found: Iterable[ColumnRead]
         "calibration_rows": 0 if calibration is None else len(calibration),
         "flagged": int((scores > line).sum()),
         "shares": shares(scores),
+        **spans(detector, batch, scores > line),
     }
+
+
+def spans(detector: AnomalyDetector, batch: Batch, flagged: Any) -> dict[str, Any]:
+    """What is flagged as spans, where samples follow each other."""
+    found = detector.fitted_.kind.spans([batch.samples], detector.training_scores_, flagged)
+    return {} if found is None else {"spans": with_channels(detector.scorer(), [batch.samples], found)}
 
 
 def shares(scores: Any) -> list[dict[str, Any]]:
@@ -176,6 +185,7 @@ def described(facts: Mapping[str, Any], seconds: float, *, named_columns: bool) 
         *indented(f"Line            {line_sentence(facts)}", 0, 16),
         *([f"P-values        by {count(facts['calibration_rows'], 'row')}"] if facts["calibration_rows"] else []),
         *share_table(facts["shares"], facts["noun"]),
+        *described_spans(facts.get("spans", ()), facts["rows"]),
         *ranking_table(facts, facts["rows"] - n_known, n_known),
     ]
 

@@ -57,7 +57,7 @@ Examples:
   expose fit transactions.parquet --contamination 0.02 --out model/
   expose fit data/ --id account,day --objective ntl --set epochs=20 --out m/
   expose fit photos/ --out m/  # also --encoder NAME, --tiles N, --skip-bad
-
+  expose fit pumps.csv --time when --entity pump --out m/  # also --window N
 Killed or interrupted? The same command goes on from MODEL.checkpoint.
 """
 EXPOSURES = ("auto", *opt.RULES)
@@ -178,6 +178,7 @@ def fit(
             fit_in_passes(session, detector, kind, data, reading, sizes, out, command_line(), **given)
             return
         batch, reading, found = identified(kind, kind.read(data, reading), reading)
+        batch = batch._replace(notes=(*batch.notes, *kind.also(batch)))
         labels = with_answers(known_of(label_of(kind, batch, label), label), answers or (), batch)
         extra = None if outliers is None else read_outliers(kind, outliers, batch.samples, reading)
         metadata = metadata_of(reading, command_line())

@@ -93,6 +93,13 @@ def sizes_for(
     from expose.files.extent import extent_of, most_bytes, size_of
 
     asked = memory_of(memory)
+    if not kind.alone:
+        if sample_rows is not None or asked is not None or engine is not None:
+            raise InputError(
+                f"--sample-rows, --memory and --engine fit rows drawn from DATA; {kind.plural} need those around each. "
+                "Leave these options out, or fit on a part of the time."
+            )
+        return None
     limit = asked or memory_here()
     room = None if limit is None else max(limit - BASE, limit // 4)
     if sample_rows is None and asked is None and engine is None:

@@ -205,6 +205,17 @@ WRITTEN: dict[str, Any] = {
         list[str] | None,
         typer.Option("--photo", metavar="COLUMN", hidden=True, help="Of paths: DATA lists photos."),
     ],
+    "time": Annotated[
+        str | None,
+        typer.Option("--time", metavar="COLUMN", hidden=True, help="Of times: DATA are series, judged by windows."),
+    ],
+    "entity": Annotated[
+        list[str] | None,
+        typer.Option("--entity", metavar="COLUMNS", hidden=True, help="Of what, with --time: each is a series."),
+    ],
+    "window": Annotated[
+        int | None, typer.Option("--window", metavar="N", min=2, hidden=True, help="Steps of a window, with --time.")
+    ],
 }
 
 

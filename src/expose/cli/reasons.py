@@ -30,7 +30,8 @@ class Reason(NamedTuple):
 
 def have_columns(fitted: Fitted) -> bool:
     """Whether what a model was trained on has columns or places, or something else that people know, to explain by."""
-    return bool(fitted.encoder.columns_read) or len(fitted.encoder.groups) > 1 or fitted.has_places
+    encoder = fitted.encoder
+    return bool(encoder.columns_read) or len(encoder.groups) > 1 or len(encoder.sources) > 1 or fitted.has_places
 
 
 def check_explainable(fitted: Fitted) -> None:

@@ -18,6 +18,7 @@ from expose.cli.maps import MOST, Maps, check_maps, whole_folder
 from expose.cli.reasons import check_explainable, explained_tables
 from expose.cli.session import Session
 from expose.cli.sources import check_output, read_as, reading_errors
+from expose.cli.spans import Spans
 from expose.cli.summary import Tally, by_p_values, by_threshold, flagged_anew, summarise
 from expose.errors import InputError
 
@@ -77,6 +78,9 @@ def score(
     maps_with: Annotated[
         str | None, typer.Option(metavar="mask,map", help="Write masks, raw maps or both beside the pictures.")
     ] = None,
+    spans: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Of series: what is flagged as spans, with start, end and peak.")
+    ] = None,
     id_columns: opt.Id = None,
     engine: Annotated[
         str | None, typer.Option(metavar="NAME", help="Score Parquet files by ray, dask or spark, in many processes.")
@@ -112,8 +116,11 @@ def score(
             check_explainable(scorer.fitted)
         drawn = wanted_maps(scorer, maps, maps_top, maps_with, data, model, engine)
         given: dict[str, Any] = {"reasons": explain or 0, "spreadsheet_safe": spreadsheet_safe}
+        if spans is not None and engine is not None:
+            raise InputError("--spans is written by this process; leave out --engine.")
         if engine is None:
-            score_files(session, scorer, data, out, fdr, maps=drawn, **given)
+            together = None if spans is None else Spans(scorer, spans, data)
+            score_files(session, scorer, data, out, fdr, maps=drawn, spans=together, **given)
         else:
             on: dict[str, Any] = {"engine": engine, "address": address, "model": model, "device": device}
             score_on_engine(session, scorer, data, out, fdr, **given, **on)
@@ -158,13 +165,14 @@ def score_files(
     *,
     reasons: int = 0,
     maps: Maps | None = None,
+    spans: Spans | None = None,
     spreadsheet_safe: bool = False,
 ) -> None:
     """Score, write and report; ``reasons`` are given of each row, at most so many."""
     from expose.files import writer
 
     start, tally = time.perf_counter(), Tally()
-    scored = reading_errors(tables_of(scorer, data, reasons, maps))
+    scored = reading_errors(tables_of(scorer, data, reasons, maps, spans))
     with ExitStack() as stack:
         draft = None if maps is None else stack.enter_context(whole_folder(maps.folder))
         sink = stack.enter_context(writer(out, spreadsheet_safe=spreadsheet_safe))
@@ -173,7 +181,7 @@ def score_files(
         else:
             scored, cutoff = stack.enter_context(selected(scored, fdr))
             rule = by_p_values(fdr, cutoff)
-        for table in scored:
+        for table in scored if spans is None else spans.scored(scored):
             sink.write(table)
             tally.add(table)
         if maps is not None and draft is not None:
@@ -181,13 +189,18 @@ def score_files(
     summarise(session, scorer, tally, rule, out, time.perf_counter() - start, reasons)
     if maps is not None:
         maps.summarise(session)
+    if spans is not None:
+        spans.write(session, spreadsheet_safe=spreadsheet_safe)
 
 
-def tables_of(scorer: Scorer, data: list[str], reasons: int, maps: Maps | None = None) -> Iterator[pa.Table]:
+def tables_of(
+    scorer: Scorer, data: list[str], reasons: int, maps: Maps | None = None, spans: Spans | None = None
+) -> Iterator[pa.Table]:
     """Scored tables of files, with or without reasons and maps."""
-    if not reasons and maps is None:
+    if not reasons and maps is None and spans is None:
         return scorer.scan(data)
-    return explained_tables(scorer, scorer.fitted.kind.scan(data, scorer.reading), reasons, maps)
+    batches = scorer.fitted.kind.scan(data, scorer.reading)
+    return explained_tables(scorer, batches if spans is None else spans.read(batches), reasons, maps)
 
 
 @contextmanager

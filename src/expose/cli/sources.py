@@ -53,8 +53,11 @@ def read_as(reading: Reading, written: Mapping[str, Any]) -> Reading:
     """The same for files of which this is said."""
     own = {field.name for field in fields(reading.dialect)}
     written = dict(written)
-    photo, views = (tuple(written.pop(name, getattr(reading, name))) for name in ("photo", "views"))
-    reading = replace(reading, query=written.pop("query", None), photo=photo, views=views)
+    several: dict[str, Any] = {
+        name: tuple(written.pop(name, getattr(reading, name))) for name in ("photo", "views", "entity")
+    }
+    single: dict[str, Any] = {name: written.pop(name, getattr(reading, name)) for name in ("time", "window")}
+    reading = replace(reading, query=written.pop("query", None), **several, **single)
     lines: dict[str, Any] = {name: value for name, value in written.items() if name in own}
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in written.items() if name not in own
@@ -68,8 +71,9 @@ def metadata_of(reading: Reading, command: str) -> dict[str, Any]:
     """What a model folder keeps of how it came about; a `Scorer` reads new files by it."""
     roles = {"id": list(reading.id), "ignore": list(reading.ignore), "label": reading.label}
     written = {"dialect": reading.dialect.given(), "conventions": reading.conventions.given()}
-    photos = {name: list(found) for name in ("photo", "views") if (found := getattr(reading, name))}
-    return {**roles, **photos, **written, "command": command}
+    several = {name: list(found) for name in ("photo", "views", "entity") if (found := getattr(reading, name))}
+    single = {name: found for name in ("time", "window") if (found := getattr(reading, name)) is not None}
+    return {**roles, **several, **single, **written, "command": command}
 
 
 def identified(kind: Kind, batch: Batch, reading: Reading) -> tuple[Batch, Reading, list[ColumnRead]]:

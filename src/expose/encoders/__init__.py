@@ -18,6 +18,7 @@ from expose.encoders.scaling import SCALINGS
 from expose.encoders.table import TableEncoder
 from expose.encoders.text import TextEncoder
 from expose.encoders.views import ViewsEncoder
+from expose.encoders.windows import WindowEncoder
 
 __all__ = [
     "ENCODERS",
@@ -34,6 +35,7 @@ __all__ = [
     "TableEncoder",
     "TextEncoder",
     "ViewsEncoder",
+    "WindowEncoder",
     "make_encoder",
     "register_encoder",
     "restore_encoder",

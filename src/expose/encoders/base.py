@@ -104,6 +104,18 @@ class Encoder:
         """Names that people know, and the encoded values of each; none where a part is told from others as a whole."""
         return []
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names that people know, where every encoded value depends on several: `without` says what each carries."""
+        return ()
+
+    def without(self, samples: Any, source: str | None) -> NDArray[np.float32]:
+        """Parts as `transform` gives them, of samples of which this source is not known and the others are.
+
+        None leaves nothing out: what its score is above that without a source, that source carries.
+        """
+        raise TypeError(f"{type(self).__name__} has no sources.")
+
     def name_places(self, kind: Kind) -> tuple[str, ...]:
         """Where each place of a sample lies, in words, ``P`` of them; several may share a name."""
         return kind.name_places(self.layout.places)

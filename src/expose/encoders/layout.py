@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ class Layout:
         vectors, each a part of its own. Empty where it has none.
     beside : int, default=0
         Of the form "grid": how many values of a vector of the whole sample follow those of its places.
+    pooling : {"largest", "mean"}
+        What a sample of several parts scores, of what these do. The largest is right where one of them may be anomalous
+        alone, as a place of a photo; the mean where each sees all of the sample, as the windows over a step of time.
 
     Examples
     --------
@@ -49,11 +52,17 @@ class Layout:
     categories: tuple[int, ...] = ()
     places: tuple[int, ...] = ()
     beside: int = 0
+    pooling: str = "largest"
 
     @property
     def n_values(self) -> int:
         """D, the values of an encoded part."""
         return prod(self.shape) + self.beside
+
+    @property
+    def least_anomalous(self) -> float:
+        """How many of the parts of an anomalous sample are anomalous at least; infinite: all."""
+        return inf if self.pooling == "mean" else 1
 
     @property
     def n_places(self) -> int:

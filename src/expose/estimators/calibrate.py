@@ -46,7 +46,8 @@ def calibrated_by_folds(fitted: Fitted, prepared: Prepared, parameters: Mapping[
     if n < 2 * folds:
         raise InputError(f"calibration by {folds} folds needs at least two rows in each; got {n} rows.")
     order = np.random.default_rng(mix(prepared.root, 0, Stream.FOLDS)).permutation(n)
-    scores = held_out_scores(fitted, prepared, parameters, [np.sort(order[k::folds]) for k in range(folds)], outliers)
+    parts = prepared.encoded.kind.folds(prepared.encoded.samples, order, folds)
+    scores = held_out_scores(fitted, prepared, parameters, parts, outliers)
     if scores is None:
         say_interrupted()
         return replace(fitted, interrupted=True)  # so that a checkpoint is kept and the same call can go on

@@ -70,9 +70,8 @@ def prepare_classes(
     encoded = encode_training(X, kind, parameters["encoder"], any_classes, before, parameters["verbose"])
     check_form(any_classes, encoded.encoder, kind, parameters["encoder"])
     if encoded.parts.ndim == 3:
-        raise InputError(
-            "A classifier takes one vector per sample; this encoder gives parts. Pool them, or choose another."
-        )
+        said = "A classifier takes one vector per sample; this encoder gives parts. Pool them, or choose another."
+        raise InputError(f"{said} {kind.advice}".strip())
     classes, targets = targets_of(y, len(encoded.samples), before)
     objective = objective_of(parameters, terms, targets, len(classes))
     start = start_from(before, objective)

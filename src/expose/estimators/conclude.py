@@ -39,7 +39,7 @@ def conclude(prepared: Prepared, trained: Trained, head: Verdict | None = None) 
     ensemble = ready_to_score(trained.ensemble, plan.device, method)
     said, of_places = outputs_of(ensemble, encoded, method, width)
     reader = head or Combination.of(said)
-    kept = kept_of(reader, said, n_samples)
+    kept = kept_of(reader, said, n_samples, encoded.encoder.layout.pooling)
     scores = reader.scores(kept)
     latent = latent_labels(prepared, ensemble, None if head is not None else said)
     fitted = Fitted(
@@ -79,7 +79,7 @@ def outputs_of(ensemble: Ensemble, encoded: Encoded, method: str, width: int | N
 
 
 def latent_labels(prepared: Prepared, ensemble: Ensemble, said: Floats | None) -> Floats:
-    """The weight of each training sample as an anomaly ``(n,)``, ranked over all: that of its most anomalous part.
+    """The weight of each training sample as an anomaly ``(n,)``, ranked over all: those of its parts, pooled.
 
     What members said ``(M, n * P)`` spares objectives that remember a second pass: their losses are those scores.
     """
@@ -88,7 +88,9 @@ def latent_labels(prepared: Prepared, ensemble: Ensemble, said: Floats | None) -
     if plan.contamination == 0 and known is None:
         return np.zeros(n_samples)
     weight = next(ensemble.parameters())
+    pooling = prepared.encoded.encoder.layout.pooling
     if isinstance(plan.objective, MemoryObjective) and said is not None:
+        said = said if pooling == "largest" else pool(said, n_samples, pooling)  # as many as were trained on
         losses = Losses(torch.from_numpy(said).to(weight), torch.from_numpy(-said).to(weight))
     else:
         rows = TrainingSet(data.rows.to(weight.dtype), targets=data.targets).to(weight.device)
@@ -96,7 +98,7 @@ def latent_labels(prepared: Prepared, ensemble: Ensemble, said: Floats | None) -
     labels = None if data.known is None else data.known.to(weight.device).expand(len(losses.normal), -1)
     weights = EXPOSURES[plan.exposure](*losses, labels, BatchRanking(plan.contamination))
     of_parts: Floats = 1.0 - weights.keep_normal.double().mean(0, keepdim=True).cpu().numpy()  # (1, n * P)
-    latent: Floats = pool(of_parts, n_samples)[0]
+    latent: Floats = pool(of_parts, n_samples, pooling)[0]
     return latent
 
 

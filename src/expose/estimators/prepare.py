@@ -105,7 +105,7 @@ def prepare(
         objective,
         layout,
         exposure,
-        estimate.value / encoded.parts_per_sample,  # of an anomalous sample at least one part is anomalous
+        estimate.value * encoded.anomalous_parts,
         seeds=tuple(mix(root, member) for member in range(parameters["ensemble_size"])),
         device=torch_device(parameters["device"]),
         checkpoint=path_of(parameters["checkpoint"]),
@@ -136,13 +136,14 @@ def training_set(
     encoded: Encoded, known: NDArray[np.int8] | None, outliers: Outliers, root: int, targets: Any = None
 ) -> TrainingSet:
     """Parts as tensors; what is known of a sample is known of its parts."""
-    of_parts = None if known is None else known.repeat(encoded.parts_per_sample)
+    rows = encoded.taught(root)
+    of_parts = None if known is None else known.repeat(len(rows) // len(encoded.samples))
     return TrainingSet(
-        torch.from_numpy(encoded.flat),
+        torch.from_numpy(rows),
         None if of_parts is None else torch.from_numpy(of_parts),
         torch.from_numpy(outliers) if isinstance(outliers, np.ndarray) else outliers,
         None if targets is None else torch.from_numpy(targets),
-        torch.from_numpy(typical_places(of_parts, len(encoded.flat), root)),
+        torch.from_numpy(typical_places(of_parts, len(rows), root)),
         certain=encoded.parts_per_sample == 1,
     )
 

@@ -51,6 +51,22 @@ class Encoded:
         """P, 1 where a sample is one part."""
         return self.parts.shape[1] if self.parts.ndim == 3 else 1
 
+    def taught(self, seed: int) -> NDArray[np.float32]:
+        """What is trained on ``(m, D)``: all parts in a row, or one of each sample where all see the whole of it.
+
+        Windows that cover a step are those of its neighbours, too, so that none is lost.
+        """
+        if self.parts_per_sample == 1 or self.encoder.layout.pooling == "largest":
+            return self.flat
+        chosen = np.random.default_rng(seed).integers(self.parts_per_sample, size=len(self.parts))
+        one: NDArray[np.float32] = self.parts[np.arange(len(self.parts)), chosen]
+        return one
+
+    @property
+    def anomalous_parts(self) -> float:
+        """What share of the parts of an anomalous sample is anomalous at least."""
+        return min(1.0, self.encoder.layout.least_anomalous / self.parts_per_sample)
+
 
 def encode_training(
     X: Any, kind: Kind, choice: Any, objective: Objective, before: Fitted | None, verbose: int = 0

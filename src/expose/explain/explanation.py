@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from expose.explain.attribution import attribute, most_anomalous_parts
 from expose.model import Fitted
 from expose.scoring import Scorer
+from expose.scoring.scorer import Encoded
 
 Floats = NDArray[np.float64]
 WHOLE = "the whole"  # the name of what no place of a sample carries
@@ -56,6 +57,8 @@ def explain(scorer: Scorer, X: Any) -> Explanation:
     over, 16 for few, 4 for thousands. Some 100 scores are computed for each of 1,000 samples, more of fewer.
     """
     given = scorer.encoded(X)
+    if scorer.fitted.encoder.sources:
+        return of_sources(scorer.fitted, given)
     maps = scorer.maps(given) if scorer.fitted.has_places else None
     return explain_parts(scorer.fitted, given.parts, maps)
 
@@ -72,6 +75,14 @@ def explain_parts(fitted: Fitted, parts: NDArray[np.float32], maps: Sequence[Flo
     effects = np.zeros((len(rows), len(groups)))
     np.put_along_axis(effects, found.columns, found.effects, axis=1)
     return Explanation(tuple(name for name, _ in groups), effects, found.excess)
+
+
+def of_sources(fitted: Fitted, given: Encoded) -> Explanation:
+    """Give each source what the score would fall if it were not known, and were as the others let one expect."""
+    encoder, samples = fitted.encoder, given.samples
+    whole = fitted.scores(encoder.without(samples, None))
+    falls = [whole - fitted.scores(encoder.without(samples, source)) for source in encoder.sources]
+    return Explanation(encoder.sources, np.maximum(np.stack(falls, axis=1), 0.0), excess_of(fitted, given.parts))
 
 
 def of_components(fitted: Fitted, parts: NDArray[np.float32]) -> Explanation:

@@ -15,12 +15,15 @@ from expose.objectives.memory import TINY
 def places(member: Gaussian, parts: Value) -> Value:
     """Distance of each place, ``(n, D) -> (n, P)``; of a sample that moments were taken of, to the others'."""
     assert member.layout is not None
-    n_places, width = member.layout.n_places, member.layout.shape[-1]
-    first = parts.slice(np.array([0]), np.array([n_places * width]), axis=1)
+    n_places, width = member.layout.n_places, member.mean.shape[-1]
+    first = parts.slice(np.array([0]), np.array([n_places * member.layout.shape[-1]]), axis=1)
+    first = first if member.narrow is None else first @ member.narrow
     apart = first.reshape(0, n_places, width) - member.mean  # (n, P, K)
     white = apart.transpose(1, 0, 2) @ member.root.transpose(1, 2)  # (P, n, K)
     distances = white.square().sum().sqrt().transpose(1, 0)  # (n, P)
     likely = likelier(member, white).transpose(1, 0) if len(member.shapes) else 1.0  # (n, P)
+    if not len(member.sums):  # of many vectors none is known again
+        return distances * likely
     weight = own_weight(member, first) * op("Min", op("Div", member.usual, op("Max", distances, TINY)), 1.0)
     others = op("Max", -weight + member.total, TINY)
     times = op("Div", member.total, others)

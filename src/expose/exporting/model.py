@@ -102,7 +102,7 @@ def onnx_model(scorer: Scorer) -> Any:
     members = [fitted.ensemble.member(place) for place in range(fitted.ensemble.n_members)]
     graph = Graph()
     X, described = graph.input(given.name, given.element, ["n", *given.shape])
-    n_places = fitted.encoder.layout.n_places if type(members[0]) in PLACES else 0
+    n_places = fitted.encoder.layout.n_places if type(members[0]) in PLACES and fitted.has_places else 0
     width = 3 if isinstance(fitted.head, Verdict) else 1 + n_places
     said = tiled(X, width, lambda part: head(fitted, members, given.encode(part)), given.at_once)
     scores = said.take(np.array(0), axis=1)  # (n,)
@@ -158,7 +158,7 @@ def head(fitted: Fitted, members: list[Objective], parts: Value) -> Value:
     if isinstance(fitted.head, Verdict):
         return judged(fitted.head, said[0])
     scores = stacked([combined(fitted.head, said)])
-    if type(members[0]) not in PLACES:
+    if type(members[0]) not in PLACES or not fitted.has_places:
         return scores
     places = [PLACES[type(member)](member, parts).rounded() for member in members]  # (n, P) each
     return side_by_side([scores, combined(fitted.head, places)])

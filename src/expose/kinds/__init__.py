@@ -1,4 +1,4 @@
-"""What a sample is: a row of a table, an image or a text. One file per kind says how it is read and shown."""
+"""What a sample is: a row of a table, a step of a series, an image, a text. A file per kind says how it is read."""
 
 from expose.kinds.base import (
     KINDS,
@@ -19,6 +19,7 @@ from expose.kinds.frames import as_table
 from expose.kinds.image import ImageKind
 from expose.kinds.images import Images, as_images
 from expose.kinds.rows import Table
+from expose.kinds.series import Series, SeriesKind, as_series
 from expose.kinds.text import TextKind, Texts, as_texts, tokens
 from expose.kinds.views import Views, ViewsKind, as_views
 
@@ -30,6 +31,8 @@ __all__ = [
     "Kind",
     "Reading",
     "Samples",
+    "Series",
+    "SeriesKind",
     "Table",
     "TableKind",
     "TextKind",
@@ -37,6 +40,7 @@ __all__ = [
     "Views",
     "ViewsKind",
     "as_images",
+    "as_series",
     "as_table",
     "as_texts",
     "as_views",

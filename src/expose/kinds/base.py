@@ -60,6 +60,12 @@ class Reading:
         Column of a table that holds paths of files, each a sample; several for several views of each.
     views : tuple of str
         What tells the views of an item apart in the names of its files.
+    time : str or None
+        Column of a table that says when; its rows are in that order then.
+    entity : tuple of str
+        Columns that say of what: each is a series of its own.
+    window : int or None
+        How many steps of a series are looked at together.
     """
 
     id: tuple[str, ...] = ()
@@ -73,6 +79,9 @@ class Reading:
     query: str | None = None
     photo: tuple[str, ...] = ()
     views: tuple[str, ...] = ()
+    time: str | None = None
+    entity: tuple[str, ...] = ()
+    window: int | None = None
 
 
 class Batch(NamedTuple):
@@ -85,6 +94,16 @@ class Batch(NamedTuple):
     ids: Any | None = None
     label: Any | None = None
     notes: tuple[str, ...] = ()
+
+
+class Curve(NamedTuple):
+    """A series to be drawn: its name, which samples it is in order of time, when, the channels, and values (n, C)."""
+
+    name: str
+    rows: NDArray[np.intp]
+    at: NDArray[Any]
+    names: tuple[str, ...]
+    values: NDArray[np.float64]
 
 
 class Kind:
@@ -106,6 +125,9 @@ class Kind:
         Whether people know a sample by its number, counted from 0, rather than by the name of its file.
     classes : str
         What names the class of each sample where nobody named a column; empty where nothing does.
+    alone : bool
+        Whether a sample is judged by itself. False where those around it are looked at, so that samples cannot be drawn
+        from files, nor scored in pieces apart.
     """
 
     name: str = ""
@@ -117,6 +139,7 @@ class Kind:
     identifies: tuple[str, ...] = ()
     numbered: bool = True
     classes: str = ""
+    alone: bool = True
 
     # ------------------------------------------------------------------------------------------ Python objects
 
@@ -171,6 +194,10 @@ class Kind:
         """Read all samples, as a training needs them."""
         raise InputError(f"{self.plural} cannot be read from files here. Use Python.")
 
+    def also(self, batch: Batch) -> tuple[str, ...]:
+        """What else training samples of files could be taken for, by which options, in sentences."""
+        return ()
+
     def scan(self, sources: Sequence[str], reading: Reading) -> Iterator[Batch]:
         """Read samples in order, as many at a time as memory holds; by default all at once."""
         yield self.read(sources, reading)
@@ -199,6 +226,10 @@ class Kind:
         """
         return list(scores)
 
+    def folds(self, samples: Any, shuffled: NDArray[np.intp], count: int) -> list[NDArray[np.intp]]:
+        """Numbers of the samples, which come in random order, as so many parts of which none says much of another."""
+        return [np.sort(shuffled[place::count]) for place in range(count)]
+
     def measure(self, samples: Any) -> str:
         """How large samples are, for people; empty where their values have been counted."""
         return ""
@@ -221,6 +252,19 @@ class Kind:
     def pictured(self) -> bool:
         """Whether samples can be looked at, as `picture` is defined for them."""
         return type(self).picture is not Kind.picture
+
+    def spans(
+        self, samples: Sequence[Any], scores: NDArray[np.float64], flagged: NDArray[np.bool_]
+    ) -> list[dict[str, Any]] | None:
+        """Spans of flagged samples that follow each other, by names and values; None where samples have no order.
+
+        ``samples`` are all that were scored, some at a time, as the encoder reads them.
+        """
+        return None
+
+    def curve(self, samples: Any, row: int) -> Curve | None:
+        """The series that a sample is a step of; None where samples do not follow each other."""
+        return None
 
     def show(self, samples: Any, row: int) -> dict[str, Any]:
         """What a person wants to see of a sample: names and values."""

@@ -14,6 +14,9 @@ the number of values, by as many samples the covariance is shrunk, d its distanc
 by the formula of Sherman and Morrison (1950); its part in the covariance of all places is left in. It is known again by
 eight sums of its values, and nothing else of it is kept.
 
+A vector is a sample of one place; a wide one is projected at random. Of many vectors none pulls the moments much, so
+they are not told again then.
+
 Known anomalies say in which directions it is worth looking, see `directions`; distances are multiplied by that.
 """
 
@@ -36,6 +39,8 @@ AT_ONCE = 256  # samples whose differences from the mean the memory holds
 USUAL = 1.0  # times the median distance: places that lie further out weigh less
 SUMS, SAME = 8, 1e-2  # by which a photo is known again, and how near they are then, in standard deviations
 LEAST = 1e-3  # of 1 - c u: how much of the scatter in a direction others must account for
+WIDEST = 1_024  # values of a vector: of a wider one so many random projections are looked at
+MANY = 20  # vectors for each of their values: so many that no vector pulls the moments
 
 
 class WorstPlaces(MemoryObjective):
@@ -68,10 +73,11 @@ class Gaussian(WorstPlaces):
         ``reference_points``, the most samples that moments are taken of; see `Remember`.
     """
 
-    forms = ("grid",)
+    forms = ("grid", "vector")
     preferred_exposure = "refine"
     lowest = {"worst": 1}  # noqa: RUF012 - never changed
 
+    narrow: Tensor | None  # (D, K): random projections of a wide vector
     root: Tensor  # (P, K, K): whitens the differences from the mean
     total: Tensor  # (P,): sums of the weights
     usual: Tensor  # (P,): distance from which on places weigh less
@@ -87,6 +93,9 @@ class Gaussian(WorstPlaces):
     def build(self, layout: Layout) -> None:
         """Make room for the moments of each place."""
         width = layout.shape[-1]
+        self.register_buffer("narrow", None)
+        if layout.form == "vector" and width > WIDEST:
+            self.narrow, width = torch.randn(width, WIDEST) / WIDEST**0.5, WIDEST
         self.mean = torch.nn.Parameter(torch.zeros(layout.n_places, width), requires_grad=False)  # (P, K)
         self.register_buffer("root", torch.eye(width).repeat(layout.n_places, 1, 1))
         self.register_buffer("total", torch.ones(layout.n_places))
@@ -145,6 +154,8 @@ class Gaussian(WorstPlaces):
         """Weighted mean and covariance of each place, of samples ``(R, D)`` that weigh ``(R,)``."""
         places = self.places(rows)  # (R, P, K)
         self.sums, self.kept = sums_of(places), weights.to(places)
+        if self.layout is not None and self.layout.form == "vector" and len(places) >= MANY * places.shape[2]:
+            self.sums = self.sums[:0]
         self.usual.fill_(torch.inf)
         self.settle(places, self.kept[:, None].expand(places.shape[:2]))
         for _ in range(ROUNDS if self.robust else 0):
@@ -175,7 +186,9 @@ class Gaussian(WorstPlaces):
     def places(self, batch: Tensor) -> Tensor:
         """What stands at each place, ``(B, D) -> (B, P, K)``."""
         assert self.layout is not None
-        return self.layout.unfold(batch.to(self.mean.dtype)).flatten(1, -2)
+        values = self.layout.unfold(batch.to(self.mean.dtype))
+        values = values if self.narrow is None else values @ self.narrow
+        return values.reshape(len(batch), -1, self.mean.shape[-1])
 
     def part_scores(self, batch: Tensor) -> Tensor:
         """Mahalanobis distance of each place, ``(B, P)``; of a sample that moments were taken of, to the others'."""
@@ -201,7 +214,7 @@ class Gaussian(WorstPlaces):
 
     def own_weight(self, places: Tensor) -> Tensor:
         """The weight of each sample in the moments, ``(B,)``; 0 of those that they were not taken of."""
-        if len(self.kept) == 0:
+        if len(self.sums) == 0:
             return places.new_zeros(len(places))
         return (known_again(places, self.sums) * self.kept).amax(dim=1)
 

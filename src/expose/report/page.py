@@ -16,6 +16,7 @@ from expose.objectives import Descend
 from expose.report import about, figures
 from expose.report.canvas import Drawing, require_plotly
 from expose.report.comparison import quantiles
+from expose.report.curves import curve_of
 from expose.report.findings import Findings, Model, examine
 from expose.report.gallery import gallery_of
 from expose.report.lines import marks_of
@@ -31,6 +32,7 @@ SECTIONS = {  # in order, with their headings
     "summary": "Summary",
     "classes": "Classes",
     "gallery": "Ranking",
+    "curve": "Curve",
     "sheet": "Contact sheet",
     "atlas": "Map",
     "scores": "Score distribution",
@@ -181,6 +183,7 @@ def drawings_of(findings: Findings, found: Measured | None) -> dict[str, Drawing
     """All plots by section, None where there is nothing to draw."""
     history = thinned(findings.fitted.history)
     return {
+        "curve": curve_of(findings),
         "scores": figures.score_distribution(
             findings.scores, findings.threshold, findings.known.labels, findings.nouns
         ),

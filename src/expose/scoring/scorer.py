@@ -141,6 +141,29 @@ class Scorer:
         lines = self.fitted.place_lines(scores) if line is None else np.full(len(scores), line)
         return Lazily(len(maps), partial(above, maps, lines))
 
+    def spans(self, X: Any) -> list[dict[str, Any]]:
+        """What is flagged as spans of samples that follow each other, the highest first: start, end, peak and so on.
+
+        InputError where samples have no order.
+
+        Examples
+        --------
+        >>> from expose import AnomalyDetector
+        >>> from expose.kinds import as_series
+        >>> pulse = np.sin(np.arange(600) / 3) + 0.1 * np.random.default_rng(0).normal(size=600)
+        >>> pulse[400:410] = 0
+        >>> detector = AnomalyDetector(threshold=0.05, random_state=0).fit(as_series(pulse, window=20))
+        >>> first = detector.scorer().spans(as_series(pulse))[0]
+        >>> 380 < first["peak_row"] < 430
+        True
+        """
+        given = self.encoded(X)
+        said, read = self.decide(given), self.fitted.encoder.read(given.samples)
+        found = self.fitted.kind.spans([read], said.anomaly_score, said.is_anomaly)
+        if found is None:
+            raise InputError(f"{self.fitted.kind.plural} have no order in time, so nothing of them is a span.")
+        return found
+
     def decide(self, X: Any) -> Decisions:
         """Scores, flags and, where there are any, p-values, classes and probabilities."""
         return self.fitted.decide(self.outputs(X), self.threshold)
@@ -213,4 +236,7 @@ def reading_as_trained(fitted: Fitted, id: str | Sequence[str] | None = None) ->
         later=True,
         photo=tuple(names.get("photo", ())),
         views=tuple(names.get("views", ())),
+        time=names.get("time"),
+        entity=tuple(names.get("entity", ())),
+        window=names.get("window"),
     )

@@ -84,6 +84,9 @@ def scoring_with(
 
 def scoring_by(scorer: Scorer, model: str | Place, device: str = "auto") -> Scoring:
     """The same scoring as by a scorer that was made of a model folder."""
+    if not scorer.fitted.kind.alone:
+        kinds = scorer.fitted.kind.plural
+        raise InputError(f"engines score files in pieces, and {kinds} need all rows around each. Score without one.")
     place = place_of(model)
     folder = place.absolute() if isinstance(place, Path) else place
     return Scoring(folder, digest_of(folder), scorer.reading, scorer.threshold, device)

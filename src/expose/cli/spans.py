@@ -1,0 +1,121 @@
+"""What is flagged as spans: in a file, and on the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from expose.cli.reasons import have_columns, in_words, reasons_of, taken
+from expose.cli.session import Session
+from expose.cli.sources import check_output
+from expose.cli.text import aligned, count
+from expose.errors import InputError
+from expose.stores import without_secrets
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from expose import Scorer
+    from expose.kinds import Batch
+
+SHOWN = 10
+EXPLAINED, REASONS = 1_000, 3  # spans whose channels are looked for, and of each
+
+
+class Spans:
+    """Gathers samples and what is said of them as they pass, and writes the spans that are flagged.
+
+    Parameters
+    ----------
+    scorer : Scorer
+    file : str
+        Where to write.
+    data : sequence of str
+        What is read, which no file may replace.
+    """
+
+    def __init__(self, scorer: Scorer, file: str, data: Sequence[str]) -> None:
+        from expose.files import check_format
+        from expose.kinds import Kind
+
+        if type(scorer.fitted.kind).spans is Kind.spans:
+            raise InputError(
+                f"--spans is for series; {scorer.fitted.kind.plural} have no order in time. Fit with --time COLUMN."
+            )
+        check_output(file, data, "--spans")
+        check_format(file)
+        self.scorer, self.file = scorer, file
+        self.samples: list[Any] = []
+        self.said: list[tuple[NDArray[np.float64], NDArray[np.bool_]]] = []
+
+    def read(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The same batches; their samples are kept."""
+        for batch in batches:
+            self.samples.append(batch.samples)
+            yield batch
+
+    def scored(self, tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        """The same tables; their scores are kept."""
+        for table in tables:
+            self.said.append((table["anomaly_score"].to_numpy(), table["is_anomaly"].to_numpy()))
+            yield table
+
+    def write(self, session: Session, *, spreadsheet_safe: bool = False) -> None:
+        """Write them, the highest first, and say how many there are."""
+        import numpy as np
+
+        from expose.files import writer
+
+        scores, flagged = (np.concatenate(each) for each in zip(*self.said, strict=True))
+        read = [self.scorer.fitted.encoder.read(some) for some in self.samples]
+        found = self.scorer.fitted.kind.spans(read, scores, flagged) or []
+        found = with_channels(self.scorer, self.samples, found)
+        with writer(self.file, spreadsheet_safe=spreadsheet_safe) as sink:
+            sink.write(as_table(found))
+        session.result(spans=len(found), spans_file=without_secrets(self.file))
+        session.say("\n".join(described(found, len(scores))))
+        session.say(f"Spans file      {without_secrets(self.file)}")
+
+
+def with_channels(scorer: Scorer, samples: Sequence[Any], spans: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Spans with what carries the score of their peaks, in words, if there is more than one channel.
+
+    ``samples`` are all that were scored, some at a time.
+    """
+    import numpy as np
+
+    if not spans or not have_columns(scorer.fitted):
+        return list(spans)
+    peaks = np.array([one["peak_row"] for one in spans[:EXPLAINED]])
+    ends = np.cumsum([len(some) for some in samples])
+    which = np.searchsorted(ends, peaks, side="right")
+    said = [""] * len(spans)
+    for batch in np.unique(which).tolist():
+        mine = np.flatnonzero(which == batch)
+        rows = peaks[mine] - (ends[batch] - len(samples[batch]))
+        for place, reasons in zip(mine.tolist(), reasons_of(scorer, taken(samples[batch], rows), REASONS), strict=True):
+            said[place] = in_words([one._asdict() for one in reasons])
+    return [{**one, "channels": channels} for one, channels in zip(spans, said, strict=True)]
+
+
+def as_table(spans: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Spans as rows, numbered from 1."""
+    import pyarrow as pa
+
+    if not spans:
+        texts = {name: pa.array([], pa.string()) for name in ("start", "end", "peak")}
+        return pa.table({"span": pa.array([], pa.int64()), **texts, "peak_score": pa.array([], pa.float64())})
+    return pa.Table.from_pylist([{"span": number, **one} for number, one in enumerate(spans, 1)])
+
+
+def described(spans: Sequence[Mapping[str, Any]], n_steps: int) -> list[str]:
+    """The first few for people."""
+    if not spans:
+        return []
+    steps = sum(one["steps"] for one in spans)
+    which = f"{count(len(spans), 'span')} of {steps:,} flagged steps, of {n_steps:,}"
+    which += f"; the highest {SHOWN} of them" if len(spans) > SHOWN else ""
+    shown = [{name: value for name, value in one.items() if name != "peak_row"} for one in spans[:SHOWN]]
+    return [f"Spans           {which}", *aligned(shown)]

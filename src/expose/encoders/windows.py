@@ -1,0 +1,337 @@
+"""Steps of series by the windows that cover them: principal components, whitened, of what the windows show.
+
+Windows are as long as a period of the training rows, if these show one. Of those that cover a step a few are looked at,
+evenly spaced: the first begins with the step, the last ends with it. Each is projected once, however many steps it
+covers. Sub-PCA (Paparrizos et al., VLDB 2022) judges windows by such components.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from expose.encoders.base import Encoder, State, register_encoder
+from expose.encoders.layout import Layout
+from expose.errors import DataWarning, InputError
+from expose.files.names import listing
+from expose.kinds.recording import Grid
+from expose.kinds.series import Series, as_series
+
+Floats = NDArray[np.float32]
+Indices = NDArray[np.intp]
+
+PARTS: Final = 8  # windows for each step
+USUAL: Final = 100  # steps of a window: whole periods, so many steps at least
+SHORTEST, LONGEST = 4, 300  # steps of a period
+CONVINCING: Final = 0.5  # autocorrelation of a period
+ALIKE: Final = 0.9  # times the highest autocorrelation
+MOST_VALUES, MOST_ASKED = 768, 4_096  # of a window: of many channels it is shorter, unless somebody said a length
+COMPONENTS, EXPLAINED = 64, 0.999  # at most, and of the variance
+WINDOWS: Final = 20_000  # from which components are taken
+MOST_NUMBERS: Final = 2**28  # of all parts of the training rows: 1 GiB
+AT_ONCE: Final = 2048  # windows in memory
+TILE: Final = 256  # windows that are projected together, always the same: what one gives does not depend on others
+FAR: Final = 10.0  # standard deviations: values further out count as so far where components are taken
+BEYOND: Final = 1e6  # ... and where windows are judged, so that sums of squares stay finite
+TINY: Final = 1e-12
+LEAST_NOISE: Final = 1e-3  # of the mean variance: what no component shows of a value
+ARRAYS: Final = ("middle", "spread", "centre", "projection")
+ROBUST: Final = 1.4826  # times the median deviation: the standard deviation of normal values
+
+
+@register_encoder("windows")
+class WindowEncoder(Encoder):
+    """Encode each step of a series by the windows that cover it.
+
+    Parameters
+    ----------
+    window : int, optional
+        How many steps a window has. By default what the samples say, else a period of the training rows.
+    components : int, default=64
+        The most values of a window.
+
+    Examples
+    --------
+    >>> from expose.kinds import as_series
+    >>> waves = as_series(np.sin(np.arange(400) / 4) + 0.1 * np.random.default_rng(0).normal(size=400))
+    >>> encoder = WindowEncoder(components=5).fit(waves)
+    >>> encoder.window, encoder.transform(waves).shape
+    (100, (400, 8, 5))
+    """
+
+    encodes = "series"
+
+    def __init__(self, window: int | None = None, components: int = COMPONENTS) -> None:
+        self.asked = window
+        self.components = components
+
+    def fit(self, samples: Any) -> Self:
+        """Learn the step, the usual values of each channel, the window and its components.
+
+        Raises
+        ------
+        InputError
+            When a window that was asked for is longer than the series, or no channel varies.
+        """
+        series = as_series(samples)
+        self.learned = series.learned
+        recording = series.recording()
+        self.step = recording.step
+        grid = recording.grid(self.step)
+        self._scale(grid, recording.names)
+        self.left_out = recording.left_out
+        self._choose_window(grid, self.asked or series.window, recording.names)
+        self.notes = [*self._notes(grid), *series.news()]
+        self._find_components(series, grid)
+        self._settle()
+        return self
+
+    def _settle(self) -> None:
+        self.layout = Layout("vector", (self.projection.shape[1],), pooling="mean")
+
+    def _scale(self, grid: Grid, names: tuple[str, ...]) -> None:
+        """Middle and spread of each channel; those that never vary are left out."""
+        some = grid.values[:: -(-len(grid.values) // 200_000)]
+        empty = np.isnan(some).all(axis=0)
+        some = np.where(empty, 0.0, some)
+        middle = np.nanmedian(some, axis=0)
+        spread = ROBUST * np.nanmedian(np.abs(some - middle), axis=0)
+        spread = np.where(spread > 1e-9 * np.abs(middle), spread, np.nanstd(some, axis=0))
+        varying = ~empty & (spread > 1e-9 * np.abs(middle)) & (spread > 0)
+        self.unused = tuple(name for name, one in zip(names, varying, strict=True) if not one)
+        self.names = tuple(name for name, one in zip(names, varying, strict=True) if one)
+        if not self.names:
+            raise InputError(f"no channel varies, so there is nothing to learn: {listing(names)}.")
+        self.middle, self.spread = middle[varying], spread[varying]
+
+    def _choose_window(self, grid: Grid, asked: int | None, names: tuple[str, ...]) -> None:
+        longest = int(grid.lengths.max())
+        if asked is not None and asked > longest:
+            raise InputError(
+                f"a window of {asked:,} steps is longer than the longest stretch without a gap, {longest:,} steps. "
+                "Choose a shorter one, or leave it to the data."
+            )
+        if asked is not None and asked * len(self.names) > MOST_ASKED:
+            raise InputError(
+                f"a window of {asked:,} steps of {len(self.names):,} channels has more than {MOST_ASKED:,} values. "
+                f"Choose at most {MOST_ASKED // len(self.names):,} steps, or leave channels out."
+            )
+        self.window, self.why = asked or 0, "as was asked for"
+        if asked is None:
+            first = int(grid.starts[grid.lengths.argmax()])
+            period = period_of(self._standard(self._used(grid.values[first : first + longest], names)))
+            most = max(2, longest // 4)
+            asked = period * min(-(-USUAL // period), most // period) if period else 0
+            self.why = f"whole periods of {period:,}, which the rows show"
+            if not asked:
+                self.why = "as no period shows" if most >= USUAL else "a quarter of the longest stretch"
+                asked = min(USUAL, most)
+            self.window, most = asked, max(2, MOST_VALUES // len(self.names))
+            if asked > most:
+                self.window, self.why = most, f"so few as there are {len(self.names):,} channels"
+
+    def _notes(self, grid: Grid) -> list[str]:
+        notes = [f"windows of {self.window:,} steps are judged: {self.why}; --window N says otherwise."]
+        if self.left_out:
+            notes.append(f"columns that hold no numbers are left out: {listing(self.left_out)}.")
+        if self.unused:
+            notes.append(f"channels that never vary have no weight: {listing(self.unused)}.")
+        if short := int((grid.lengths < self.window).sum()):
+            notes.append(f"{short:,} stretch(es) are shorter than a window: each is judged as a whole.")
+        return notes
+
+    def _standard(self, values: NDArray[np.float64], most: float = BEYOND) -> Floats:
+        """Values of the channels in use, (..., C), as standard deviations from the middle, at most so many."""
+        scaled = np.clip((values - self.middle) / self.spread, -most, most).astype(np.float32)
+        return np.nan_to_num(scaled, copy=False, nan=0.0)
+
+    def _find_components(self, series: Series, grid: Grid) -> None:
+        begins = np.unique(self._begins(self._in_long(series, grid), grid))
+        rng = np.random.default_rng(0)
+        some = begins if len(begins) <= WINDOWS else np.sort(rng.choice(begins, WINDOWS, replace=False))
+        standard = self._standard(self._used(grid.values, series.recording().names), FAR)
+        width = self.window * len(self.names)
+        total, second = np.zeros(width), np.zeros((width, width))
+        for windows in self._windows(standard, some, AT_ONCE):
+            total += windows.sum(axis=0)
+            second += windows.T @ windows
+        centre = total / len(some)
+        covariance = second / len(some) - np.outer(centre, centre)
+        variances, directions = np.linalg.eigh(covariance)
+        variances, directions = np.maximum(variances[::-1], TINY), directions[:, ::-1]
+        kept = variances > 1e-6 * variances[0]
+        enough = int(np.searchsorted(np.cumsum(variances) / variances.sum(), EXPLAINED)) + 1
+        affordable = max(4, MOST_NUMBERS // (len(series) * PARTS))
+        n_components = min(self.components, enough, int(kept.sum()), affordable)
+        self.noise = max(float(variances[n_components:].sum() / len(variances)), LEAST_NOISE * float(variances.mean()))
+        self.centre = centre.astype(np.float32)
+        self.projection = (directions[:, :n_components] / np.sqrt(variances[:n_components])).astype(np.float32)
+
+    def _in_long(self, series: Series, grid: Grid) -> Series:
+        """The steps in stretches of a window or more; if none is, those of all of the recording."""
+        long = grid.lengths[grid.stretch] >= self.window  # of each row of the table
+        own = series.numbers[long[series.numbers]]
+        return replace(series, rows=own if len(own) else np.flatnonzero(long))
+
+    def _used(self, values: NDArray[np.float64], names: tuple[str, ...]) -> NDArray[np.float64]:
+        places = [names.index(name) for name in self.names]
+        return values if len(places) == len(names) else values[:, places]
+
+    def _begins(self, series: Series, grid: Grid) -> Indices:
+        """Where the windows over each step begin, (n, P)."""
+        rows = series.numbers
+        before = np.round(np.linspace(0, self.window - 1, min(PARTS, self.window))).astype(np.intp)
+        first = grid.starts[grid.stretch[rows]][:, None]
+        last = first + grid.lengths[grid.stretch[rows]][:, None] - self.window
+        begins: Indices = np.clip(grid.place[rows][:, None] - before, first, last)
+        return begins
+
+    def _windows(self, standard: Floats, begins: Indices, size: int) -> Iterator[Floats]:
+        """The values of windows in a row, (m, W * C), so many at a time."""
+        shown = np.lib.stride_tricks.sliding_window_view(standard, self.window, axis=0)  # (G - W + 1, C, W)
+        for start in range(0, len(begins), size):
+            few = shown[begins[start : start + size]]
+            yield few.reshape(len(few), -1)
+
+    def transform(self, samples: Any) -> NDArray[np.float32]:
+        """Whitened components of the windows over each step, ``(n, P, K)``."""
+        return self._mapped(as_series(samples))
+
+    def read(self, samples: Any) -> Series:
+        """Rows as those of training were read."""
+        return as_series(samples).as_trained(self.learned)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The channels, if there are several."""
+        return self.names if len(self.names) > 1 else ()
+
+    def without(self, samples: Any, source: str | None) -> NDArray[np.float32]:
+        """The most probable components of the windows, ``(n, P, K)``, by what other channels show."""
+        lost = [] if source is None else [self.names.index(source)]
+        return self._mapped(as_series(samples), lost, expected=True)
+
+    def _mapped(self, series: Series, lost: Sequence[int] = (), *, expected: bool = False) -> NDArray[np.float32]:
+        """Components of the windows over each step; the most probable ones where not all of a window is known."""
+        series = self.read(series)
+        for note in series.news():
+            warnings.warn(note, DataWarning, stacklevel=4)
+        grid = series.grid(self.names, self.step)
+        if grid.lengths.max() < self.window:
+            fewer = f"{grid.lengths.max():,} step(s) are fewer than a window of {self.window:,}"
+            message = f"{fewer}, and are judged as a whole: give more of the series for better scores."
+            warnings.warn(message, DataWarning, stacklevel=4)
+        known = ~np.isnan(grid.values[grid.starts])  # (S, C): a channel is missing in all of a stretch or in none
+        known[:, list(lost)] = False
+        stretch = grid.stretch[series.numbers]
+        parts = np.zeros((len(series), min(PARTS, self.window), self.projection.shape[1]), dtype=np.float32)
+        for rows in _alike(stretch, grid.lengths < self.window):
+            parts[rows] = self._as_a_whole(grid, int(stretch[rows[0]]), known[stretch[rows[0]]])
+        whole = np.flatnonzero(grid.lengths[stretch] >= self.window)
+        patterns, which = np.unique(known[stretch[whole]], axis=0, return_inverse=True)
+        for number, pattern in enumerate(patterns):
+            rows = whole[which.reshape(-1) == number]
+            plain = pattern.all() and not expected
+            projection = self.projection if plain else self._expecting(pattern.repeat(self.window))
+            parts[rows] = self._projected(grid, self._begins(series.take(rows), grid), projection)
+        return parts
+
+    def _expecting(self, known: NDArray[np.bool_]) -> Floats:
+        """Map windows, of which only some values are known (W * C,), to their most probable components."""
+        loadings = self.projection.astype(np.float64) / np.square(self.projection, dtype=np.float64).sum(axis=0)
+        loadings[~known] = 0.0
+        precision = loadings.T @ loadings + self.noise * np.eye(loadings.shape[1])
+        return np.asarray(np.linalg.solve(precision, loadings.T).T, dtype=np.float32)
+
+    def _as_a_whole(self, grid: Grid, stretch: int, known: NDArray[np.bool_]) -> Floats:
+        """Components of a stretch that is shorter than a window, ``(P, K)``, wherever in a window it may lie."""
+        first, length = int(grid.starts[stretch]), int(grid.lengths[stretch])
+        standard = self._standard(grid.values[first : first + length])
+        parts = []
+        for before in np.round(np.linspace(0, self.window - length, min(PARTS, self.window))).astype(int):
+            there = np.zeros((len(self.names), self.window), dtype=np.bool_)
+            there[known, before : before + length] = True
+            shown = np.zeros(there.shape, dtype=np.float32)
+            shown[:, before : before + length] = standard.T
+            parts.append((shown.reshape(-1) - self.centre) @ self._expecting(there.reshape(-1)))
+        return np.stack(parts)
+
+    def _projected(self, grid: Grid, begins: Indices, projection: Floats) -> Floats:
+        """What a linear map makes of windows that begin there, (n, P, K); each is mapped once."""
+        first, last = int(begins.min()) // TILE, int(begins.max()) // TILE
+        standard = self._standard(grid.values[first * TILE : (last + 1) * TILE + self.window])
+        lacking = (last - first + 1) * TILE + self.window - len(standard)
+        standard = np.pad(standard, ((0, lacking), (0, 0)))
+        wanted = np.zeros(last - first + 1, dtype=np.bool_)
+        wanted[begins // TILE - first] = True
+        tiles = (np.flatnonzero(wanted)[:, None] * TILE + np.arange(TILE)).reshape(-1)
+        mapped = [(few - self.centre) @ projection for few in self._windows(standard, tiles, TILE)]
+        place = (np.cumsum(wanted) - 1) * TILE
+        parts: Floats = np.concatenate(mapped)[place[begins // TILE - first] + begins % TILE]
+        return parts
+
+    def state(self) -> State:
+        """All that was learned."""
+        names = {"names": list(self.names), "unused": list(self.unused), "left_out": list(self.left_out)}
+        names |= {"notes": list(self.notes)}
+        meta = {"window": self.window, "step": self.step, "noise": self.noise, "learned": self.learned, **names}
+        arrays = {name: getattr(self, name) for name in ARRAYS}
+        return State(meta, arrays)
+
+    @classmethod
+    def restore(cls, state: State) -> Self:
+        """Make the encoder of what `state` gave."""
+        encoder = cls(components=int(state.arrays["projection"].shape[1]))
+        encoder.window, encoder.step = int(state.meta["window"]), float(state.meta["step"])
+        encoder.notes = list(state.meta["notes"])
+        encoder.noise, encoder.learned = float(state.meta["noise"]), state.meta["learned"]
+        for name in ("names", "unused", "left_out"):
+            setattr(encoder, name, tuple(state.meta[name]))
+        for name in ARRAYS:
+            setattr(encoder, name, state.arrays[name])
+        encoder._settle()
+        return encoder
+
+
+def _alike(stretch: Indices, chosen: NDArray[np.bool_]) -> Iterator[Indices]:
+    """Numbers of the rows (n,) in each of the chosen stretches."""
+    rows = np.flatnonzero(chosen[stretch])
+    rows = rows[np.argsort(stretch[rows], kind="stable")]
+    if len(rows):
+        yield from np.split(rows, np.flatnonzero(np.diff(stretch[rows])) + 1)
+
+
+def period_of(values: Floats) -> int:
+    """The period of channels ``(T, C)``, up to 300 steps, by their autocorrelation; 0 if none is convincing.
+
+    It is the first peak that is nearly as high as the highest: all multiples of a period are peaks.
+
+    Examples
+    --------
+    >>> period_of(np.sin(np.arange(1_000) * 2 * np.pi / 24)[:, None]), period_of(np.arange(1_000.0)[:, None] ** 2 % 997)
+    (24, 0)
+    """
+    correlation = autocorrelation(values, LONGEST + 1)
+    inner = correlation[1:-1]
+    peaks = 1 + np.flatnonzero((inner > correlation[:-2]) & (inner >= correlation[2:]) & (inner > CONVINCING))
+    peaks = peaks[peaks >= SHORTEST]
+    if not len(peaks):
+        return 0
+    return int(peaks[(correlation[peaks] >= ALIKE * correlation[peaks].max()).argmax()])
+
+
+def autocorrelation(values: Floats, most: int) -> NDArray[np.float64]:
+    """Mean autocorrelation of channels ``(T, C)`` at lags up to ``most`` or a third of their length."""
+    most = min(most, len(values) // 3)
+    centred = np.asarray(values - values.mean(axis=0), dtype=np.float64)
+    size = 1 << int(np.ceil(np.log2(len(values) + most + 1)))
+    power = np.abs(np.fft.rfft(centred, size, axis=0)) ** 2
+    sums = np.fft.irfft(power, size, axis=0)[: most + 1]
+    unbiased = sums / (len(values) - np.arange(most + 1))[:, None]
+    found: NDArray[np.float64] = (unbiased / np.maximum(unbiased[0], 1e-12)).mean(axis=1)
+    return found
