@@ -20,6 +20,7 @@ from expose.files.dialect import Dialect
 from expose.files.reading import Tables
 
 KINDS: dict[str, Kind] = {}
+TOGETHER = 10  # steps of a series: flagged ones with no more between them are of one span
 
 
 class Samples(Protocol):

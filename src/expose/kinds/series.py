@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from expose.errors import InputError
 from expose.files.conventions import Conventions, Writing
 from expose.files.names import column_names, existing
-from expose.kinds.base import Batch, Curve, Kind, Reading, kind_named, register_kind
+from expose.kinds.base import TOGETHER, Batch, Curve, Kind, Reading, kind_named, register_kind
 from expose.kinds.columns import Strings
 from expose.kinds.frames import as_table
 from expose.kinds.recording import Grid, Recording, notes_on, recorded, shown_time, spaced
@@ -24,7 +24,6 @@ from expose.kinds.understood import PLURAL, find_writings, stray_words, understo
 TIME: Final = "time"  # the name of an index that has none
 NUMBER: Final = "series"  # the name of the column that numbers the series of an array
 AT_ONCE: Final = 65_536  # the most rows of a batch
-TOGETHER: Final = 10  # steps: flagged ones with no more between them are of one span
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.explain import explain
-from expose.kinds.base import Curve
+from expose.kinds.base import TOGETHER, Curve
 from expose.report.canvas import MUTED, NORMAL, SUSPECT, Drawing, stacked_figure
 from expose.report.findings import Findings
 from expose.report.survey import Rows
@@ -83,13 +83,17 @@ def telling(findings: Findings, curve: Curve, row: int) -> list[str]:
 
 
 def runs_of(flagged: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and last place of each run of flagged ones.
+    """First and last place of each span of flagged ones; with no more than ten others between them, two are one.
 
-    >>> runs_of(np.array([True, True, False, True]))
-    [(0, 1), (3, 3)]
+    >>> runs_of(np.arange(30) % 25 < 2)
+    [(0, 1), (25, 26)]
     """
-    edges = np.diff(np.concatenate([[0], flagged.astype(np.int8), [0]]))
-    return list(zip(np.flatnonzero(edges == 1).tolist(), (np.flatnonzero(edges == -1) - 1).tolist(), strict=True))
+    places = np.flatnonzero(flagged)
+    if not len(places):
+        return []
+    ends = np.flatnonzero(np.diff(places) > TOGETHER + 1)
+    firsts, lasts = places[[0, *(ends + 1)]], places[[*ends, len(places) - 1]]
+    return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
 
 
 def nearby(scores: Floats, flagged: NDArray[np.bool_]) -> Rows:
