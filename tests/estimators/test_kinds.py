@@ -211,13 +211,13 @@ def test_an_objective_of_another_kind_names_those_that_can():
     )
     with pytest.raises(InputError, match=says):
         AnomalyDetector(encoder="pixels").fit(IMAGES)
-    says = r"'ntl' takes parts of the form vector or image; texts .*an embedding or word counts"
+    says = r"'ntl' takes parts of the form vector or image; texts .* by encoder 'words'.*goes with 'minilm'"
     with pytest.raises(InputError, match=says):
-        AnomalyDetector("ntl").fit(SEA)
+        AnomalyDetector("ntl", encoder="words").fit(SEA)
     with pytest.raises(InputError, match=r"'topic' takes parts of the form tokens; tables .* for it: 'autoencoder'"):
         of_texts().fit(np.zeros((60, 3)))
-    with pytest.raises(InputError, match=r"to_frame\(\)"):
-        AnomalyDetector("neighbours").fit(pd.Series(SEA))
+    with pytest.raises(InputError, match=r"found no word|not installed"):  # the usual encoder now makes vectors
+        AnomalyDetector("neighbours").fit(pd.Series(["", ""]))
 
 
 def test_a_later_input_of_another_kind_is_refused(of_images):

@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from expose.encoders.base import ColumnRead
     from expose.estimators import AnomalyDetector
-    from expose.kinds import Batch
+    from expose.kinds import Batch, Kind
 
 TOP = 20  # rows of the ranking that are shown
 EXPLAINED = 1_000  # rows of the ranking whose reasons are written to a file; each costs some 100 scores
+EXPLAINED_ANEW = 100  # where each is encoded again without each of its pieces
 REASONS = 3  # of each row
 SHARES = (0.001, 0.01, 0.05, 0.1)  # "if so many are anomalous": what the ranking gives then
 COLUMN_LINES = 15  # on how the columns were read
@@ -114,6 +115,21 @@ def explained(detector: AnomalyDetector, batch: Batch, rows: Sequence[int]) -> d
     return dict(zip(rows, found, strict=True))
 
 
+def most_explained(detector: AnomalyDetector) -> int:
+    """How many rows of the ranking have their reasons in a file."""
+    return EXPLAINED_ANEW if detector.fitted_.kind.has_pieces else EXPLAINED
+
+
+def captions(kind: Kind, batch: Batch, rows: Any) -> dict[str, Any]:
+    """What says of each of some rows which it is, where their kind has that and it is no id already."""
+    import pyarrow as pa
+
+    if not kind.caption or (batch.ids is not None and kind.caption in batch.ids.column_names):
+        return {}
+    samples = kind.samples(taken(batch.samples, rows))
+    return {kind.caption: pa.array([str(kind.show(samples, place)[kind.caption]) for place in range(len(rows))])}
+
+
 def ranking(
     detector: AnomalyDetector, batch: Batch, reasons: Mapping[int, Sequence[Reason]], first: Any
 ) -> list[dict[str, Any]]:
@@ -121,6 +137,8 @@ def ranking(
     import pyarrow as pa
 
     names = None if batch.ids is None else taken(batch.ids, first["row"])
+    for name, values in captions(detector.fitted_.kind, batch, first["row"]).items():
+        names = pa.table({name: values}) if names is None else names.append_column(name, values)
     last = {
         "anomaly_score": first["anomaly_score"],
         "above_line": first["anomaly_score"] > detector.threshold_score(),
@@ -154,6 +172,7 @@ def whole_ranking(
     known = pa.table({} if batch.label is None else {label or LABEL: batch.label})
     given = [table for table in (batch.ids, batch.samples) if isinstance(table, pa.Table)]
     columns = {name: table[name] for table in (*given, known) for name in table.column_names}
+    columns |= captions(detector.fitted_.kind, batch, range(len(ranked)))
     n_ids = 0 if batch.ids is None else batch.ids.num_columns
     first = {"rank": pa.array(ranked["rank"]), ROW: pa.array(order)}
     last = {

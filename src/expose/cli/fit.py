@@ -12,11 +12,11 @@ import typer
 
 from expose.cli import options as opt
 from expose.cli.answer import (
-    EXPLAINED,
     TOP,
     Wanted,
     described,
     explained,
+    most_explained,
     ranking,
     summary,
     to_look_at,
@@ -167,7 +167,8 @@ def fit(
         check_suspects(out_suspects, data, out)
         reading = replace(reading_of(id_columns, ignore, label, written, category), skip_bad=skip_bad)
         kind = kind_of_files(data, reading)
-        detector = new_detector(context.params, kind.objective if objective == "auto" else objective)
+        auto = objective == "auto"
+        detector = new_detector(context.params, kind.objective if auto else objective, auto=auto)
         detector.set_params(checkpoint=beside(out, "checkpoint"), verbose=session.verbose)
         if isinstance(out, Stored):
             session.say(f"Checkpoint      {beside(out, 'checkpoint')}, while it trains")
@@ -188,8 +189,11 @@ def fit(
 # -------------------------------------------------------------------------------------------------- options
 
 
-def new_detector(given: Mapping[str, Any], objective: str) -> AnomalyDetector:
-    """Make a detector of the options, and check them before any work is done."""
+def new_detector(given: Mapping[str, Any], objective: str, *, auto: bool = False) -> AnomalyDetector:
+    """Make a detector of the options, and check them before any work is done.
+
+    ``auto`` says that the objective is only the usual one: if it has no settings, an encoder may ask for another.
+    """
     from expose.estimators import AnomalyDetector
     from expose.estimators.checks import check_parameters
     from expose.objectives import make_objective
@@ -198,8 +202,9 @@ def new_detector(given: Mapping[str, Any], objective: str) -> AnomalyDetector:
     owner = f"expose fit --objective {objective}"
     found = chosen(given["settings"], own | shared, owner, given, outliers=given["outliers"] is not None)
     found |= opt.encoder_of(given)
+    settings = {name: value for name, value in found.items() if name not in shared}
     detector = AnomalyDetector(
-        make_objective(objective, **{name: value for name, value in found.items() if name not in shared}),
+        "auto" if auto and "encoder" in found and not settings else make_objective(objective, **settings),
         exposure=given["exposure"],
         contamination=opt.number_or_name(given["contamination"]) or 0.0,
         threshold=opt.threshold_of(given["threshold"]),
@@ -249,7 +254,8 @@ def train(
     detector.save(out, metadata)  # and removes the checkpoint, unless it was interrupted
     seconds = time.perf_counter() - start
     first = to_look_at(detector, wanted.top)
-    rows = [*first["row"].tolist(), *detector.ranking_["row"][: EXPLAINED if wanted.file else 0].tolist()]
+    further = most_explained(detector) if wanted.file else 0
+    rows = [*first["row"].tolist(), *detector.ranking_["row"][:further].tolist()]
     reasons = explained(detector, batch, list(dict.fromkeys(rows)))
     facts = summary(detector, batch, found) | {"ranking": ranking(detector, batch, reasons, first)}
     session.result(model=str(out), seconds=round(seconds, 3), **facts)
@@ -261,7 +267,7 @@ def train(
     session.say("\n".join(described(facts, seconds, named_columns=named_columns)))
     if wanted.file is not None:
         place = without_secrets(wanted.file)
-        reasoned = f", with reasons for the first {EXPLAINED:,}" if reasons else ""
+        reasoned = f", with reasons for the first {most_explained(detector):,}" if reasons else ""
         session.say(f"Suspects        {place}: all {facts['noun']}s in this order{reasoned}")
     maps = bool(detector.fitted_.encoder.layout.places)
     session.say("\n".join(next_commands(out, query=True, maps=maps)))

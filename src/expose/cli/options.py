@@ -175,7 +175,7 @@ WRITTEN: dict[str, Any] = {
         typer.Option(
             metavar="CHAR",
             help="Found. Also: --no-header, --skip-lines, --comment, --encoding, --null, --decimal, --thousands, "
-            "--query, --day-first, --infinity, --strict, --photo, --views.",
+            "--query, --day-first, --strict, --photo, --views, --text.",
         ),
     ],
     "header": Annotated[bool | None, typer.Option("--header/--no-header", hidden=True, help="Is there one?")],
@@ -215,6 +215,10 @@ WRITTEN: dict[str, Any] = {
     ],
     "window": Annotated[
         int | None, typer.Option("--window", metavar="N", min=2, hidden=True, help="Steps of a window, with --time.")
+    ],
+    "text": Annotated[
+        str | None,
+        typer.Option("--text", metavar="COLUMN|lines", hidden=True, help="Of texts, or each line of DATA is one."),
     ],
 }
 

@@ -30,8 +30,9 @@ class Reason(NamedTuple):
 
 def have_columns(fitted: Fitted) -> bool:
     """Whether what a model was trained on has columns or places, or something else that people know, to explain by."""
-    encoder = fitted.encoder
-    return bool(encoder.columns_read) or len(encoder.groups) > 1 or len(encoder.sources) > 1 or fitted.has_places
+    kind, encoder = fitted.kind, fitted.encoder
+    told = len(encoder.groups) > 1 or len(encoder.sources) > 1 or fitted.has_places or kind.has_pieces
+    return bool(encoder.columns_read) or told
 
 
 def check_explainable(fitted: Fitted) -> None:

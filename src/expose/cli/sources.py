@@ -56,7 +56,7 @@ def read_as(reading: Reading, written: Mapping[str, Any]) -> Reading:
     several: dict[str, Any] = {
         name: tuple(written.pop(name, getattr(reading, name))) for name in ("photo", "views", "entity")
     }
-    single: dict[str, Any] = {name: written.pop(name, getattr(reading, name)) for name in ("time", "window")}
+    single: dict[str, Any] = {name: written.pop(name, getattr(reading, name)) for name in ("time", "window", "text")}
     reading = replace(reading, query=written.pop("query", None), **several, **single)
     lines: dict[str, Any] = {name: value for name, value in written.items() if name in own}
     values: dict[str, Any] = {
@@ -72,7 +72,7 @@ def metadata_of(reading: Reading, command: str) -> dict[str, Any]:
     roles = {"id": list(reading.id), "ignore": list(reading.ignore), "label": reading.label}
     written = {"dialect": reading.dialect.given(), "conventions": reading.conventions.given()}
     several = {name: list(found) for name in ("photo", "views", "entity") if (found := getattr(reading, name))}
-    single = {name: found for name in ("time", "window") if (found := getattr(reading, name)) is not None}
+    single = {name: found for name in ("time", "window", "text") if (found := getattr(reading, name)) is not None}
     return {**roles, **several, **single, **written, "command": command}
 
 
@@ -109,11 +109,14 @@ def identified(kind: Kind, batch: Batch, reading: Reading) -> tuple[Batch, Readi
 
 def how_named(name: str, column: pa.ChunkedArray) -> str:
     """What becomes of a column that names rows; names of photos may be meant to be looked at."""
+    from expose.files.lines import looks_like_prose
     from expose.kinds.image_files import is_image_file
 
     names = [str(value) for value in column.slice(0, SEARCHED_ROWS).drop_null().to_pylist()]
     if names and all(is_image_file(Path(one)) for one in names):
         return f"names of photos, which are not looked at; with --photo {name} they are"
+    if looks_like_prose(names):
+        return f"texts, which are not looked at; with --text {shlex.quote(name)} they alone are"
     return "different in every row; names it, as --id would"
 
 

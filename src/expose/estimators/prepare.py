@@ -22,7 +22,7 @@ from expose.estimators.overlap import warn_of_overlap
 from expose.estimators.samples import Encoded, check_form, encode_outliers, encode_training
 from expose.exposure import ContaminationEstimate
 from expose.folder import plain
-from expose.kinds import Kind, kind_of
+from expose.kinds import kind_of
 from expose.model import Fitted
 from expose.objectives import MemoryObjective, Objective, make_objective
 from expose.outliers import OutlierStream
@@ -85,8 +85,8 @@ def prepare(
     auto = parameters["objective"] == "auto"
     objective = make_objective(kind.objective if auto else parameters["objective"])
     encoded = encode_training(X, kind, parameters["encoder"], objective, before, parameters["verbose"])
-    if auto and encoded.encoder.layout.form == "vector":  # an encoder was chosen that makes vectors
-        objective = objective if "vector" in objective.forms else make_objective(Kind.objective)
+    if auto and encoded.encoder.layout.form not in objective.forms:  # an encoder was chosen that makes others
+        objective = make_objective(kind.objective_for(encoded.encoder.layout.form))
     check_form(objective, encoded.encoder, kind, parameters["encoder"])
     if before is not None:
         check_alike(before, objective, parameters["ensemble_size"])

@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from expose.explain.attribution import attribute, most_anomalous_parts
 from expose.model import Fitted
-from expose.scoring import Scorer
-from expose.scoring.scorer import Encoded
+from expose.scoring import Encoded, Scorer
 
 Floats = NDArray[np.float64]
 WHOLE = "the whole"  # the name of what no place of a sample carries
+NOTHING = "nothing in it"  # of what an empty sample is made of
+MOST_PIECES = 10  # that are kept of each sample
+TINY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ def explain(scorer: Scorer, X: Any) -> Explanation:
     given = scorer.encoded(X)
     if scorer.fitted.encoder.sources:
         return of_sources(scorer.fitted, given)
+    if scorer.fitted.kind.has_pieces:
+        return of_pieces(scorer, given)
     maps = scorer.maps(given) if scorer.fitted.has_places else None
     return explain_parts(scorer.fitted, given.parts, maps)
 
@@ -83,6 +87,41 @@ def of_sources(fitted: Fitted, given: Encoded) -> Explanation:
     whole = fitted.scores(encoder.without(samples, None))
     falls = [whole - fitted.scores(encoder.without(samples, source)) for source in encoder.sources]
     return Explanation(encoder.sources, np.maximum(np.stack(falls, axis=1), 0.0), excess_of(fitted, given.parts))
+
+
+def of_pieces(scorer: Scorer, given: Encoded) -> Explanation:
+    """What is lost without each of what a sample is made of, see `Kind.without_each`, as a share of its excess.
+
+    Of vectors it is the way towards the middle of typical ones: by how much of the sample's distance from there it is
+    nearer without the piece, along the line between them. Scores would not do: to a model that remembers its training
+    samples, one of them less a word is near to a remembered one, least changed by the words that say least. Of other
+    forms it is how far the score falls.
+
+    Of each sample the most telling few are kept. Where it is made of nothing, that is why.
+    """
+    excess = excess_of(scorer.fitted, given.parts)
+    kind, found = scorer.fitted.kind, list[dict[str, float]]()
+    for row in range(len(excess)):
+        names, without = kind.without_each(given.samples, row)
+        lost = lost_without(scorer, given.take(np.array([row])), without) if names else np.ones(1)
+        best = np.argsort(-lost, kind="stable")[:MOST_PIECES].tolist()
+        found.append({(names or (NOTHING,))[place]: float(lost[place]) for place in best})
+    different = tuple(dict.fromkeys(name for each in found for name in each))
+    shares = np.array([[each.get(name, 0.0) for name in different] for each in found])
+    return Explanation(different, shares.reshape(len(found), -1) * np.maximum(excess, 0.0)[:, None], excess)
+
+
+def lost_without(scorer: Scorer, whole: Encoded, without: Any) -> Floats:
+    """Share of what sets one sample apart that is gone in each of others, ``(K,)``."""
+    less = scorer.encoded(without)
+    parts = less.parts
+    if scorer.fitted.encoder.layout.form != "vector" or parts.ndim > 2:
+        excess = float(excess_of(scorer.fitted, whole.parts)[0])
+        falls: Floats = scorer.scores(whole) - scorer.scores(less)
+        return falls / max(excess, TINY)
+    middle = scorer.fitted.typical.mean(axis=0, dtype=np.float64)
+    away = whole.parts[0] - middle  # (D,)
+    return np.asarray(1.0 - (parts - middle) @ away / max(float(away @ away), TINY), dtype=np.float64)
 
 
 def of_components(fitted: Fitted, parts: NDArray[np.float32]) -> Explanation:

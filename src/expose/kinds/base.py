@@ -67,6 +67,8 @@ class Reading:
         Columns that say of what: each is a series of its own.
     window : int or None
         How many steps of a series are looked at together.
+    text : str or None
+        Column of a table that holds texts, each a sample; "lines" where each line of a file is one.
     """
 
     id: tuple[str, ...] = ()
@@ -83,6 +85,7 @@ class Reading:
     time: str | None = None
     entity: tuple[str, ...] = ()
     window: int | None = None
+    text: str | None = None
 
 
 class Batch(NamedTuple):
@@ -129,6 +132,8 @@ class Kind:
     alone : bool
         Whether a sample is judged by itself. False where those around it are looked at, so that samples cannot be drawn
         from files, nor scored in pieces apart.
+    caption : str
+        Of the names that `show` gives, that of what says in a line which sample it is: it stands in rankings, too.
     """
 
     name: str = ""
@@ -141,6 +146,7 @@ class Kind:
     numbered: bool = True
     classes: str = ""
     alone: bool = True
+    caption: str = ""
 
     # ------------------------------------------------------------------------------------------ Python objects
 
@@ -176,6 +182,10 @@ class Kind:
     def encoder_for(self, forms: Collection[str]) -> str:
         """Name of the usual encoder for an objective that takes parts of these forms."""
         return self.encoder
+
+    def objective_for(self, form: str) -> str:
+        """Name of the usual objective for parts of this form, which an encoder that somebody chose makes."""
+        return Kind.objective if form == "vector" else self.objective
 
     def plain(self, samples: Any) -> Any:
         """Samples as the encoders of other packages expect them, by default a list."""
@@ -248,6 +258,18 @@ class Kind:
             Where there is nothing to look at.
         """
         raise InputError(f"{self.plural} have no picture.")
+
+    def without_each(self, samples: Any, row: int) -> tuple[tuple[str, ...], Samples]:
+        """What a sample is made of, in words, and so many samples: this one without each of it.
+
+        Where a kind defines this, scores are explained by what is lost without each.
+        """
+        raise InputError(f"{self.plural} are not made of anything that could be left out.")
+
+    @property
+    def has_pieces(self) -> bool:
+        """Whether samples are explained by what they are made of, as `without_each` is defined for them."""
+        return type(self).without_each is not Kind.without_each
 
     @property
     def pictured(self) -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from expose.errors import InputError
@@ -16,6 +18,11 @@ from expose.files.names import listing
 from expose.files.values import is_missing
 from expose.kinds.base import Batch, Kind, Reading, register_kind
 from expose.kinds.image_files import SUFFIXES
+from expose.kinds.text_pieces import pieces_of
+from expose.kinds.text_sources import are_lines, found_in, opened_texts, words_at_the_median
+
+PRETRAINED: Final = "minilm"
+AT_ONCE: Final = 4_096  # texts of a batch
 
 _TABLES: Final = (
     ".csv", ".tsv", ".parquet", ".pq", ".json", ".jsonl", ".ndjson", ".xlsx", ".xls", ".arrow", ".feather",
@@ -158,13 +165,14 @@ def tokens(text: str, level: str = "word") -> list[str]:
 
 @register_kind
 class TextKind(Kind):
-    """Texts: a list, 1-D array or column of strings. Only from Python, since a file of texts is a table."""
+    """Texts: a list, 1-D array or column of strings; a column of a table of any format, the lines of a file."""
 
     name = "text"
     plural = "texts"
     noun = "text"
     encoder = "words"
-    objective = "language"
+    objective = "neighbours"
+    caption = "text"
     advice = (
         "Or make a table of the texts: an embedding or word counts of each as one row of numbers. If they are the "
         "one column of a table, give a frame: X.to_frame(), or np.reshape(X, (-1, 1))."
@@ -188,17 +196,60 @@ class TextKind(Kind):
         """Make `Texts`, see `as_texts`."""
         return as_texts(X)
 
+    def encoder_for(self, forms: Collection[str]) -> str:
+        """Their words, for objectives that learn from these; else a pretrained model."""
+        return self.encoder if "tokens" in forms else PRETRAINED
+
+    def objective_for(self, form: str) -> str:
+        """What learns from words, where these were chosen."""
+        return "language" if form == "tokens" else self.objective
+
     def plain(self, samples: Any) -> list[str]:
         """Texts as a list; a missing one is empty."""
         return list(as_texts(samples).values)
 
+    def claims(self, sources: Sequence[str]) -> bool:
+        """Whether all of them are files .txt of lines in which people say something."""
+        return are_lines(sources)
+
+    def asked_for(self, reading: Reading) -> bool:
+        """Whether a column of texts was named, or lines."""
+        return reading.text is not None
+
+    def read(self, sources: Sequence[str], reading: Reading) -> Batch:
+        """Read files whole. Errors are those of `expose.files.read`, and of columns that hold no texts."""
+        tables = opened_texts(sources, reading)
+        batch = self._of_table(tables.table(), reading)
+        return batch._replace(notes=(*tables.notes, *batch.notes))
+
+    def scan(self, sources: Sequence[str], reading: Reading) -> Iterator[Batch]:
+        """Read files some thousand texts at a time. Files are looked at before it returns."""
+        tables = opened_texts(sources, reading)
+        return (self._of_table(pa.Table.from_batches([rows]), reading) for rows in tables.batches(AT_ONCE))
+
+    def _of_table(self, table: Any, reading: Reading) -> Batch:
+        found = found_in(table, reading)
+        return Batch(as_texts(found.texts), found.ids, found.label, found.notes)
+
     def split(self, table: Any, reading: Reading) -> Batch:
-        """Texts of the one column that is neither id nor ignored nor label."""
+        """Texts of the column that was named, or of the one that is neither id nor ignored nor label."""
+        if reading.text in table.column_names:
+            return self._of_table(table, replace(reading, later=True))
         ids = [name for name in table.column_names if name in reading.id]
         others = [name for name in table.column_names if name not in {*ids, *reading.ignore, reading.label}]
         if len(others) != 1:
             raise InputError(f"texts come as one column, besides those that name a text; got {listing(others)}.")
         return Batch(as_texts(table[others[0]]), table.select(ids) if ids else None)
+
+    def measure(self, samples: Any) -> str:
+        """How long they are."""
+        words = words_at_the_median(as_texts(samples).values)
+        return f"{words:,} word{'' if words == 1 else 's'} at the median"
+
+    def without_each(self, samples: Any, row: int) -> tuple[tuple[str, ...], Texts]:
+        """The words of a text, or its sentences if it is long, and the text without each."""
+        pieces = pieces_of(as_texts(samples).values[row])
+        return tuple(pieces), Texts(tuple(pieces.values()))
 
     def show(self, samples: Any, row: int) -> dict[str, Any]:
         """The text."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from expose.decide import needs_calibration, select
 from expose.errors import DataWarning, InputError
 from expose.estimators import AnomalyDetector, OutlierExposureClassifier
-from expose.explain import explain_parts
+from expose.explain import explain, explain_parts
 from expose.model import Decisions, Fitted
 from expose.report.given import checked_labels, id_columns, known_classes
 from expose.report.heat import Floats, Layer, layers_of, why_no_maps
@@ -183,7 +183,7 @@ def examine(
     others = ~np.isin(found.sample, rows)
     return Findings(
         fitted, said, threshold, rule, known,
-        suspects_of(fitted, shown, rows, first, said, known, why(fitted, shown, rows, typical, first)),
+        suspects_of(fitted, shown, rows, first, said, known, why(scorer, shown, rows, typical, first)),
         lines_of(scores[order], said.is_anomaly[order], assumed),
         order,
         np.concatenate([rows, found.sample[others]]),
@@ -200,9 +200,12 @@ def legible(fitted: Fitted, shown: Readable) -> bool:
 
 
 def why(
-    fitted: Fitted, shown: Readable, rows: Rows, typical: Rows, parts: NDArray[np.float32]
+    scorer: Scorer, shown: Readable, rows: Rows, typical: Rows, parts: NDArray[np.float32]
 ) -> list[tuple[Reason, ...]]:
     """What explains each of some rows; nothing where the encoder tells nothing apart, or a picture says more."""
+    fitted = scorer.fitted
+    if fitted.kind.has_pieces:
+        return reasons_of(shown, rows, typical, explain(scorer, shown.samples.take(rows)))
     if not legible(fitted, shown) and (len(fitted.encoder.groups) <= 1 or fitted.kind.pictured):
         return [()] * len(rows)
     return reasons_of(shown, rows, typical, explain_parts(fitted, parts))

@@ -1,5 +1,5 @@
 """Raw samples to scores, in one place."""
 
-from expose.scoring.scorer import Scorer
+from expose.scoring.scorer import Encoded, Scorer
 
-__all__ = ["Scorer"]
+__all__ = ["Encoded", "Scorer"]

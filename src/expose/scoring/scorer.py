@@ -239,4 +239,5 @@ def reading_as_trained(fitted: Fitted, id: str | Sequence[str] | None = None) ->
         time=names.get("time"),
         entity=tuple(names.get("entity", ())),
         window=names.get("window"),
+        text=names.get("text"),
     )
