@@ -337,8 +337,7 @@ def test_rows_of_equal_scores_stay_together_and_that_is_said(run: Run, tmp_path:
 
 
 def test_the_whole_ranking_as_a_file(run: Run, mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("fit", "answer"):
-        monkeypatch.setattr(f"expose.cli.{module}.EXPLAINED", 30)
+    monkeypatch.setattr("expose.cli.answer.EXPLAINED", 30)
     result = run("fit", mixed, "--out", tmp_path / "model", "--out-suspects", tmp_path / "suspects.parquet")
     assert result.exit_code == 0, result.output
     assert "reasons for the first 30" in result.stdout
