@@ -50,6 +50,7 @@ RUNNABLE = [
     "photos.md",
     "series.md",
     "texts.md",
+    "logs.md",
 ]
 OF_PACKAGE = [name for name, cls in OBJECTIVES.items() if cls.__module__.startswith("expose.")]
 

@@ -11,7 +11,7 @@ import pytest
 from expose.encoders import ENCODERS, Encoder, Layout, TableEncoder, make_encoder, register_encoder, restore_encoder
 from expose.encoders.base import CLASSES
 from expose.errors import InputError, MissingExtraError, ModelFolderError
-from expose.kinds import KINDS, Kind
+from expose.kinds import KINDS, Kind, as_logs
 
 RNG = np.random.default_rng(0)
 EXAMPLES = {
@@ -25,6 +25,9 @@ EXAMPLES = {
     "image": [RNG.integers(0, 256, (8, 8 + row % 3, 3), dtype=np.uint8) for row in range(12)],
     "views": {side: list(RNG.integers(0, 256, (12, 8, 9, 3), dtype=np.uint8)) for side in ("top", "side")},
     "series": pd.DataFrame(RNG.normal(size=(60, 2)), index=pd.date_range("2026-01-01", periods=60, freq="h")),
+    "log": as_logs(
+        [f"2026-05-01 12:{n // 4:02}:{n % 4}0 INFO job {n} took {n % 7} ms" for n in range(78)], "1m"
+    ),
     "text": ["a cat sat", "the dog", "", "one bird, two birds"] * 5,
 }  # fmt: skip
 

@@ -234,7 +234,15 @@ def test_the_guide_gives_the_rules_as_they_are() -> None:
 def test_the_guide_lists_every_option_with_its_name_in_python() -> None:
     text = GUIDE.read_text(encoding="utf-8")
     options = {one.name: one for one in command_of("fit").params}
-    for name in {*WRITTEN, "category"} - {"query", "photo", "views", "time", "entity", "window"}:  # elsewhere
+    for name in {*WRITTEN, "category"} - {
+        "query",
+        "photo",
+        "views",
+        "time",
+        "entity",
+        "window",
+        "session",
+    }:  # elsewhere
         where = "Dialect" if name in {field.name for field in fields(Dialect)} else "Conventions"
         [row] = [line for line in text.splitlines() if f"| `{where}({name}=)` |" in line]
         assert all(flag in row for flag in (*options[name].opts, *options[name].secondary_opts))

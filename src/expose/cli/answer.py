@@ -9,7 +9,7 @@ from expose.cli.reasons import Reason, have_columns, in_words, reason_columns, r
 from expose.cli.sources import LABEL, ROW, named
 from expose.cli.spans import described as described_spans
 from expose.cli.spans import with_channels
-from expose.cli.text import aligned, count, indented, joined, percent
+from expose.cli.text import aligned, cell, count, indented, joined, percent
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,6 +26,7 @@ SHARES = (0.001, 0.01, 0.05, 0.1)  # "if so many are anomalous": what the rankin
 COLUMN_LINES = 15  # on how the columns were read
 BESIDE = 74  # characters of a line beside a title
 DOUBTS = ("count as missing", "no value decides", "no meaning")  # in how a column was read: they stand first
+EXCERPTS, LONGEST_EXCERPT = 3, 160  # of the ranking, with what shows why they are there, and its characters
 IDS_SHOWN = 2  # columns that name a row, on the screen
 
 
@@ -152,6 +153,8 @@ def ranking(
         own = reasons.get(row[ROW], ())
         values = {name: {"value": value} for name, value in shown.items()}
         row["reasons"] = [one._asdict() | values.get(one.column, {}) for one in own]
+        if samples is not None and (lines := kind.excerpt(samples, place, [one.column for one in own])):
+            row["excerpt"] = lines
     return rows
 
 
@@ -206,7 +209,18 @@ def described(facts: Mapping[str, Any], seconds: float, *, named_columns: bool) 
         *share_table(facts["shares"], facts["noun"]),
         *described_spans(facts.get("spans", ()), facts["rows"]),
         *ranking_table(facts, facts["rows"] - n_known, n_known),
+        *excerpts(facts["ranking"]),
     ]
+
+
+def excerpts(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Of the first of the ranking what shows why they are there, as it came."""
+    lines = [
+        f"  {one['rank']:>3}  {cell(line, LONGEST_EXCERPT)}"
+        for one in found[:EXCERPTS]
+        for line in one.get("excerpt", ())
+    ]
+    return ["Excerpts        of the first, by their ranks", *lines] if lines else []
 
 
 def beside(text: str, then: int) -> list[str]:

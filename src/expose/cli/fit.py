@@ -54,8 +54,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\b
 Examples:
-  expose fit transactions.parquet --contamination 0.02 --out model/
   expose fit data/ --id account,day --objective ntl --set epochs=20 --out m/
+  expose fit app.log --out m/  # also --window 5m, --session PATTERN
   expose fit photos/ --out m/  # also --encoder NAME, --tiles N, --skip-bad
   expose fit pumps.csv --time when --entity pump --out m/  # also --window N
 Killed or interrupted? The same command goes on from MODEL.checkpoint.
@@ -180,6 +180,7 @@ def fit(
             return
         batch, reading, found = identified(kind, kind.read(data, reading), reading)
         batch = batch._replace(notes=(*batch.notes, *kind.also(batch)))
+        reading = kind.settled(reading, batch)
         labels = with_answers(known_of(label_of(kind, batch, label), label), answers or (), batch)
         extra = None if outliers is None else read_outliers(kind, outliers, batch.samples, reading)
         metadata = metadata_of(reading, command_line())

@@ -75,6 +75,19 @@ def checked_seed(value: int) -> int:
     return value
 
 
+def window_of(value: str) -> int | str:
+    """How much is looked at together: a number of steps or lines, or a length of time, which the kind reads.
+
+    >>> window_of("50"), window_of("5m")
+    (50, '5m')
+    """
+    if value.strip().lstrip("+-").isdecimal():
+        if int(value) < 1:
+            raise typer.BadParameter(f"a window holds 1 at least; got {value}.")
+        return int(value)
+    return value.strip()
+
+
 Data = Annotated[
     list[str],
     typer.Argument(
@@ -214,7 +227,18 @@ WRITTEN: dict[str, Any] = {
         typer.Option("--entity", metavar="COLUMNS", hidden=True, help="Of what, with --time: each is a series."),
     ],
     "window": Annotated[
-        int | None, typer.Option("--window", metavar="N", min=2, hidden=True, help="Steps of a window, with --time.")
+        str | None,
+        typer.Option(
+            "--window",
+            metavar="LENGTH",
+            hidden=True,
+            parser=window_of,
+            help="Of series and logs: N steps or lines; of logs 5m, too.",
+        ),
+    ],
+    "session": Annotated[
+        str | None,
+        typer.Option("--session", metavar="PATTERN", hidden=True, help="In logs, what names a session: blk_, id=..."),
     ],
     "text": Annotated[
         str | None,

@@ -56,7 +56,8 @@ def read_as(reading: Reading, written: Mapping[str, Any]) -> Reading:
     several: dict[str, Any] = {
         name: tuple(written.pop(name, getattr(reading, name))) for name in ("photo", "views", "entity")
     }
-    single: dict[str, Any] = {name: written.pop(name, getattr(reading, name)) for name in ("time", "window", "text")}
+    names = ("time", "window", "session", "text")
+    single: dict[str, Any] = {name: written.pop(name, getattr(reading, name)) for name in names}
     reading = replace(reading, query=written.pop("query", None), **several, **single)
     lines: dict[str, Any] = {name: value for name, value in written.items() if name in own}
     values: dict[str, Any] = {
@@ -72,7 +73,8 @@ def metadata_of(reading: Reading, command: str) -> dict[str, Any]:
     roles = {"id": list(reading.id), "ignore": list(reading.ignore), "label": reading.label}
     written = {"dialect": reading.dialect.given(), "conventions": reading.conventions.given()}
     several = {name: list(found) for name in ("photo", "views", "entity") if (found := getattr(reading, name))}
-    single = {name: found for name in ("time", "window", "text") if (found := getattr(reading, name)) is not None}
+    names = ("time", "window", "session", "text")
+    single = {name: found for name in names if (found := getattr(reading, name)) is not None}
     return {**roles, **several, **single, **written, "command": command}
 
 

@@ -12,6 +12,7 @@ from expose.encoders.base import (
 )
 from expose.encoders.image import ImageEncoder
 from expose.encoders.layout import FORMS, Layout
+from expose.encoders.log_windows import LogEncoder
 from expose.encoders.minilm import MiniLMEncoder
 from expose.encoders.photo import PhotoEncoder
 from expose.encoders.scaling import SCALINGS
@@ -28,6 +29,7 @@ __all__ = [
     "Encoder",
     "ImageEncoder",
     "Layout",
+    "LogEncoder",
     "MiniLMEncoder",
     "OwnEncoder",
     "PhotoEncoder",

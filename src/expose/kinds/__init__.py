@@ -18,6 +18,8 @@ from expose.kinds.table import TableKind  # first: kinds registered later are as
 from expose.kinds.frames import as_table
 from expose.kinds.image import ImageKind
 from expose.kinds.images import Images, as_images
+from expose.kinds.log import LogKind
+from expose.kinds.logs import Logs, as_logs
 from expose.kinds.rows import Table
 from expose.kinds.series import Series, SeriesKind, as_series
 from expose.kinds.text import TextKind, Texts, as_texts, tokens
@@ -29,6 +31,8 @@ __all__ = [
     "ImageKind",
     "Images",
     "Kind",
+    "LogKind",
+    "Logs",
     "Reading",
     "Samples",
     "Series",
@@ -40,6 +44,7 @@ __all__ = [
     "Views",
     "ViewsKind",
     "as_images",
+    "as_logs",
     "as_series",
     "as_table",
     "as_texts",

@@ -65,8 +65,10 @@ class Reading:
         Column of a table that says when; its rows are in that order then.
     entity : tuple of str
         Columns that say of what: each is a series of its own.
-    window : int or None
-        How many steps of a series are looked at together.
+    window : int, str or None
+        How much is looked at together, where samples follow each other in time: so many, or a length such as "5m".
+    session : str or None
+        What names a session in the lines of a log.
     text : str or None
         Column of a table that holds texts, each a sample; "lines" where each line of a file is one.
     """
@@ -84,7 +86,8 @@ class Reading:
     views: tuple[str, ...] = ()
     time: str | None = None
     entity: tuple[str, ...] = ()
-    window: int | None = None
+    window: int | str | None = None
+    session: str | None = None
     text: str | None = None
 
 
@@ -127,6 +130,8 @@ class Kind:
         What names a sample, of the names that `show` gives.
     numbered : bool
         Whether people know a sample by its number, counted from 0, rather than by the name of its file.
+    windowed : bool
+        Whether `Reading.window` plays a part.
     classes : str
         What names the class of each sample where nobody named a column; empty where nothing does.
     alone : bool
@@ -144,6 +149,7 @@ class Kind:
     advice: str = ""
     identifies: tuple[str, ...] = ()
     numbered: bool = True
+    windowed: bool = False
     classes: str = ""
     alone: bool = True
     caption: str = ""
@@ -209,6 +215,10 @@ class Kind:
         """What else training samples of files could be taken for, by which options, in sentences."""
         return ()
 
+    def settled(self, reading: Reading, batch: Batch) -> Reading:
+        """The reading with what was found of training files and has to hold of later ones, for the model folder."""
+        return reading
+
     def scan(self, sources: Sequence[str], reading: Reading) -> Iterator[Batch]:
         """Read samples in order, as many at a time as memory holds; by default all at once."""
         yield self.read(sources, reading)
@@ -240,6 +250,10 @@ class Kind:
     def folds(self, samples: Any, shuffled: NDArray[np.intp], count: int) -> list[NDArray[np.intp]]:
         """Numbers of the samples, which come in random order, as so many parts of which none says much of another."""
         return [np.sort(shuffled[place::count]) for place in range(count)]
+
+    def excerpt(self, samples: Any, row: int, names: Sequence[str]) -> list[str]:
+        """What of a sample, as it came, shows why it is anomalous, in lines; ``names`` are the reasons for that."""
+        return []
 
     def measure(self, samples: Any) -> str:
         """How large samples are, for people; empty where their values have been counted."""
@@ -353,7 +367,13 @@ def kind_of_files(sources: Sequence[str], reading: Reading | None = None) -> Kin
     'table'
     """
     asked = [kind for kind in KINDS.values() if reading is not None and kind.asked_for(reading)]
-    return next(kind for kind in reversed([*KINDS.values(), *asked]) if kind in asked or kind.claims(sources))
+    found = next(kind for kind in reversed([*KINDS.values(), *asked]) if kind in asked or kind.claims(sources))
+    if reading is not None and reading.window is not None and not found.windowed:
+        raise InputError(
+            "--window goes with --time COLUMN, which says in which order the rows are, or with logs; these files look "
+            f"like {found.plural}."
+        )
+    return found
 
 
 def kind_named(name: str) -> Kind:

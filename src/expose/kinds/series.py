@@ -227,6 +227,7 @@ class SeriesKind(Kind):
 
     name = "series"
     plural = "series"
+    windowed = True
     noun = "step"
     encoder = "windows"
     objective = "gaussian"
@@ -255,9 +256,8 @@ class SeriesKind(Kind):
 
     def asked_for(self, reading: Reading) -> bool:
         """Whether a column of times was named."""
-        if reading.time is None and (reading.entity or reading.window):
-            given = "--entity" if reading.entity else "--window"
-            raise InputError(f"{given} goes with --time COLUMN, which says in which order the rows are.")
+        if reading.time is None and reading.entity:
+            raise InputError("--entity goes with --time COLUMN, which says in which order the rows are.")
         return reading.time is not None
 
     def read(self, sources: Sequence[str], reading: Reading) -> Batch:
@@ -274,6 +274,8 @@ class SeriesKind(Kind):
     def split(self, table: Any, reading: Reading) -> Batch:
         """Rows of an Arrow table: windows reach no further than it."""
         given = table.column_names
+        if isinstance(reading.window, str):
+            raise InputError(f"--window takes a number of steps where rows are a series; got {reading.window!r}.")
         time = existing([] if reading.time is None else [reading.time], given, "time")
         entity = existing(column_names(reading.entity, given), given, "entity")
         own = (*entity, *time)

@@ -240,4 +240,5 @@ def reading_as_trained(fitted: Fitted, id: str | Sequence[str] | None = None) ->
         entity=tuple(names.get("entity", ())),
         window=names.get("window"),
         text=names.get("text"),
+        session=names.get("session"),
     )
