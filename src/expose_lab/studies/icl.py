@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +67,7 @@ def context(page: Page) -> dict[str, Any]:
     every = Rows([*rows, *print_])
     lines = {
         f"{dataset}, {name}": {"dataset": dataset, "detector": name}
-        for dataset in SETS
+        for dataset in rows.each("dataset")
         for name in [*variants, PRINTED]
         if every.where(dataset=dataset, detector=name)
     }
@@ -76,8 +76,18 @@ def context(page: Page) -> dict[str, Any]:
         "sets": compared.each("dataset"),
         "splits": len({(row["dataset"], row["seed"]) for row in compared}),
         "means": by_exposure(found, {name: {"detector": name} for name in [*variants, PRINTED]}),
+        "most": most(rows, lambda some, names: by_exposure(some, {name: {"detector": name} for name in names}), page),
         "by_set": by_exposure(every, lines),
     }
+
+
+def most(rows: Rows, means: Callable[[Rows, Sequence[str]], str], page: Page) -> dict[str, Any]:
+    """The variant that was measured on most sets, under all exposures, and what is published for these."""
+    complete = {name: shared(Rows(rows.where(detector=name))) for name in rows.each("detector")}
+    name, own = max(complete.items(), key=lambda pair: len(pair[1].each("dataset")))
+    sets = own.each("dataset")
+    both = Rows([*own, *printed(page, sets)])
+    return {"variant": name, "sets": sets, "splits": len(own) // len(EXPOSURES), "means": means(both, [name, PRINTED])}
 
 
 def shared(rows: Rows) -> Rows:
