@@ -14,7 +14,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from importlib import import_module
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -65,8 +64,7 @@ def measure(cell: Row, data: Path) -> Iterator[Row]:
 def measure_ours(cell: Row, data: Path) -> Iterator[Row]:
     """A row for each series, by the default: nothing is said to it, not even the period."""
     from expose import AnomalyDetector
-
-    as_series = import_module("expose.kinds").as_series
+    from expose.kinds import as_series
 
     def score(given: Given) -> Floats:
         fitted = AnomalyDetector(random_state=given.seed, device="cpu").fit(as_series(given.training))
@@ -123,8 +121,8 @@ def context(page: Page) -> dict[str, Any]:
 
     def means(some: Rows, metric: str) -> str:
         columns = {name: Column(metric, where, 1, 3, spread=False) for name, where in several.items()}
-        columns["all series"] = Column(metric, {}, 1, 3, spread=False)
-        return grid(some, lines, columns, METRICS[metric], bold="column")
+        columns["all series"] = Column(metric, {"complete": True}, 1, 3, spread=False)
+        return grid(with_all(some), lines, columns, METRICS[metric], bold="column")
 
     return {
         "means": means,
@@ -146,6 +144,13 @@ def context(page: Page) -> dict[str, Any]:
         "has_ours": OURS in lines,
         "has_profile": PROFILE in lines,
     }
+
+
+def with_all(rows: Rows) -> Rows:
+    """Rows that say whether their detector was measured on all series: means over fewer compare with nothing."""
+    series = {name: {row["series"] for row in rows.where(detector=name)} for name in rows.each("detector")}
+    every = set.union(*series.values()) if series else set()
+    return Rows(row | {"complete": series[row["detector"]] == every} for row in rows)
 
 
 class SeriesStudy(Study):
