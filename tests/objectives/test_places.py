@@ -90,7 +90,7 @@ def test_what_is_odd_in_a_place_and_what_is_odd_as_a_whole_are_both_found():
 def test_the_score_is_the_log_of_the_harmonic_mean_of_two_p_values():
     data, new = rows(200), rows(20, seed=1)
     member = fitted(LocalGlobal(), data)
-    whole = built(Neighbours(), Layout("vector", (5,)))
+    whole = built(Neighbours(whiten=False), Layout("vector", (5,)))
     vectors = torch.nn.functional.normalize(data[:, 24:], dim=1)
     whole.remember(vectors, torch.ones(200))
     whole.refit(torch.ones(200), torch.zeros(200))

@@ -120,7 +120,7 @@ def select_contamination(evidence: NDArray[np.float64]) -> ContaminationEstimate
 
     Examples
     --------
-    >>> evidence = np.concatenate([np.random.default_rng(0).exponential(size=900), np.full(100, 20.0)])
+    >>> evidence = np.concatenate([np.random.default_rng(0).exponential(size=900), np.linspace(20, 21, 100)])
     >>> round(select_contamination(evidence).value, 2)
     0.11
     """

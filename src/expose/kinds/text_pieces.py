@@ -23,7 +23,7 @@ def pieces_of(text: str) -> dict[str, str]:
     >>> pieces_of("Win CASH! Win it now.")
     {'"Win"': 'CASH! it now.', '"CASH"': 'Win Win it now.', '"it"': 'Win CASH! Win now.', '"now"': 'Win CASH! Win it'}
     >>> list(pieces_of("The boat is small. " * 2 + "It has sails and a long, long, long name. " * 3))[1]
-    '"It has sails and a long, long, long name."'
+    '"It has sails and a long, long, long name..."'
     """
     spans = [found.span() for found in _WORD.finditer(text)]
     if len(spans) > MOST:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from expose_lab.contenders import Contender
 
 PLACED = ("gaussian", "local-global", "patch-memory")  # take the places of a photo
-UNSUITED = ("bce", "hsc", "language", "mhrot", "pixelcnn", *PLACED)  # want outliers, or no tables; a test holds them
+UNSUITED = ("bce", "hsc", "language", "local-global", "mhrot", "patch-memory", "pixelcnn")  # a test holds them
 OBJECTIVES = tuple(name for name in opt.objective_names() if name not in UNSUITED)
 PROTOCOLS = ("clean", "disjoint", "paper")
 SETTINGS = ("default", "brief", "published")
@@ -209,7 +209,7 @@ def photo_contenders(
     from expose_lab.contenders import ours, own
     from expose_lab.photo_contenders import PhotoBaseline
 
-    objectives = chosen("--objective", objective, ("auto", *OBJECTIVES, *PLACED), none=True)
+    objectives = chosen("--objective", objective, ("auto", *dict.fromkeys((*OBJECTIVES, *PLACED))), none=True)
     objectives = objectives if "objective" in given else ["auto"]
     names = chosen("--baseline", baseline, PHOTO_BASELINES, none=True) if "baseline" in given else []
     who = ours(objectives, chosen("--exposure", exposure, opt.RULES))
