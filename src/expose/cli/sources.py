@@ -51,13 +51,12 @@ def reading_of(
 
 def read_as(reading: Reading, written: Mapping[str, Any]) -> Reading:
     """The same for files of which this is said."""
+    from expose.kinds.base import SEVERAL, SINGLE
+
     own = {field.name for field in fields(reading.dialect)}
     written = dict(written)
-    several: dict[str, Any] = {
-        name: tuple(written.pop(name, getattr(reading, name))) for name in ("photo", "views", "entity")
-    }
-    names = ("time", "window", "session", "text")
-    single: dict[str, Any] = {name: written.pop(name, getattr(reading, name)) for name in names}
+    several: dict[str, Any] = {name: tuple(written.pop(name, getattr(reading, name))) for name in SEVERAL}
+    single: dict[str, Any] = {name: written.pop(name, getattr(reading, name)) for name in SINGLE}
     reading = replace(reading, query=written.pop("query", None), **several, **single)
     lines: dict[str, Any] = {name: value for name, value in written.items() if name in own}
     values: dict[str, Any] = {
@@ -70,11 +69,12 @@ def read_as(reading: Reading, written: Mapping[str, Any]) -> Reading:
 
 def metadata_of(reading: Reading, command: str) -> dict[str, Any]:
     """What a model folder keeps of how it came about; a `Scorer` reads new files by it."""
+    from expose.kinds.base import SEVERAL, SINGLE
+
     roles = {"id": list(reading.id), "ignore": list(reading.ignore), "label": reading.label}
     written = {"dialect": reading.dialect.given(), "conventions": reading.conventions.given()}
-    several = {name: list(found) for name in ("photo", "views", "entity") if (found := getattr(reading, name))}
-    names = ("time", "window", "session", "text")
-    single = {name: found for name in names if (found := getattr(reading, name)) is not None}
+    several = {name: list(found) for name in SEVERAL if (found := getattr(reading, name))}
+    single = {name: found for name in SINGLE if (found := getattr(reading, name)) is not None}
     return {**roles, **several, **single, **written, "command": command}
 
 

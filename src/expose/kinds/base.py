@@ -20,6 +20,8 @@ from expose.files.dialect import Dialect
 from expose.files.reading import Tables
 
 KINDS: dict[str, Kind] = {}
+SEVERAL = ("photo", "views", "entity")  # fields of a `Reading` that a kind has put there, which a model folder keeps
+SINGLE = ("time", "window", "session", "text")  # likewise, each one name
 TOGETHER = 10  # steps of a series: flagged ones with no more between them are of one span
 
 

@@ -199,8 +199,7 @@ class Neighbours(MemoryObjective):
         self.height = self.heights(clusters=clusters)
         for view, some in zip(range(len(self.middle)), self.views(rows[self.chosen()]), strict=False):
             self.middle[view], self.turning[view], self.leverage[view] = whitening(some[:, self.numbers])
-        self.settle()
-        return torch.cat([self.agreed(self.measure(few)[..., 2:]) for few in torch.split(rows, AT_ONCE)])
+        return self.agreed(self.settle()[..., 2:])
 
     @torch.no_grad()
     def refit(self, keep_normal: Tensor, keep_abnormal: Tensor) -> None:
@@ -210,10 +209,15 @@ class Neighbours(MemoryObjective):
         self.refined.fill_(1.0)
         self.settle()
 
-    def settle(self) -> None:
-        """Measure how the distances of the remembered rows are distributed, with their weights as they are now."""
+    def settle(self) -> Tensor:
+        """Measure how the distances of the remembered rows are distributed, with their weights as they are now.
+
+        Returns the log distances, see `measure`.
+        """
         self._memories = []
-        self.tails.copy_(torch.stack([knots(view[self.present > 0]) for view in self.measure(self.rows)]))
+        measured = self.measure(self.rows)
+        self.tails.copy_(torch.stack([knots(view[self.present > 0]) for view in measured]))
+        return measured
 
     @torch.no_grad()
     def learn(self, known: Tensor, share: float) -> None:

@@ -34,7 +34,8 @@ def curve_of(findings: Findings) -> Drawing | None:
     names = telling(findings, curve, row)
     figure = stacked_figure([*(show_text(name, 30) for name in names), "score"])
     scores, flagged = findings.scores[curve.rows], findings.flagged[curve.rows]
-    near = nearby(scores, flagged)
+    found = sorted(runs_of(flagged), key=lambda run: -scores[run[0] : run[1] + 1].max())
+    near = nearby(found, len(scores))
     drawn = [(curve.values[:, curve.names.index(name)], NORMAL) for name in names]
     for place, (values, colour) in enumerate([*drawn, (scores, MUTED)], start=1):
         at, shown = broken(curve, values, thinned(values, near))
@@ -43,8 +44,7 @@ def curve_of(findings: Findings) -> Drawing | None:
             hovertemplate="%{y:.4g} at %{x}<extra></extra>",
         )  # fmt: skip
     figure.add_hline(y=findings.threshold, line={"color": SUSPECT, "dash": "dash", "width": 1}, row=len(drawn) + 1)
-    found = runs_of(flagged)
-    for first, last in sorted(found, key=lambda run: -scores[run[0] : run[1] + 1].max())[:SHADED]:
+    for first, last in found[:SHADED]:
         figure.add_vrect(
             x0=curve.at[first], x1=curve.at[last], fillcolor=SUSPECT, opacity=0.2, line_width=0, row="all", col=1
         )
@@ -96,10 +96,10 @@ def runs_of(flagged: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
 
 
-def nearby(scores: Floats, flagged: NDArray[np.bool_]) -> Rows:
-    """Places in and around the highest flagged runs, as many as are drawn one by one."""
-    chosen = np.zeros(len(scores), dtype=np.bool_)
-    for first, last in sorted(runs_of(flagged), key=lambda run: -scores[run[0] : run[1] + 1].max()):
+def nearby(highest: list[tuple[int, int]], n_steps: int) -> Rows:
+    """Places in and around the highest flagged runs, which come first, as many as are drawn one by one."""
+    chosen = np.zeros(n_steps, dtype=np.bool_)
+    for first, last in highest:
         if chosen.sum() >= CLOSELY:
             break
         chosen[max(0, first - AROUND) : last + 1 + AROUND] = True

@@ -18,7 +18,7 @@ from expose.errors import InputError
 from expose.files import Dialect, with_ids
 from expose.files.conventions import Conventions
 from expose.folder import load_fitted
-from expose.kinds.base import Batch, Reading, Samples, samples_of
+from expose.kinds.base import SEVERAL, SINGLE, Batch, Reading, Samples, samples_of
 from expose.kinds.heat_maps import Lazily
 from expose.model import Decisions, Fitted
 from expose.stores import Stored, place_of
@@ -226,6 +226,8 @@ def reading_as_trained(fitted: Fitted, id: str | Sequence[str] | None = None) ->
     usual = {} if encoding.lower() in ("utf-8", "utf8") else {"encoding": encoding}
     own = names.get("id", ())
     id = [id] if isinstance(id, str) else id
+    several: dict[str, Any] = {name: tuple(names.get(name, ())) for name in SEVERAL}
+    single: dict[str, Any] = {name: names.get(name) for name in SINGLE}
     return Reading(
         id=tuple(own if id is None else id),
         ignore=(*names.get("ignore", ()), *(() if id is None else own)),
@@ -234,11 +236,6 @@ def reading_as_trained(fitted: Fitted, id: str | Sequence[str] | None = None) ->
         conventions=Conventions.of(names.get("conventions", {})),
         features=fitted.columns,
         later=True,
-        photo=tuple(names.get("photo", ())),
-        views=tuple(names.get("views", ())),
-        time=names.get("time"),
-        entity=tuple(names.get("entity", ())),
-        window=names.get("window"),
-        text=names.get("text"),
-        session=names.get("session"),
+        **several,
+        **single,
     )
