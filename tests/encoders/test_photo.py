@@ -118,6 +118,7 @@ def test_many_patches_are_drawn(monkeypatch):
         ({"give": "maps"}, "give must be one of"),
         ({"precision": "16"}, r"precision must be one of \['32', 'bf16'\]; got '16'"),
         ({"tiles": 0}, "tiles must be a whole number, at least 1; got 0"),
+        ({"tiles": 2, "give": "vector"}, "takes one vector of each photo.*leave tiles out; got tiles = 2"),
         ({"side": 2.5}, "side must be a whole number"),
         ({"side": True}, "side must be a whole number, at least 1; got True"),
         ({"network": None}, "network must be the name of one, or one to be called; got None"),

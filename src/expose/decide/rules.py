@@ -34,14 +34,14 @@ class ScoreRule(Protocol):
 
 
 def check_threshold(value: Any) -> None:
-    """Raise ValueError unless ``value`` is None, a share, a named rule, or has the methods of a `ScoreRule`."""
+    """Raise InputError unless ``value`` is None, a share, a named rule, or has the methods of a `ScoreRule`."""
     if isinstance(value, str):
         parse(value)
         return
     is_share = isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < 1
     is_rule = callable(getattr(value, "fit", None)) and callable(getattr(value, "predict", None))
     if value is not None and not is_share and (isinstance(value, type) or not is_rule):
-        raise ValueError(
+        raise InputError(
             f"threshold must be None or the share of training rows to flag, in [0, 1), or one of {', '.join(RATES)}, "
             f"or an object with fit(scores) and predict(scores); got {value!r}. "
             "To use a score of your own as threshold, compare it with anomaly_score(X)."
@@ -58,18 +58,18 @@ def parse(text: str) -> tuple[str, float | None]:
     """
     name, colon, number = text.partition(":")
     if name not in RATES:
-        raise ValueError(
+        raise InputError(
             f"threshold must be None or the share of training rows to flag, in [0, 1), or one of {', '.join(RATES)}; "
             f"got {text!r}."
         )
     if not colon:
         return name, RATES[name]
     if RATES[name] is None:
-        raise ValueError(f"threshold {name!r} takes no rate; got {text!r}.")
+        raise InputError(f"threshold {name!r} takes no rate; got {text!r}.")
     try:
         rate = float(number)
     except ValueError:
-        raise ValueError(f"threshold {text!r}: what follows the colon must be a number, as in '{name}:0.01'.") from None
+        raise InputError(f"threshold {text!r}: what follows the colon must be a number, as in '{name}:0.01'.") from None
     check_rate(f"the rate of threshold {name!r}", rate, PEAKS if name == "tail" else 1.0)
     return name, rate
 

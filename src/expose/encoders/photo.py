@@ -129,6 +129,11 @@ class PhotoEncoder(Encoder):
             raise InputError(
                 f"give={self.give!r} needs a network that describes patches; this one gives vectors alone."
             )
+        if self.tiles > 1 and self.gives == "vector":
+            raise InputError(
+                "tiles are of objectives that judge patches; this one takes one vector of each photo. Choose another, "
+                f"such as local-global, or leave tiles out; got tiles = {self.tiles}."
+            )
         self.mean, self.axes = np.zeros(0, np.float32), np.zeros((0, 0), np.float32)
         if self.gives != "vector":
             some = np.sort(np.random.default_rng(0).permutation(len(images))[:FIT_PHOTOS])

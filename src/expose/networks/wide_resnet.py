@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 
+from expose.errors import InputError
 from expose.networks.convolutional import group_norm
 
 
@@ -35,7 +36,7 @@ class WideResNet(nn.Module):
 
     Raises
     ------
-    ValueError
+    InputError
         If ``depth`` is not 6 n + 4.
 
     Examples
@@ -57,7 +58,7 @@ class WideResNet(nn.Module):
         super().__init__()
         blocks, rest = divmod(depth - 4, 6)
         if blocks < 1 or rest:
-            raise ValueError(f"depth must be 6 n + 4, such as 16, 28 or 40; got {depth}.")
+            raise InputError(f"depth must be 6 n + 4, such as 16, 28 or 40; got {depth}.")
         width, normalise = 16, nn.BatchNorm2d if norm == "batch" else group_norm
         self.stem = nn.Conv2d(shape[0], width, 3, padding=1, bias=False)
         layers: list[nn.Module] = []

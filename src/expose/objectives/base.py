@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from expose.encoders.layout import Layout
+from expose.errors import InputError
 from expose.objectives.recipes import Descend, Recipe, Remember, check_number, with_settings
 
 OBJECTIVES: dict[str, type[Objective]] = {}
@@ -214,7 +215,7 @@ def make_objective(objective: str | Objective, **settings: Any) -> Objective:
 
     Raises
     ------
-    ValueError
+    InputError
         If the name is not registered, or a setting is not one of its own.
     TypeError
         If it is neither a name nor an `Objective`.
@@ -233,7 +234,7 @@ def make_objective(objective: str | Objective, **settings: Any) -> Objective:
     if not isinstance(objective, str):
         raise TypeError(f"objective must be a name or an Objective instance; got {type(objective).__name__}.")
     if objective not in OBJECTIVES:
-        raise ValueError(f"objective must be one of {sorted(OBJECTIVES)} or an Objective instance; got {objective!r}.")
+        raise InputError(f"objective must be one of {sorted(OBJECTIVES)} or an Objective instance; got {objective!r}.")
     return OBJECTIVES[objective](**settings)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
+from expose.errors import InputError
 from expose.threads import TURN, torch_threads
 
 SMALL_STEP = 4_000_000  # weights of all members times parts of a batch
@@ -45,19 +46,19 @@ def torch_device(device: str) -> torch.device:
 
     Raises
     ------
-    ValueError
+    InputError
         For other names, or a CUDA device that is not there.
     """
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     match = re.fullmatch(r"cpu|cuda(?::(\d+))?", device) if isinstance(device, str) else None
     if match is None:
-        raise ValueError(f"device must be 'auto', 'cpu', 'cuda' or 'cuda:<index>'; got {device!r}.")
+        raise InputError(f"device must be 'auto', 'cpu', 'cuda' or 'cuda:<index>'; got {device!r}.")
     if device == "cpu":
         return torch.device("cpu")
     index = int(match[1] or 0)
     if index >= torch.cuda.device_count():
-        raise ValueError(
+        raise InputError(
             f"device={device!r} is not there: torch sees {torch.cuda.device_count()} CUDA device(s). "
             "Use device='cpu' or 'auto'."
         )
