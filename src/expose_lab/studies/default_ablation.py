@@ -148,7 +148,7 @@ def measured(rows: pa.Table, metric: str, sets: list[str], ratios: list[float]) 
     names = ("detector", "assumed", "dataset", "true_ratio", metric)
     for detector_, assumed, dataset, ratio, value in zip(*(rows[n].to_pylist() for n in names), strict=True):
         found[detector_ + TOLD * (assumed == "true"), dataset, ratio].append(100 * value)
-    order = sorted(dict.fromkeys(name for name, *_ in found), key=lambda name: name.endswith(TOLD))
+    order = sorted(dict.fromkeys(name for name, *_ in found), key=lambda name: (name.endswith(TOLD), name != DEFAULT))
 
     def mean(name: str, dataset: str, ratio: float) -> float:
         return float(np.mean(found[name if (name, dataset, ratio) in found else PLAIN, dataset, ratio]))
