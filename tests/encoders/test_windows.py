@@ -40,10 +40,13 @@ class TestWindow:
         assert encoder.window == max(2, n // 4)
         assert "a quarter of the longest stretch" in encoder.notes[0]
 
-    def test_is_short_for_many_channels_and_it_is_said(self):
-        encoder = WindowEncoder().fit(as_series(RNG.normal(size=(500, 40))))
-        assert encoder.window == 768 // 40
-        assert "so few as there are 40 channels" in encoder.notes[0]
+    @pytest.mark.parametrize(("channels", "every"), [(3, 1), (4, 2), (40, 11), (400, 50)])
+    def test_is_no_shorter_for_many_channels_but_coarser_and_it_is_said(self, channels, every):
+        encoder = WindowEncoder().fit(as_series(RNG.normal(size=(500, channels))))
+        assert (encoder.window, encoder.every) == (100 // every * every, every)
+        assert (f"each value the mean of {every} steps as there are {channels} channels" in encoder.notes[0]) == (
+            every > 1
+        )
 
     def test_is_as_asked_for(self):
         assert WindowEncoder(30).fit(as_series(waves())).window == 30
@@ -121,6 +124,25 @@ class TestParts:
         values = np.vstack([waves(), np.full((30, 1), np.nan), waves()[200 : 200 + n]])
         lengths = np.square(encoder.transform(as_series(values))).sum(axis=-1).mean(axis=1)
         assert lengths[630:].max() < lengths[:600].max()
+
+    def test_of_many_channels_are_of_means_of_some_steps_each(self):
+        values = waves(600, 12)
+        encoder = WindowEncoder(components=6).fit(as_series(values))
+        assert encoder.every == 4
+        shaken = values + np.tile([1.0, -1.0], 300)[:, None]  # what a mean of an even number of steps does not see
+        before, after = (encoder.transform(as_series(one)) for one in (values, shaken))
+        np.testing.assert_allclose(before, after, atol=1e-3)
+        again = WindowEncoder.restore(encoder.state())
+        np.testing.assert_array_equal(again.transform(as_series(values)), before)
+
+    def test_of_a_short_stretch_of_many_channels_are_of_the_means_there_are(self):
+        values = waves(600, 12)
+        encoder = WindowEncoder(components=6).fit(as_series(values))
+        odd = values[200:207].copy()
+        for few, usual in ((values[200:207], True), (odd + 20, False)):
+            with pytest.warns(DataWarning, match="fewer than a window"):
+                lengths = np.square(encoder.transform(as_series(few))).sum(axis=-1)
+            assert (lengths.mean() < 12) == usual
 
     def test_of_a_channel_that_is_missing_are_what_the_others_let_one_expect(self):
         values = waves(1_200, 3)

@@ -1,6 +1,7 @@
 """Steps of series by the windows that cover them: principal components, whitened, of what the windows show.
 
-Windows are as long as a period of the training rows, if these show one. Of those that cover a step a few are looked at,
+Windows are as long as periods of the training rows, if these show one. Of many channels each value of a window is the
+mean of a few steps, so that it is no shorter than that of one. Of the windows that cover a step a few are looked at,
 evenly spaced: the first begins with the step, the last ends with it. Each is projected once, however many steps it
 covers. Sub-PCA (Paparrizos et al., VLDB 2022) judges windows by such components.
 """
@@ -30,7 +31,7 @@ USUAL: Final = 100  # steps of a window: whole periods, so many steps at least
 SHORTEST, LONGEST = 4, 300  # steps of a period
 CONVINCING: Final = 0.5  # autocorrelation of a period
 ALIKE: Final = 0.9  # times the highest autocorrelation
-MOST_VALUES, MOST_ASKED = 768, 4_096  # of a window: of many channels it is shorter, unless somebody said a length
+MOST_VALUES, MOST_ASKED = 384, 4_096  # of a window: of more, steps are averaged, unless somebody said a length
 COMPONENTS, EXPLAINED = 64, 0.999  # at most, and of the variance
 WINDOWS: Final = 20_000  # from which components are taken
 MOST_NUMBERS: Final = 2**28  # of all parts of the training rows: 1 GiB
@@ -121,7 +122,7 @@ class WindowEncoder(Encoder):
                 f"a window of {asked:,} steps of {len(self.names):,} channels has more than {MOST_ASKED:,} values. "
                 f"Choose at most {MOST_ASKED // len(self.names):,} steps, or leave channels out."
             )
-        self.window, self.why = asked or 0, "as was asked for"
+        self.window, self.every, self.why = asked or 0, 1, "as was asked for"
         if asked is None:
             first = int(grid.starts[grid.lengths.argmax()])
             period = period_of(self._standard(self._used(grid.values[first : first + longest], names)))
@@ -131,9 +132,10 @@ class WindowEncoder(Encoder):
             if not asked:
                 self.why = "as no period shows" if most >= USUAL else "a quarter of the longest stretch"
                 asked = min(USUAL, most)
-            self.window, most = asked, max(2, MOST_VALUES // len(self.names))
-            if asked > most:
-                self.window, self.why = most, f"so few as there are {len(self.names):,} channels"
+            self.every = min(-(-asked * len(self.names) // MOST_VALUES), asked // 2)
+            self.window = asked // self.every * self.every
+            if self.every > 1:
+                self.why += f", each value the mean of {self.every} steps as there are {len(self.names):,} channels"
 
     def _notes(self, grid: Grid) -> list[str]:
         notes = [f"windows of {self.window:,} steps are judged: {self.why}; --window N says otherwise."]
@@ -155,7 +157,7 @@ class WindowEncoder(Encoder):
         rng = np.random.default_rng(0)
         some = begins if len(begins) <= WINDOWS else np.sort(rng.choice(begins, WINDOWS, replace=False))
         standard = self._standard(self._used(grid.values, series.recording().names), FAR)
-        width = self.window * len(self.names)
+        width = self.n_values * len(self.names)
         total, second = np.zeros(width), np.zeros((width, width))
         for windows in self._windows(standard, some, AT_ONCE):
             total += windows.sum(axis=0)
@@ -192,8 +194,12 @@ class WindowEncoder(Encoder):
         return begins
 
     def _windows(self, standard: Floats, begins: Indices, size: int) -> Iterator[Floats]:
-        """The values of windows in a row, (m, W * C), so many at a time."""
-        shown = np.lib.stride_tricks.sliding_window_view(standard, self.window, axis=0)  # (G - W + 1, C, W)
+        """The values of windows in a row, (m, C * V), so many at a time."""
+        standard = mean_of(standard, self.every)
+        reach = self.window - self.every + 1
+        shown = np.lib.stride_tricks.sliding_window_view(standard, reach, axis=0)[
+            ..., :: self.every
+        ]  # (G - W + 1, C, V)
         for start in range(0, len(begins), size):
             few = shown[begins[start : start + size]]
             yield few.reshape(len(few), -1)
@@ -201,6 +207,11 @@ class WindowEncoder(Encoder):
     def transform(self, samples: Any) -> NDArray[np.float32]:
         """Whitened components of the windows over each step, ``(n, P, K)``."""
         return self._mapped(as_series(samples))
+
+    @property
+    def n_values(self) -> int:
+        """How many values a window has of a channel."""
+        return self.window // self.every
 
     def read(self, samples: Any) -> Series:
         """Rows as those of training were read."""
@@ -237,12 +248,12 @@ class WindowEncoder(Encoder):
         for number, pattern in enumerate(patterns):
             rows = whole[which.reshape(-1) == number]
             plain = pattern.all() and not expected
-            projection = self.projection if plain else self._expecting(pattern.repeat(self.window))
+            projection = self.projection if plain else self._expecting(pattern.repeat(self.n_values))
             parts[rows] = self._projected(grid, self._begins(series.take(rows), grid), projection)
         return parts
 
     def _expecting(self, known: NDArray[np.bool_]) -> Floats:
-        """Map windows, of which only some values are known (W * C,), to their most probable components."""
+        """Map windows, of which only some values are known (C * V,), to their most probable components."""
         loadings = self.projection.astype(np.float64) / np.square(self.projection, dtype=np.float64).sum(axis=0)
         loadings[~known] = 0.0
         precision = loadings.T @ loadings + self.noise * np.eye(loadings.shape[1])
@@ -254,11 +265,12 @@ class WindowEncoder(Encoder):
         standard = self._standard(grid.values[first : first + length])
         parts = []
         for before in np.round(np.linspace(0, self.window - length, min(PARTS, self.window))).astype(int):
-            there = np.zeros((len(self.names), self.window), dtype=np.bool_)
-            there[known, before : before + length] = True
+            there = np.zeros((len(self.names), self.window), dtype=np.float32)
+            there[known, before : before + length] = 1.0
             shown = np.zeros(there.shape, dtype=np.float32)
             shown[:, before : before + length] = standard.T
-            parts.append((shown.reshape(-1) - self.centre) @ self._expecting(there.reshape(-1)))
+            count, total = (one.reshape(-1, self.every).sum(axis=1) for one in (there, shown))
+            parts.append((total / np.maximum(count, 1) - self.centre) @ self._expecting(count > 0))
         return np.stack(parts)
 
     def _projected(self, grid: Grid, begins: Indices, projection: Floats) -> Floats:
@@ -279,7 +291,14 @@ class WindowEncoder(Encoder):
         """All that was learned."""
         names = {"names": list(self.names), "unused": list(self.unused), "left_out": list(self.left_out)}
         names |= {"notes": list(self.notes)}
-        meta = {"window": self.window, "step": self.step, "noise": self.noise, "learned": self.learned, **names}
+        meta = {
+            "window": self.window,
+            "every": self.every,
+            "step": self.step,
+            "noise": self.noise,
+            "learned": self.learned,
+            **names,
+        }
         arrays = {name: getattr(self, name) for name in ARRAYS}
         return State(meta, arrays)
 
@@ -287,7 +306,8 @@ class WindowEncoder(Encoder):
     def restore(cls, state: State) -> Self:
         """Make the encoder of what `state` gave."""
         encoder = cls(components=int(state.arrays["projection"].shape[1]))
-        encoder.window, encoder.step = int(state.meta["window"]), float(state.meta["step"])
+        encoder.window, encoder.every = int(state.meta["window"]), int(state.meta["every"])
+        encoder.step = float(state.meta["step"])
         encoder.notes = list(state.meta["notes"])
         encoder.noise, encoder.learned = float(state.meta["noise"]), state.meta["learned"]
         for name in ("names", "unused", "left_out"):
@@ -304,6 +324,22 @@ def _alike(stretch: Indices, chosen: NDArray[np.bool_]) -> Iterator[Indices]:
     rows = rows[np.argsort(stretch[rows], kind="stable")]
     if len(rows):
         yield from np.split(rows, np.flatnonzero(np.diff(stretch[rows])) + 1)
+
+
+def mean_of(values: Floats, every: int) -> Floats:
+    """Of each step the mean of so many, of which it is the first: ``(T, C)`` to ``(T - every + 1, C)``.
+
+    Examples
+    --------
+    >>> mean_of(np.array([[1.0], [2.0], [6.0]], dtype=np.float32), 2).tolist()
+    [[1.5], [4.0]]
+    """
+    if every == 1:
+        return values
+    total = values[: len(values) - every + 1].copy()
+    for later in range(1, every):
+        total += values[later : len(values) - every + 1 + later]
+    return total / np.float32(every)
 
 
 def period_of(values: Floats) -> int:
