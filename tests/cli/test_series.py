@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,8 @@ def test_fit_says_what_was_read_and_where_it_is_odd(run: Run, rows: Path, tmp_pa
     assert "1,200 steps, 2 channels, 2 series, 2026-01-01T00:00:00 to 2026-01-07T05:45:00 in steps of 15" in said.stdout
     assert "windows of 120 steps are judged: whole periods of 24" in said.stdout
     assert "columns that hold no numbers are left out: 'on'." in said.stdout
-    assert "flagged steps, of 1,200" in said.stdout
+    assert re.search(r"Spans +1 span of \d+ steps in all, of 1,200", said.stdout)
+    assert "the highest step of each of the first 2 of" in said.stdout
     assert "south" in said.stdout.split("Ranking")[1]
 
 
@@ -64,7 +66,7 @@ def test_spans_and_reasons_for_machines(run: Run, rows: Path, tmp_path: Path) ->
     assert 1_000 <= first["peak_row"] < 1_012
     assert first["channels"].startswith("bar (")
     assert first["start"] < "2026-01-05T04:00:00" < first["end"]  # it lies in 400 quarters of an hour
-    assert sum(span["steps"] for span in said["spans"]) == said["flagged"]
+    assert 12 <= sum(span["steps"] for span in said["spans"]) <= said["flagged"]
     assert said["ranking"][0]["reasons"][0]["column"] == "bar"
 
 
@@ -102,7 +104,7 @@ def test_spans_of_what_is_flagged(run: Run, rows: Path, model: Path, tmp_path: P
     said = facts(run("score", model, rows, "--out", tmp_path / "s.csv", "--spans", tmp_path / "spans.csv", "--json"))
     spans, scores = pd.read_csv(tmp_path / "spans.csv"), pd.read_csv(tmp_path / "s.csv")
     assert said["spans"] == len(spans)
-    assert spans["steps"].sum() == scores["is_anomaly"].sum()
+    assert 12 <= spans["steps"].sum() <= scores["is_anomaly"].sum()
     names = ["span", "entity", "start", "end", "steps", "peak", "peak_row", "peak_score", "channels"]
     assert list(spans.columns) == names
     assert scores["anomaly_score"][spans["peak_row"][0]] == spans["peak_score"][0] == scores["anomaly_score"].max()

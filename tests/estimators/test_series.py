@@ -161,3 +161,19 @@ def test_dirty_rows_are_scored_row_by_row(detector):
     assert scores.shape == (N - 30,)
     assert np.isfinite(scores).all()
     assert ODD.start - 5 <= N - 1 - scores.argmax() < ODD.stop + 5
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_one_fault_in_a_long_series_is_one_span_and_none_is_next_to_nothing(seed):
+    rng = np.random.default_rng(seed)
+    values = np.sin(np.arange(6_000) * 2 * np.pi / 48) + 0.15 * rng.normal(size=6_000)
+    clean = AnomalyDetector(random_state=0).fit(as_series(values))
+    assert clean.contamination_ < 0.01
+    assert len(clean.scorer().spans(as_series(values))) <= 1
+    values[4_000:4_030] += 0.7 * rng.normal(size=30)
+    detector = AnomalyDetector(random_state=0).fit(as_series(values))
+    [span] = detector.scorer().spans(as_series(values))
+    beyond = 0.4 * detector.encoder_.window
+    assert 4_000 - beyond <= int(span["start"]) <= 4_005
+    assert 4_025 <= int(span["end"]) <= 4_030 + beyond
+    assert detector.contamination_ < 0.05  # what sees it: a window before it and one after

@@ -7,6 +7,7 @@ from expose.exposure import (
     ContaminationEstimate,
     estimate_contamination,
     labelled_contamination,
+    overlapping_contamination,
     select_contamination,
     varied_contamination,
 )
@@ -137,3 +138,28 @@ def test_an_assumed_share_says_on_which_side_of_the_line_the_photos_are():
         "mean cosine 0.54; those of one product lie above"
         in varied_contamination(0.54, 0.1, ContaminationEstimate(0.01, 0.0, 0.3, "estimated")).method
     )
+
+
+class TestOverlapping:
+    """Steps of a series: means over windows that neighbours share."""
+
+    def smooth(self, seed: int, n: int = 12_000, window: int = 100) -> np.ndarray:
+        squares = np.random.default_rng(seed).normal(size=(n + window - 1, 20)) ** 2
+        return np.convolve(np.sqrt(squares.sum(axis=1)), np.ones(window) / window, "valid")
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_none_are_found_where_there_is_nothing(self, seed):
+        evidence = self.smooth(seed)
+        assert overlapping_contamination(evidence).value == 1 / len(evidence)
+        assert overlapping_contamination(np.exp(evidence)).value < 0.01  # a longer tail
+
+    def test_one_thing_counts_with_all_that_sees_it(self):
+        evidence = self.smooth(0)
+        evidence[5_000:5_130] *= 2
+        found = overlapping_contamination(evidence)
+        assert found.low <= found.value <= found.high
+        assert 0.010 <= found.value <= 0.012
+
+    def test_ties_tell_nothing(self):
+        assert overlapping_contamination(np.repeat([1.0, 2.0, 50.0], [700, 200, 100])).value == 1 / 1_000
+        assert overlapping_contamination(np.zeros(50)).value == 1 / 50

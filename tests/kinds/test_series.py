@@ -121,6 +121,34 @@ class TestTimes:
             as_series(two, "when").recording()
         assert as_series(two, "when", entity="pump").recording().entities == ("a", "b")
 
+    def test_of_which_few_stand_twice_are_averaged_and_it_is_said(self):
+        rows = pd.concat([frame(), frame(DAY[[70]], bar=[71.0]), frame(DAY[[80]], bar=[np.nan])])
+        grid = grid_of(rows)
+        assert grid.lengths.tolist() == [200]
+        assert grid.values[[69, 70, 71, 80], 0].tolist() == [69, 70.5, 71, 80]
+        assert grid.place[[70, 200]].tolist() == [70, 70]
+        assert (
+            "2 row(s) have a time that another has, too, the first is 2026-01-01T17:30:00, in rows 70 and 200 (cou"
+            "nting from 0): the mean of their values is taken, and they have one score." in notes(rows)
+        )
+        assert "not as long" not in notes(rows)
+        with pytest.raises(InputError, match="A series has one row for each time"):
+            grid_of(pd.concat([frame(), frame().iloc[:3]]))
+
+    @pytest.mark.parametrize("rounding", [1, 12])
+    def test_a_measurement_is_none(self, rounding):
+        rows = pd.DataFrame({"flow": RNG.normal(size=400).round(rounding), "x": 1.0})
+        with pytest.raises(InputError, match=r"does not look like a time|A series has one row for each time"):
+            as_series(rows, "flow").recording()
+
+    @pytest.mark.parametrize("at", [
+        RNG.permutation(200), 0.1 * RNG.permutation(200), 1.7e9 + 60 * RNG.permutation(900)[:200],
+        np.cumsum(RNG.exponential(size=200)), np.cumsum(RNG.exponential(size=200))[::-1],
+        np.cumsum(RNG.exponential(size=200))[np.r_[0:50, 51, 50, 52:200]],
+    ])  # fmt: skip
+    def test_numbers_may_be_shuffled_or_uneven_but_not_both(self, at):
+        assert len(as_series(pd.DataFrame({"t": at, "x": 1.0}), "t").recording().at) == 200
+
     def test_that_stand_twice_with_nothing_to_tell_them_apart(self):
         with pytest.raises(InputError, match="A series has one row for each time"):
             as_series(pd.concat([frame(), frame()])).recording()
@@ -291,14 +319,22 @@ class TestForPeople:
         given = as_series(frame(a=np.where(np.arange(200) == 1, np.nan, 4.0), b=2.0)).take(slice(1, 3))
         assert [SeriesKind().show(given, row) for row in (0, 1)] == [{"a": None, "b": 2.0}, {"a": 4.0, "b": 2.0}]
 
-    def test_spans_are_of_steps_near_each_other_the_highest_first(self):
+    def test_spans_are_events_above_the_line_the_highest_first(self):
         scores = np.zeros(200)
-        scores[[50, 52, 55, 90, 102]] = [3, 7, 2, 9, 8]
-        found = SeriesKind().spans([as_series(frame())], scores, scores > 0)
+        scores[50:56], scores[90:93], scores[94:97], scores[120] = [3, 5, 7, 6, 5, 2], 9, 8, 1
+        scores[93] = 4  # a valley, below half of 9
+        found = SeriesKind().spans([as_series(frame())], scores, scores > 1)
         assert [(one["start"][11:16], one["end"][11:16], one["steps"], one["peak_row"]) for one in found] == [
-            ("22:30", "22:30", 1, 90), ("01:30", "01:30", 1, 102), ("12:30", "13:45", 3, 52),
+            ("22:30", "23:00", 3, 90), ("23:30", "00:00", 3, 94), ("12:45", "13:30", 4, 52),
         ]  # fmt: skip
         assert "entity" not in found[0]
+
+    def test_of_an_event_one_step_is_to_be_looked_at(self):
+        scores = np.ones(200)
+        scores[50:53], scores[150] = [6, 9, 8], 4
+        order = np.argsort(-scores, kind="stable")
+        assert SeriesKind().foremost(frame(), scores, order).tolist() == [51, 150]
+        assert SeriesKind().foremost(frame(), np.ones(200), order).tolist() == order.tolist()
 
     def test_spans_of_batches_in_any_order_of_rows(self):
         given = as_series(frame().iloc[::-1])
@@ -308,9 +344,8 @@ class TestForPeople:
         assert one["steps"] == 5
 
     def test_no_span_reaches_over_a_gap_or_to_another_entity(self):
-        flagged = np.zeros(20, dtype=bool)
-        flagged[8:12] = True
-        found = SeriesKind().spans([as_series(np.zeros((2, 10, 1)))], np.arange(20.0), flagged)
+        scores = np.where(np.isin(np.arange(20), np.arange(8, 12)), np.arange(20.0), 0)
+        found = SeriesKind().spans([as_series(np.zeros((2, 10, 1)))], scores, scores > 0)
         assert [(one["entity"], one["start"], one["end"]) for one in found] == [("1", "0", "1"), ("0", "8", "9")]
 
     def test_folds_are_of_steps_that_follow_each_other(self):

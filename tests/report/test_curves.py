@@ -10,7 +10,7 @@ import pytest
 from expose import AnomalyDetector
 from expose.kinds import as_series
 from expose.report import build_report
-from expose.report.curves import BUCKETS, CLOSELY, runs_of, thinned
+from expose.report.curves import BUCKETS, CLOSELY, thinned
 
 N = 1_200
 
@@ -73,4 +73,3 @@ def test_a_long_curve_keeps_its_lowest_and_highest_values():
     kept = thinned(values, np.arange(600, 700))
     assert {77, 400_001, *range(600, 700)} <= set(kept.tolist())
     assert len(kept) <= 2 * BUCKETS + CLOSELY
-    assert runs_of(np.zeros(5, dtype=bool)) == []

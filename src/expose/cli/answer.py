@@ -82,7 +82,10 @@ def summary(detector: AnomalyDetector, batch: Batch, found: Iterable[ColumnRead]
 def spans(detector: AnomalyDetector, batch: Batch, flagged: Any) -> dict[str, Any]:
     """What is flagged as spans, where samples follow each other."""
     found = detector.fitted_.kind.spans([batch.samples], detector.training_scores_, flagged)
-    return {} if found is None else {"spans": with_channels(detector.scorer(), [batch.samples], found)}
+    if found is None:
+        return {}
+    events = detector.fitted_.kind.events([batch.samples], detector.training_scores_) or ()
+    return {"spans": with_channels(detector.scorer(), [batch.samples], found), "events": len(events)}
 
 
 def shares(scores: Any) -> list[dict[str, Any]]:
@@ -101,11 +104,16 @@ def shares(scores: Any) -> list[dict[str, Any]]:
     return [{"share": share, "rows": n, "anomaly_score": falling[n - 1]} for share, n in rows.items() if n]
 
 
-def to_look_at(detector: AnomalyDetector, most: int) -> Any:
-    """The first of the ranking whose label is not known: of all rows, if every label is."""
-    ranked, known = detector.ranking_, detector.fitted_.known
-    unknown = ranked[known[ranked["row"]] < 0]
-    return (unknown if len(unknown) else ranked)[:most]
+def to_look_at(detector: AnomalyDetector, batch: Batch, most: int) -> Any:
+    """The first of the ranking whose label is not known: of all rows, if every label is; of each event the highest."""
+    import numpy as np
+
+    fitted, ranked = detector.fitted_, detector.ranking_
+    samples = fitted.encoder.read(fitted.kind.samples(batch.samples))
+    chosen = fitted.kind.foremost(samples, detector.training_scores_, ranked["row"])
+    among = ranked[np.isin(ranked["row"], chosen)]
+    unknown = among[fitted.known[among["row"]] < 0]
+    return (unknown if len(unknown) else among)[:most]
 
 
 def explained(detector: AnomalyDetector, batch: Batch, rows: Sequence[int]) -> dict[int, tuple[Reason, ...]]:
@@ -308,6 +316,8 @@ def ranking_table(facts: Mapping[str, Any], n_rows: int, known: int) -> list[str
     if not found:
         return []
     which = f"the first {len(found):,} of {n_rows:,} {noun}s" if len(found) < n_rows else f"all {count(n_rows, noun)}"
+    if facts.get("events"):
+        which = f"the highest {noun} of each of the first {len(found):,} of {facts['events']:,} events, flagged or not"
     which += " with no known label" if known else ""
     lines = aligned([shown(one, found, numbered=numbered) for one in found])
     return [f"Ranking         {which}{counted_from(noun) if numbered else ''}", *lines]

@@ -254,7 +254,7 @@ def train(
     detector.fit(batch.samples, labels=labels, outliers=outliers)
     detector.save(out, metadata)  # and removes the checkpoint, unless it was interrupted
     seconds = time.perf_counter() - start
-    first = to_look_at(detector, wanted.top)
+    first = to_look_at(detector, batch, wanted.top)
     further = most_explained(detector) if wanted.file else 0
     rows = [*first["row"].tolist(), *detector.ranking_["row"][:further].tolist()]
     reasons = explained(detector, batch, list(dict.fromkeys(rows)))

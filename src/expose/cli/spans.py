@@ -115,7 +115,7 @@ def described(spans: Sequence[Mapping[str, Any]], n_steps: int) -> list[str]:
     if not spans:
         return []
     steps = sum(one["steps"] for one in spans)
-    which = f"{count(len(spans), 'span')} of {steps:,} flagged steps, of {n_steps:,}"
+    which = f"{count(len(spans), 'span')} of {count(steps, 'step')} in all, of {n_steps:,}"
     which += f"; the highest {SHOWN} of them" if len(spans) > SHOWN else ""
     shown = [{name: value for name, value in one.items() if name != "peak_row"} for one in spans[:SHOWN]]
     return [f"Spans           {which}", *aligned(shown)]

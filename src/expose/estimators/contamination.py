@@ -16,6 +16,7 @@ from expose.exposure import (
     estimate_contamination,
     given_contamination,
     labelled_contamination,
+    overlapping_contamination,
     select_contamination,
     varied_contamination,
 )
@@ -47,8 +48,8 @@ def settle_contamination(
         The share among all samples, or the wish to have it estimated.
     objective, layout
         An objective that remembers rows gives evidence of its own; for others an isolation forest does.
-    rows : (n, D) array
-        One vector per sample.
+    rows : (n, D) array, or (n, P, D)
+        One vector per sample, or its parts where these overlap with those of its neighbours.
     known : (n,) array or None
     seed : int
     likeness : float or None
@@ -59,12 +60,14 @@ def settle_contamination(
 
     def evidence(some: NDArray[np.float32]) -> Floats:
         if memory is None:
-            return isolation_scores(some, seed)
+            return isolation_scores(some if some.ndim == 2 else some.mean(axis=1), seed)
         return np.asarray(remembered_evidence(memory, layout, torch.from_numpy(some), seed), dtype=np.float64)
 
     if contamination == "auto" and known is not None and enough_labels(known):
         most = ESTIMATE_ROWS if memory is None else reference_points(memory)
         return of_unlabelled(labelled_share(evidence, most, rows, known, seed), known)
+    if contamination == "auto" and len(unlabelled) > 1 and rows.ndim == 3:
+        return overlapping_contamination(evidence(some_of(unlabelled, seed)))
     if contamination == "auto" and len(unlabelled) > 1:
         estimate = estimate_contamination if memory is None else select_contamination
         found = estimate(evidence(unlabelled))
@@ -101,9 +104,15 @@ def of_unlabelled(estimate: ContaminationEstimate, known: NDArray[np.int8]) -> C
     return ContaminationEstimate(value, low, high, estimate.method)
 
 
+def some_of(rows: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
+    """At most 20,000 of them, at random."""
+    if len(rows) <= ESTIMATE_ROWS:
+        return rows
+    return rows[np.random.default_rng(seed).choice(len(rows), ESTIMATE_ROWS, replace=False)]
+
+
 def isolation_scores(rows: NDArray[np.float32], seed: int) -> Floats:
     """Anomaly scores of an isolation forest on at most 20,000 of the rows; serves the contamination estimate only."""
-    if len(rows) > ESTIMATE_ROWS:
-        rows = rows[np.random.default_rng(seed).choice(len(rows), ESTIMATE_ROWS, replace=False)]
+    rows = some_of(rows, seed)
     forest = IsolationForest(n_estimators=FOREST_TREES, random_state=seed % 2**32).fit(rows)
     return -np.asarray(forest.score_samples(rows), dtype=np.float64)

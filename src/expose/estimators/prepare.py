@@ -94,8 +94,9 @@ def prepare(
     warn_if_few(len(encoded.samples), remembers=isinstance(objective, MemoryObjective), noun=encoded.kind.noun)
     root = seed_of(parameters["random_state"]) if before is None else before.root
     extra = outliers_of(outliers, encoded, objective, known)
-    vectors = encoded.parts if encoded.parts.ndim == 2 else encoded.parts.mean(axis=1)
     layout = encoded.encoder.layout
+    overlapping = encoded.parts.ndim == 2 or layout.pooling == "mean"
+    vectors = encoded.parts if overlapping else encoded.parts.mean(axis=1)
     likeness = encoded.encoder.likeness(encoded.parts)
     estimate = settle_contamination(parameters["contamination"], objective, layout, vectors, known, root, likeness)
     exposure = objective.preferred_exposure if parameters["exposure"] == "auto" else parameters["exposure"]

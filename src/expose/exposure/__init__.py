@@ -6,6 +6,7 @@ from expose.exposure.contamination import (
     estimate_contamination,
     given_contamination,
     labelled_contamination,
+    overlapping_contamination,
     select_contamination,
     varied_contamination,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "given_contamination",
     "hard",
     "labelled_contamination",
+    "overlapping_contamination",
     "refine",
     "select_contamination",
     "soft",

@@ -22,7 +22,6 @@ from expose.files.reading import Tables
 KINDS: dict[str, Kind] = {}
 SEVERAL = ("photo", "views", "entity")  # fields of a `Reading` that a kind has put there, which a model folder keeps
 SINGLE = ("time", "window", "session", "text")  # likewise, each one name
-TOGETHER = 10  # steps of a series: flagged ones with no more between them are of one span
 
 
 class Samples(Protocol):
@@ -292,13 +291,25 @@ class Kind:
         """Whether samples can be looked at, as `picture` is defined for them."""
         return type(self).picture is not Kind.picture
 
+    def events(
+        self, samples: Sequence[Any], scores: NDArray[np.float64], line: float = -np.inf
+    ) -> list[NDArray[np.intp]] | None:
+        """Samples of each event above a line, by number in order of time, the highest first; None without an order.
+
+        ``samples`` are all that were scored, some at a time, as the encoder reads them. Neighbours that are high
+        because of one thing are one event; `spans` tells the flagged ones, and rankings show one sample of each.
+        """
+        return None
+
+    def foremost(self, samples: Any, scores: NDArray[np.float64], order: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Of samples in some order those that a person is to look at: of each event the highest, else all."""
+        found = self.events([samples], scores)
+        return order[np.isin(order, [rows[scores[rows].argmax()] for rows in found])] if found else order
+
     def spans(
         self, samples: Sequence[Any], scores: NDArray[np.float64], flagged: NDArray[np.bool_]
     ) -> list[dict[str, Any]] | None:
-        """Spans of flagged samples that follow each other, by names and values; None where samples have no order.
-
-        ``samples`` are all that were scored, some at a time, as the encoder reads them.
-        """
+        """Spans of flagged samples that follow each other, by names and values; None where samples have no order."""
         return None
 
     def curve(self, samples: Any, row: int) -> Curve | None:

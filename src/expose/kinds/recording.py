@@ -22,6 +22,11 @@ MOST_GAP: Final = 10  # steps: a longer gap parts a series
 APART: Final = MOST_GAP + 0.5
 JITTER: Final = 0.1  # of a step: times that lie no further beside the grid lie on it
 HOUR: Final = 3600.0
+MOST_TWICE: Final = 0.01  # of the rows: so many may have a time that another has, too
+UP_AND_DOWN: Final = 0.1  # of the steps: numbers that rise and fall in as many
+EVEN: Final = 0.5  # of their steps, sorted: in so many they must be whole ones for all that,
+EMPTY: Final = 20  # ... of which there are no more for each row
+FEWEST: Final = 8  # steps that tell
 
 
 class Grid(NamedTuple):
@@ -98,7 +103,13 @@ class Recording:
         """Differences of the times of rows with values that follow each other in a series."""
         order = self.order[self.present[self.order]]
         apart: Floats = np.diff(self.at[order])[np.diff(self.entity[order]) == 0]
-        return apart
+        return apart[apart > 0]
+
+    @property
+    def again(self) -> Indices:
+        """Places in `order` of the rows that have the time of the one before."""
+        at, entity = self.at[self.order], self.entity[self.order]
+        return 1 + np.flatnonzero(_alike(at, entity))
 
     @property
     def step(self) -> float:
@@ -120,11 +131,14 @@ class Recording:
         """Stretches of steps of this length.
 
         A row that lies on no step is interpolated between its neighbours. A gap of more than 10 steps begins another
-        stretch; rows without a value are gaps. A value that is missing beside others is interpolated, too.
+        stretch; rows without a value are gaps. A value that is missing beside others is interpolated, too. Of rows of
+        the same time the mean is taken.
         """
         order = self.order
         kept = order[self.present[order]]
-        at, entity, values = self.at[kept], self.entity[kept], self.values[kept]
+        moment = np.cumsum(np.concatenate([[0], ~_alike(self.at[kept], self.entity[kept])]))  # of each row
+        firsts = np.flatnonzero(np.diff(moment, prepend=-1))
+        at, entity, values = self.at[kept[firsts]], self.entity[kept[firsts]], _means(self.values[kept], firsts)
         begins = np.concatenate([[True], (np.diff(entity) != 0) | (np.diff(at) > APART * step)])
         stretch = np.cumsum(begins) - 1  # of each row that is present
         zero = at[begins]
@@ -136,10 +150,25 @@ class Recording:
         if len(exact) != lengths.sum() or np.abs(exact - on).max() > JITTER or np.isnan(values).any():
             values = np.stack([_interpolated(exact, values[:, c], stretch, lengths) for c in range(values.shape[1])], 1)
         of_row = _nearest(self.present[order], self.at[order], self.entity[order])
-        there = stretch[of_row]
+        there = stretch[moment[of_row]]
         place = np.clip(np.round((self.at[order] - zero[there]) / step), 0, lengths[there] - 1).astype(np.intp)
         back = np.argsort(order)
         return Grid(values, lengths, (place + starts[there])[back], there[back])
+
+
+def _alike(at: Floats, entity: Indices) -> NDArray[np.bool_]:
+    """Which rows have the time and the entity of the one before them, of all but the first."""
+    alike: NDArray[np.bool_] = (np.diff(at) == 0) & (np.diff(entity) == 0)
+    return alike
+
+
+def _means(values: Floats, firsts: Indices) -> Floats:
+    """Means of values ``(N, C)`` from each of the first rows to the next, of those that are there."""
+    if len(firsts) == len(values):
+        return values
+    there = ~np.isnan(values)
+    total, count = (np.add.reduceat(each, firsts, axis=0) for each in (np.where(there, values, 0.0), there.astype(int)))
+    return np.where(count, total / np.maximum(count, 1), np.nan)
 
 
 def _nearest(present: NDArray[np.bool_], at: Floats, entity: Indices) -> Indices:
@@ -196,7 +225,9 @@ def recorded(table: Table, time: str | None, entity: Sequence[str]) -> Recording
     left_out = tuple(table.names[place] for place in others if place not in channels)
     timed = time is not None and isinstance(table.at(table.names.index(time)), Times)
     found = Recording(names, values, at, codes, entities, timed, left_out)
-    _check_times(found, table, time, entity)
+    if time is not None:
+        _check_order(found, table, time)
+        _check_twice(found, table, time, entity)
     return found
 
 
@@ -262,27 +293,49 @@ def _named(column: Any) -> tuple[list[str], Indices]:
     return texts, codes.astype(np.intp)
 
 
-def _check_times(found: Recording, table: Table, time: str | None, entity: Sequence[str]) -> None:
-    """Refuse times that stand twice, and say what tells such rows apart, if something does."""
-    order = found.order
-    twice = np.flatnonzero((np.diff(found.at[order]) == 0) & (np.diff(found.entity[order]) == 0))
-    if time is None or not len(twice):
+def _check_order(found: Recording, table: Table, time: str) -> None:
+    """Refuse numbers that are a measurement: they rise and fall from row to row, and keep no step when sorted."""
+    in_turn = np.diff(found.at)[np.diff(found.entity) == 0]
+    if found.timed or len(in_turn) < FEWEST or min((in_turn < 0).mean(), (in_turn > 0).mean()) < UP_AND_DOWN:
         return
-    first, second = sorted(order[twice[0] : twice[0] + 2].tolist())
-    shown = shown_time(found.at[first], timed=found.timed)
-    of = f" of {found.entities[found.entity[first]]}" if entity else ""
-    said = (
-        f"{len(twice):,} row(s) have a time that another has, too, the first is {shown}{of}, in rows "
-        f"{table.first + first} and {table.first + second} (counting from 0). "
+    if not any(_even(found.steps, step) for step in (found.step, float(found.steps.min()))):
+        some = listing([shown_time(at, timed=False) for at in found.at[:4].tolist()])
+        raise InputError(
+            f"column {time!r} does not look like a time: its numbers rise and fall from row to row ({some}, ...), and "
+            "no step between them is usual. Name the column that says when, or, if this one does, sort the rows by it."
+        )
+
+
+def _even(steps: Floats, step: float) -> bool:
+    """Whether most are a multiple of one step, of which there are not far more than rows."""
+    counts = steps / step
+    return bool((np.abs(counts - np.round(counts)) <= JITTER).mean() >= EVEN and counts.sum() <= EMPTY * len(steps))
+
+
+def _check_twice(found: Recording, table: Table, time: str, entity: Sequence[str]) -> None:
+    """Refuse times of which many stand twice, and say what tells such rows apart, if something does."""
+    if len(found.again) <= MOST_TWICE * len(found.at):
+        return
+    said = f"{_twice(found, table.first)}. "
+    raise InputError(said + (_set_back(found) or _telling(found, table, time, entity)))
+
+
+def _twice(found: Recording, number: int = 0) -> str:
+    """How many rows have a time that another has, and which are the first two; rows are counted from this number."""
+    place = found.again[0]
+    first, second = sorted(found.order[place - 1 : place + 1].tolist())
+    shown, of = shown_time(found.at[first], timed=found.timed), found.entities[found.entity[first]]
+    return (
+        f"{len(found.again):,} row(s) have a time that another has, too, the first is "
+        f"{shown}{f' of {of}' if of else ''}, in rows {number + first} and {number + second} (counting from 0)"
     )
-    raise InputError(said + (_set_back(found, twice) or _telling(found, table, time, entity)))
 
 
-def _set_back(found: Recording, twice: Indices) -> str:
+def _set_back(found: Recording) -> str:
     """What to do where an hour of the clock stands twice; empty where it does not look like that."""
     falls = np.diff(found.at)
     back = np.flatnonzero((falls < 0) & (np.diff(found.entity) == 0))
-    if not found.timed or len(back) == 0 or len(back) > len(twice) or not (falls[back] >= -HOUR).all():
+    if not found.timed or len(back) == 0 or len(back) > len(found.again) or not (falls[back] >= -HOUR).all():
         return ""
     return (
         "Were clocks set back an hour? Then two hours look alike: write times in UTC, or with their zone, as "
@@ -337,7 +390,10 @@ def notes_on(found: Recording, step: float) -> Iterator[str]:
     """What a person should know of how rows were brought in order, sentence by sentence."""
     if (np.diff(found.at)[np.diff(found.entity) == 0] < 0).any():
         yield "rows are not in order of time: they are sorted; scores stand in the order of the rows."
+    if len(found.again):
+        yield f"{_twice(found)}: the mean of their values is taken, and they have one score. {_set_back(found)}".strip()
     steps = np.diff(found.at[found.order])[np.diff(found.entity[found.order]) == 0]
+    steps = steps[steps > 0]
     off = np.abs(steps / step - 1) > JITTER
     if (off & (steps <= APART * step)).any():
         usual = spaced(step, timed=found.timed)

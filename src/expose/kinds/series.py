@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from expose.errors import InputError
 from expose.files.conventions import Conventions, Writing
 from expose.files.names import column_names, existing
-from expose.kinds.base import TOGETHER, Batch, Curve, Kind, Reading, kind_named, register_kind
+from expose.kinds.base import Batch, Curve, Kind, Reading, kind_named, register_kind
 from expose.kinds.columns import Strings
+from expose.kinds.events import events_of
 from expose.kinds.frames import as_table
 from expose.kinds.recording import Grid, Recording, notes_on, recorded, shown_time, spaced
 from expose.kinds.rows import Table, from_columns
@@ -320,13 +321,30 @@ class SeriesKind(Kind):
         name = recording.entities[entity]
         return Curve(name, rows, moments, recording.names, recording.values[numbers[rows]])
 
+    def events(
+        self, samples: Sequence[Any], scores: NDArray[np.float64], line: float = -np.inf
+    ) -> list[NDArray[np.intp]]:
+        """Steps of each event, see `events_of`; gaps part them as they part the series."""
+        recording, rows = _all_of(samples)
+        grid = recording.grid(recording.step)
+        order = np.lexsort((grid.place[rows], grid.stretch[rows]))
+        ends = np.flatnonzero(np.diff(grid.stretch[rows[order]], append=-1)) + 1
+        return [order[event.first : event.last + 1] for event in events_of(scores[order], ends, line)]
+
     def spans(
         self, samples: Sequence[Any], scores: NDArray[np.float64], flagged: NDArray[np.bool_]
     ) -> list[dict[str, Any]]:
         """Spans of flagged steps, the highest first: entity, start, end, how many, when the peak, its row and score."""
-        given = [as_series(one) for one in samples]
-        rows = np.concatenate([one.numbers for one in given])
-        return spans_of(given[0].recording(), rows, scores, flagged)
+        recording, rows = _all_of(samples)
+        line = float(np.nextafter(scores[flagged].min(initial=np.inf), -np.inf))
+        found = (_span(recording, rows, some, scores) for some in self.events(samples, scores, line))
+        return [span for span in found if flagged[span["peak_row"]]]
+
+
+def _all_of(samples: Sequence[Any]) -> tuple[Recording, NDArray[np.intp]]:
+    """The recording of samples that come some at a time, and which of its rows they are."""
+    given = [as_series(one) for one in samples]
+    return given[0].recording(), np.concatenate([one.numbers for one in given])
 
 
 def _some_at_a_time(batch: Batch) -> Iterator[Batch]:
@@ -334,24 +352,6 @@ def _some_at_a_time(batch: Batch) -> Iterator[Batch]:
         few = slice(start, min(start + AT_ONCE, len(batch.samples)))
         ids, label = (one if one is None else one[few] for one in (batch.ids, batch.label))
         yield Batch(batch.samples.take(few), ids, label, batch.notes)
-
-
-def spans_of(
-    recording: Recording, rows: NDArray[np.intp], scores: NDArray[np.float64], flagged: NDArray[np.bool_]
-) -> list[dict[str, Any]]:
-    """Spans of flagged rows, see `SeriesKind.spans`; gaps part them as they part the series.
-
-    With no more than ten steps between them, two are one.
-    """
-    grid = recording.grid(recording.step)
-    order = np.lexsort((grid.place[rows], grid.stretch[rows]))
-    order = order[flagged[order]]
-    if not len(order):
-        return []
-    place, stretch = grid.place[rows[order]], grid.stretch[rows[order]]
-    begins = (np.diff(place) > TOGETHER + 1) | (np.diff(stretch) != 0)
-    found = [_span(recording, rows, some, scores) for some in np.split(order, np.flatnonzero(begins) + 1)]
-    return sorted(found, key=lambda span: -span["peak_score"])
 
 
 def _span(

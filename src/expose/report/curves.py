@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose.explain import explain
-from expose.kinds.base import TOGETHER, Curve
+from expose.kinds.base import Curve
 from expose.report.canvas import MUTED, NORMAL, SUSPECT, Drawing, stacked_figure
 from expose.report.findings import Findings
 from expose.report.survey import Rows
@@ -33,8 +33,7 @@ def curve_of(findings: Findings) -> Drawing | None:
         return None
     names = telling(findings, curve, row)
     figure = stacked_figure([*(show_text(name, 30) for name in names), "score"])
-    scores, flagged = findings.scores[curve.rows], findings.flagged[curve.rows]
-    found = sorted(runs_of(flagged), key=lambda run: -scores[run[0] : run[1] + 1].max())
+    scores, found = findings.scores[curve.rows], spans_on(curve, findings)
     near = nearby(found, len(scores))
     drawn = [(curve.values[:, curve.names.index(name)], NORMAL) for name in names]
     for place, (values, colour) in enumerate([*drawn, (scores, MUTED)], start=1):
@@ -82,18 +81,12 @@ def telling(findings: Findings, curve: Curve, row: int) -> list[str]:
     return [name for name in curve.names if name in names]
 
 
-def runs_of(flagged: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """First and last place of each span of flagged ones; with no more than ten others between them, two are one.
-
-    >>> runs_of(np.arange(30) % 25 < 2)
-    [(0, 1), (25, 26)]
-    """
-    places = np.flatnonzero(flagged)
-    if not len(places):
-        return []
-    ends = np.flatnonzero(np.diff(places) > TOGETHER + 1)
-    firsts, lasts = places[[0, *(ends + 1)]], places[[*ends, len(places) - 1]]
-    return list(zip(firsts.tolist(), lasts.tolist(), strict=True))
+def spans_on(curve: Curve, findings: Findings) -> list[tuple[int, int]]:
+    """First and last place on the curve of each flagged event, the highest first."""
+    found = findings.fitted.kind.events([findings.shown.samples], findings.scores, findings.threshold) or []
+    place = np.full(len(findings.scores), -1)
+    place[curve.rows] = np.arange(len(curve.rows))
+    return [(int(place[rows[0]]), int(place[rows[-1]])) for rows in found if place[rows[0]] >= 0]
 
 
 def nearby(highest: list[tuple[int, int]], n_steps: int) -> Rows:

@@ -173,7 +173,7 @@ def examine(
     scores = said.anomaly_score
     known = Known(names, given, of_classes, is_training_data(fitted, scores))
     order = ranked_rows(fitted, scores, known.trained_on)
-    rows = order[: top or (TOP_PICTURES if pictured else TOP)]
+    rows = fitted.kind.foremost(shown.samples, scores, order)[: top or (TOP_PICTURES if pictured else TOP)]
     typical = typical_rows(fitted, scores, np.union1d(found.sample, rows))
     examples = examples_of(typical, scores, rows) if pictured else rows[:0]
     parts = encoded_again(scorer, samples, np.concatenate([rows, examples]))

@@ -21,6 +21,7 @@ from expose.training.ensemble import Ensemble, built
 from expose.training.order import generator_of
 from expose.training.plan import Plan, Trained, TrainingSet
 
+SOME = 512  # samples of which all parts are scored together
 MOST_KNOWN, MOST_OUTLIERS = 0.5, 0.25  # of an objective's memory, for parts with a known label and auxiliary outliers
 
 
@@ -53,11 +54,20 @@ def remember(plan: Plan, data: TrainingSet) -> Trained:
 
 @torch.no_grad()
 def remembered_evidence(objective: MemoryObjective, layout: Layout, rows: Tensor, seed: int) -> Tensor:
-    """How far from all others an objective finds some of these parts ``(n, D)``, when it remembers them: ``(R,)``."""
+    """How far from all others an objective finds some of these parts ``(n, D)``, when it remembers them: ``(R,)``.
+
+    Of samples ``(n, P, D)`` whose parts overlap it remembers a part of some; each has the mean of its own, ``(n,)``.
+    """
     member = built(objective, layout)
     assert isinstance(member, MemoryObjective)
-    chosen, _ = choose(TrainingSet(rows), reference_points(member), torch.Generator().manual_seed(seed))
-    return member.evidence(chosen)
+    one = rows if rows.ndim == 2 else rows[:, rows.shape[1] // 2]
+    chosen, _ = choose(TrainingSet(one), reference_points(member), torch.Generator().manual_seed(seed))
+    evidence = member.evidence(chosen)
+    if rows.ndim == 2:
+        return evidence
+    member.refit(torch.ones(len(chosen)), torch.zeros(len(chosen)))
+    scores = [member.score(few.flatten(0, 1)).reshape(len(few), -1).mean(1) for few in torch.split(rows, SOME)]
+    return torch.cat(scores)
 
 
 def reference_points(objective: MemoryObjective) -> int:
