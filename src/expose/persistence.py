@@ -275,8 +275,12 @@ def save_checkpoint(path: File, meta: Mapping[str, Any], tensors: Mapping[str, N
         file.write(blank.replace(b'"sha256":"' + _NO_DIGEST, b'"sha256":"' + digest, 1))
 
 
-def load_checkpoint(path: File) -> tuple[dict[str, Any], Tensors] | None:
+def load_checkpoint(
+    path: File, advice: str = "Delete it to train from the start."
+) -> tuple[dict[str, Any], Tensors] | None:
     """Read ``(meta, tensors)`` of a checkpoint back; None if there is no such file.
+
+    ``advice`` says what can be done about a damaged one.
 
     Raises
     ------
@@ -291,7 +295,7 @@ def load_checkpoint(path: File) -> tuple[dict[str, Any], Tensors] | None:
     found = _CHECKPOINT_DIGEST.search(stored)
     blank = stored if found is None else stored[: found.start(1)] + _NO_DIGEST + stored[found.end(1) :]
     if found is None or _digest(blank).encode() != found[1]:
-        raise _damaged(target, "Delete it to train from the start.")
+        raise _damaged(target, advice)
     header_end = 8 + int.from_bytes(stored[:8], "little")  # safetensors: length, header, data
     with refusing_nonsense(target):
         state = json.loads(json.loads(stored[8:header_end])["__metadata__"]["expose"])

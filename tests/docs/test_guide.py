@@ -49,6 +49,7 @@ RUNNABLE = [
     "databases.md",
     "photos.md",
     "series.md",
+    "live.md",
     "texts.md",
     "logs.md",
 ]

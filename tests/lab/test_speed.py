@@ -14,7 +14,7 @@ import torch
 from expose_lab import study
 from expose_lab.pages import Page
 from expose_lab.store import Row, Store
-from expose_lab.studies import fit_cost, one_row, scoring_speed, training_speed
+from expose_lab.studies import fit_cost, live_latency, one_row, scoring_speed, training_speed
 from expose_lab.studies.fit_cost import FOREST
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
@@ -129,10 +129,26 @@ def test_rows_of_another_width_and_those_of_thirty_columns_as_ever() -> None:
 
 def test_the_page_says_what_was_not_measured(tmp_path: Path) -> None:
     text = page_of(tmp_path)
-    for heading, name in {"Scoring": "scoring_speed", "Fit": "fit_cost", "Training": "training_speed"}.items():
+    for heading, name in {
+        "Scoring": "scoring_speed",
+        "Fit": "fit_cost",
+        "Training": "training_speed",
+        "Series, as they come": "live_latency",
+    }.items():
         assert "Not measured" in section(text, heading)
         assert f"python -m expose_lab.study {name}`" in section(text, heading)
     assert "| default, `anomaly_score` of a NumPy array |" in section(text, "One row per call")
+
+
+def test_lines_are_answered_one_by_one_and_by_turns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in {"TRAINING": 80, "STEPS": 20, "LEAST": 100, "TURNS": 3, "WARM": 2}.items():
+        monkeypatch.setattr(live_latency, name, value)
+    cells = list(live_latency.cells([2], [1, 3], 4))
+    rows = [cell | row for cell in cells for row in live_latency.measure(cell, Path())]
+    assert [(row["entities"], row["way"]) for row in rows] == [(1, "line"), (3, "line"), (3, "turn")]
+    assert all(0 < row["median_ms"] <= row["p99_ms"] for row in rows)
+    store(tmp_path / "live_latency.parquet", rows)
+    assert f"| 2 | 1 | {rows[0]['window']} steps |" in section(page_of(tmp_path), "Series, as they come")
 
 
 def test_the_page_shows_the_ratio_first(tmp_path: Path) -> None:

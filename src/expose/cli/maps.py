@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from expose.cli.session import Session
     from expose.kinds import Batch
     from expose.model import Fitted
-    from expose.scoring.scorer import Encoded
+    from expose.scoring import Encoded
 
 MOST = 100  # photos
 LONGEST = 1_600  # pixels of a picture's longer side; masks and raw maps are as large as the photo

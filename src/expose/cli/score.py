@@ -14,6 +14,7 @@ import typer
 
 from expose.cli import options as opt
 from expose.cli.engines import check_address, check_engine_output, score_on_engine
+from expose.cli.live import NOT_LIVE, score_live, why_not_live
 from expose.cli.maps import MOST, Maps, check_maps, whole_folder
 from expose.cli.reasons import check_explainable, explained_tables
 from expose.cli.session import Session
@@ -33,7 +34,7 @@ Examples:
   expose score model/ 'logs/*.parquet' --threshold 0.001 --out scores.csv.gz
   expose score model/ new.csv --fdr 0.1 --out scores.csv
   expose score model/ suspicious.csv --explain 3 --out scores.csv
-  cat new.csv | expose score model/ - --out - | head
+  nc -lk 9000 | expose score model/ - --out - --state state
   expose score model/ photos/ --maps maps/ --out scores.csv
   expose score s3://bank/model s3://bank/new/ --out s3://bank/scores.parquet
   expose score model/ sqlite:///shop.db --query 'select * from new' --out s.csv
@@ -82,6 +83,14 @@ def score(
         str | None, typer.Option(metavar="FILE", help="Of series: what is flagged as spans, with start, end and peak.")
     ] = None,
     id_columns: opt.Id = None,
+    state: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Of rows scored as they come, from - to -: kept there, to go on from."),
+    ] = None,
+    delay: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Of series, likewise: score a row when N later steps have come."),
+    ] = None,
     engine: Annotated[
         str | None, typer.Option(metavar="NAME", help="Score Parquet files by ray, dask or spark, in many processes.")
     ] = None,
@@ -118,12 +127,32 @@ def score(
         given: dict[str, Any] = {"reasons": explain or 0, "spreadsheet_safe": spreadsheet_safe}
         if spans is not None and engine is not None:
             raise InputError("--spans is written by this process; leave out --engine.")
-        if engine is None:
+        if comes(session, scorer, data, out, state, delay, plain=not any([engine, fdr, explain, maps, spans])):
+            score_live(session, scorer, state, delay, spreadsheet_safe=spreadsheet_safe)
+        elif engine is None:
             together = None if spans is None else Spans(scorer, spans, data)
             score_files(session, scorer, data, out, fdr, maps=drawn, spans=together, **given)
         else:
             on: dict[str, Any] = {"engine": engine, "address": address, "model": model, "device": device}
             score_on_engine(session, scorer, data, out, fdr, **given, **on)
+
+
+def comes(
+    session: Session, scorer: Scorer, data: list[str], out: str, state: str | None, delay: int | None, *, plain: bool
+) -> bool:
+    """Whether rows are scored as they come; where they are not, and could have been meant to be, it says why."""
+    asked = state is not None or delay is not None
+    if data != ["-"] or out != "-":
+        why = "" if not asked else NOT_LIVE
+    else:
+        why = why_not_live(scorer) if plain else "--explain, --spans, --fdr, --maps and --engine look at all rows"
+        if not why:
+            return True
+    if asked:
+        raise InputError(f"{why.removesuffix('.')}. Leave out --state and --delay, or say it so.")
+    if why:
+        session.say(f"All rows are read before they are scored: {why.removesuffix('.')}.")
+    return False
 
 
 def wanted_maps(

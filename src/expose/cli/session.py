@@ -84,6 +84,9 @@ class Session:
         self.warned: list[str] = []
         self._seen: set[str] = set()
         self._counted: dict[str, CountedWarning] = {}
+        self._told: dict[str, int] | None = (
+            None  # counts that were told before the end, of a command that runs for long
+        )
         self._result: dict[str, Any] = {}
         self._catcher = warnings.catch_warnings()
 
@@ -165,6 +168,8 @@ class Session:
         self.incomplete |= issubclass(category, FailedRunsWarning)
         if isinstance(message, CountedWarning):
             self._counted[message.template] = self._together(message)
+            if self._told is not None and message.template not in self._told:
+                self._tell_count(message.template)
             return
         text = " ".join(str(message).split())
         pattern = re.sub(r"\d+", "#", text)
@@ -178,7 +183,25 @@ class Session:
             return message
         return before + message if self.in_batches else max(before, message, key=lambda one: one.count)
 
+    def tell_at_once(self) -> None:
+        """From now on tell what is counted when it first comes, too, and what has come since at `tell_counts`."""
+        self._told = {}
+
+    def tell_counts(self) -> None:
+        """Tell what has been counted since it was told, of a command that runs for long."""
+        for template in self._counted:
+            self._tell_count(template)
+
+    def _tell_count(self, template: str) -> None:
+        warning = self._counted[template]
+        if self._told is not None and warning.count > self._told.get(template, 0):
+            self._told[template] = warning.count
+            _print_line(f"warning: {without_secrets(' '.join(str(warning).split()))}")
+
     def _say_counted(self) -> None:
+        if self._told is not None:
+            self.tell_counts()
+            return
         for warning in self._counted.values():
             self._warn(" ".join(str(warning).split()))
             if isinstance(warning, SkippedWarning):

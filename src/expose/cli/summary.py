@@ -82,10 +82,11 @@ class Tally:
         import pyarrow.compute as pc
 
         best = pc.select_k_unstable(scored, self.most, [("anomaly_score", "descending")])
+        best = best.filter(pc.is_valid(scored["anomaly_score"].combine_chunks().take(best)))
         shown = scored.take(best).drop_columns("is_anomaly")
         rows = pc.add(best, self.first_row + self.rows)
         self._keep(named(shown, {ROW: rows}, {}, quiet=True).to_pylist())
-        self.total += pc.sum(scored["anomaly_score"]).as_py()
+        self.total += pc.sum(scored["anomaly_score"]).as_py() or 0.0
         self.flagged += pc.sum(scored["is_anomaly"]).as_py() or 0
         self.rows += scored.num_rows
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from expose.encoders.arrivals import MOST, Arrivals, check_delay
 from expose.encoders.layout import Layout
 from expose.errors import InputError, ModelFolderError
 from expose.kinds.base import Kind, Samples
@@ -90,6 +91,31 @@ class Encoder:
             name = type(self).__name__
             raise InputError(f"{name}.fit must set self.layout, a Layout of what transform gives. Did you forget it?")
         return self.transform(samples)
+
+    def arrivals(self, kind: Kind, delay: int = 0, most: int = MOST) -> Arrivals:
+        """What takes samples that come one after another, and says of each as soon as it can.
+
+        Parameters
+        ----------
+        kind : Kind
+            Of the samples.
+        delay : int
+            For how many later samples each waits, where these say more of it.
+        most : int
+            Of how many series something is kept.
+
+        Raises
+        ------
+        InputError
+            Where samples cannot be judged as they come.
+        """
+        if not kind.alone:
+            raise InputError(
+                f"{kind.plural} are not scored as they come by this encoder, which does not say what it needs of "
+                f"earlier {kind.noun}s. Give all of them to a Scorer at once."
+            )
+        check_delay(delay, kind.plural)
+        return Arrivals(self)
 
     def likeness(self, parts: NDArray[np.float32]) -> float | None:
         """How alike training samples are, by their encoded parts: 1 for copies; None where the parts cannot tell."""

@@ -16,8 +16,10 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from expose.encoders.arrivals import MOST, Arrivals
 from expose.encoders.base import Encoder, State, register_encoder
 from expose.encoders.layout import Layout
+from expose.encoders.recent import RecentSteps
 from expose.errors import DataWarning, InputError
 from expose.files.names import listing
 from expose.kinds.recording import Grid
@@ -153,7 +155,7 @@ class WindowEncoder(Encoder):
         return np.nan_to_num(scaled, copy=False, nan=0.0)
 
     def _find_components(self, series: Series, grid: Grid) -> None:
-        begins = np.unique(self._begins(self._in_long(series, grid), grid))
+        begins = np.unique(self._begins(grid, self._in_long(series, grid).numbers))
         rng = np.random.default_rng(0)
         some = begins if len(begins) <= WINDOWS else np.sort(rng.choice(begins, WINDOWS, replace=False))
         standard = self._standard(self._used(grid.values, series.recording().names), FAR)
@@ -184,12 +186,12 @@ class WindowEncoder(Encoder):
         places = [names.index(name) for name in self.names]
         return values if len(places) == len(names) else values[:, places]
 
-    def _begins(self, series: Series, grid: Grid) -> Indices:
-        """Where the windows over each step begin, (n, P)."""
-        rows = series.numbers
+    def _begins(self, grid: Grid, rows: Indices, until: Indices | None = None) -> Indices:
+        """Where the windows over each step begin, (n, P); none reaches beyond the step ``until`` (n,) of the grid."""
         before = np.round(np.linspace(0, self.window - 1, min(PARTS, self.window))).astype(np.intp)
         first = grid.starts[grid.stretch[rows]][:, None]
         last = first + grid.lengths[grid.stretch[rows]][:, None] - self.window
+        last = last if until is None else np.minimum(last, until[:, None] + 1 - self.window)
         begins: Indices = np.clip(grid.place[rows][:, None] - before, first, last)
         return begins
 
@@ -212,6 +214,10 @@ class WindowEncoder(Encoder):
     def n_values(self) -> int:
         """How many values a window has of a channel."""
         return self.window // self.every
+
+    def arrivals(self, kind: Any, delay: int = 0, most: int = MOST) -> Arrivals:
+        """Of each series the last steps are kept."""
+        return RecentSteps(self, delay, most)
 
     def read(self, samples: Any) -> Series:
         """Rows as those of training were read."""
@@ -237,19 +243,38 @@ class WindowEncoder(Encoder):
             fewer = f"{grid.lengths.max():,} step(s) are fewer than a window of {self.window:,}"
             message = f"{fewer}, and are judged as a whole: give more of the series for better scores."
             warnings.warn(message, DataWarning, stacklevel=4)
+        return self.of_steps(grid, series.numbers, lost=lost, expected=expected)
+
+    def of_steps(
+        self,
+        grid: Grid,
+        rows: Indices,
+        until: Indices | None = None,
+        origins: Indices | None = None,
+        *,
+        lost: Sequence[int] = (),
+        expected: bool = False,
+    ) -> NDArray[np.float32]:
+        """Components of the windows over the steps of some rows of a grid, ``(n, P, K)``.
+
+        Windows reach no further than the step ``until`` (n,), if it is given: what comes later is not known yet. Of a
+        stretch that is the rest of a longer one, ``origins`` (S,) says where on the grid that one began.
+        """
+        origins = grid.starts if origins is None else origins
         known = ~np.isnan(grid.values[grid.starts])  # (S, C): a channel is missing in all of a stretch or in none
         known[:, list(lost)] = False
-        stretch = grid.stretch[series.numbers]
-        parts = np.zeros((len(series), min(PARTS, self.window), self.projection.shape[1]), dtype=np.float32)
-        for rows in _alike(stretch, grid.lengths < self.window):
-            parts[rows] = self._as_a_whole(grid, int(stretch[rows[0]]), known[stretch[rows[0]]])
+        stretch = grid.stretch[rows]
+        parts = np.zeros((len(rows), min(PARTS, self.window), self.projection.shape[1]), dtype=np.float32)
+        for some in _alike(stretch, grid.lengths < self.window):
+            parts[some] = self._as_a_whole(grid, int(stretch[some[0]]), known[stretch[some[0]]])
         whole = np.flatnonzero(grid.lengths[stretch] >= self.window)
         patterns, which = np.unique(known[stretch[whole]], axis=0, return_inverse=True)
         for number, pattern in enumerate(patterns):
-            rows = whole[which.reshape(-1) == number]
+            some = whole[which.reshape(-1) == number]
             plain = pattern.all() and not expected
             projection = self.projection if plain else self._expecting(pattern.repeat(self.n_values))
-            parts[rows] = self._projected(grid, self._begins(series.take(rows), grid), projection)
+            begins = self._begins(grid, rows[some], None if until is None else until[some])
+            parts[some] = self._projected(grid, begins, origins[stretch[some]][:, None], projection)
         return parts
 
     def _expecting(self, known: NDArray[np.bool_]) -> Floats:
@@ -273,19 +298,21 @@ class WindowEncoder(Encoder):
             parts.append((total / np.maximum(count, 1) - self.centre) @ self._expecting(count > 0))
         return np.stack(parts)
 
-    def _projected(self, grid: Grid, begins: Indices, projection: Floats) -> Floats:
-        """What a linear map makes of windows that begin there, (n, P, K); each is mapped once."""
-        first, last = int(begins.min()) // TILE, int(begins.max()) // TILE
-        standard = self._standard(grid.values[first * TILE : (last + 1) * TILE + self.window])
-        lacking = (last - first + 1) * TILE + self.window - len(standard)
-        standard = np.pad(standard, ((0, lacking), (0, 0)))
-        wanted = np.zeros(last - first + 1, dtype=np.bool_)
-        wanted[begins // TILE - first] = True
-        tiles = (np.flatnonzero(wanted)[:, None] * TILE + np.arange(TILE)).reshape(-1)
-        mapped = [(few - self.centre) @ projection for few in self._windows(standard, tiles, TILE)]
-        place = (np.cumsum(wanted) - 1) * TILE
-        parts: Floats = np.concatenate(mapped)[place[begins // TILE - first] + begins % TILE]
-        return parts
+    def _projected(self, grid: Grid, begins: Indices, origins: Indices, projection: Floats) -> Floats:
+        """What a linear map makes of windows that begin there, (n, P, K); each is mapped once.
+
+        Windows are mapped a tile at a time, counted from where the stretch began, ``origins`` (n, 1): what comes of one
+        depends, in the last bits, on where in a tile it stands.
+        """
+        inside = (begins - origins) % TILE
+        tiles, which = np.unique(begins - inside, return_inverse=True)
+        first, last = int(tiles[0]), int(tiles[-1])
+        start, end = max(first, 0), min(last + TILE + self.window, len(grid.values))
+        standard = self._standard(grid.values[start:end])
+        standard = np.pad(standard, ((start - first, last + TILE + self.window - end), (0, 0)))
+        windows = (tiles[:, None] - first + np.arange(TILE)).reshape(-1)
+        mapped = [(few - self.centre) @ projection for few in self._windows(standard, windows, TILE)]
+        return np.asarray(np.concatenate(mapped)[which.reshape(begins.shape) * TILE + inside], dtype=np.float32)
 
     def state(self) -> State:
         """All that was learned."""

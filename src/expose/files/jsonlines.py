@@ -88,33 +88,41 @@ class JsonLines:
             self._read = number
             if line.strip("\ufeff \t\r\n"):
                 place = f"line {number}"
-                yield place, self._cells(self._parsed(line, place), place)
+                yield place, cells_of(parsed(line, self.label, place), self.label, place)
 
     def _of_list(self, text: str) -> Iterator[tuple[str, dict[str, str]]]:
-        for number, one in enumerate(self._parsed(text, "the list")):
+        for number, one in enumerate(parsed(text, self.label, "the list")):
             place = f"object {number} (counting from 0)"
-            yield place, self._cells(one, place)
+            yield place, cells_of(one, self.label, place)
 
-    def _parsed(self, text: str, place: str) -> Any:
-        try:
-            return _DECODER.decode(text.strip("\ufeff \t\r\n"))
-        except (ValueError, RecursionError) as error:
-            advice = "Expected one JSON object per line, complete in it"
-            raise InputError(f"{self.label}, {place}: {error}: {text[:80]!r}. {advice}.") from None
 
-    def _cells(self, one: Any, place: str) -> dict[str, str]:
-        if not isinstance(one, dict):
-            raise InputError(f"{self.label}, {place}: expected a JSON object per row, got {_written(one)[:80]!r}.")
-        cells: dict[str, str] = {}
-        for name, value in _flat(one, ""):
-            if name in cells:
-                raise InputError(f"{self.label}, {place}: two values for {name!r}. Rename one of the keys.")
-            cells[name] = value
-        try:
-            "".join((*cells, *cells.values())).encode()
-        except UnicodeEncodeError as error:
-            raise InputError(f"{self.label}, {place}: half of a character ({error.reason}). Write it anew.") from None
-        return cells
+def parsed(text: str, label: str, place: str) -> Any:
+    """One line, or a list, as Python has it; numbers as they were written."""
+    try:
+        return _DECODER.decode(text.strip("\ufeff \t\r\n"))
+    except (ValueError, RecursionError) as error:
+        advice = "Expected one JSON object per line, complete in it"
+        raise InputError(f"{label}, {place}: {error}: {text[:80]!r}. {advice}.") from None
+
+
+def cells_of(one: Any, label: str, place: str) -> dict[str, str]:
+    """What an object holds, by column.
+
+    >>> cells_of(parsed('{"a": {"b": 1.50}, "c": null}', "rows.jsonl", "line 1"), "rows.jsonl", "line 1")
+    {'a.b': '1.50', 'c': ''}
+    """
+    if not isinstance(one, dict):
+        raise InputError(f"{label}, {place}: expected a JSON object per row, got {_written(one)[:80]!r}.")
+    cells: dict[str, str] = {}
+    for name, value in _flat(one, ""):
+        if name in cells:
+            raise InputError(f"{label}, {place}: two values for {name!r}. Rename one of the keys.")
+        cells[name] = value
+    try:
+        "".join((*cells, *cells.values())).encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{label}, {place}: half of a character ({error.reason}). Write it anew.") from None
+    return cells
 
 
 def _without_empty_objects(rows: Iterable[dict[str, str]]) -> tuple[str, ...]:

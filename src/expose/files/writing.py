@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -103,6 +104,13 @@ class Sink:
         """Close without complaint what can be closed."""
         with suppress(Exception):
             self._stack.close()
+
+
+def as_csv(table: Any, *, header: bool, spreadsheet_safe: bool = False) -> bytes:
+    """Rows of an Arrow table as lines of a text file, as `writer` writes them."""
+    file = io.BytesIO()
+    arrow_csv.write_csv(_as_text(table, spreadsheet_safe), file, arrow_csv.WriteOptions(include_header=header))
+    return file.getvalue()
 
 
 def _as_text(table: Any, safe: bool) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -223,6 +223,13 @@ class Kind:
     def scan(self, sources: Sequence[str], reading: Reading) -> Iterator[Batch]:
         """Read samples in order, as many at a time as memory holds; by default all at once."""
         yield self.read(sources, reading)
+
+    def arriving(self, reading: Reading) -> Literal["rows", "lines"] | None:
+        """What samples are scored from one after another, as they come on a pipe: rows of a table, or lines.
+
+        None where they are not: all is read first.
+        """
+        return None
 
     def tables(self, sources: Sequence[str], reading: Reading) -> Tables | None:
         """Files as rows of one table, of which a training may take some; None where files hold no rows of a table."""

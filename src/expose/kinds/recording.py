@@ -138,7 +138,7 @@ class Recording:
         kept = order[self.present[order]]
         moment = np.cumsum(np.concatenate([[0], ~_alike(self.at[kept], self.entity[kept])]))  # of each row
         firsts = np.flatnonzero(np.diff(moment, prepend=-1))
-        at, entity, values = self.at[kept[firsts]], self.entity[kept[firsts]], _means(self.values[kept], firsts)
+        at, entity, values = self.at[kept[firsts]], self.entity[kept[firsts]], means(self.values[kept], firsts)
         begins = np.concatenate([[True], (np.diff(entity) != 0) | (np.diff(at) > APART * step)])
         stretch = np.cumsum(begins) - 1  # of each row that is present
         zero = at[begins]
@@ -162,7 +162,7 @@ def _alike(at: Floats, entity: Indices) -> NDArray[np.bool_]:
     return alike
 
 
-def _means(values: Floats, firsts: Indices) -> Floats:
+def means(values: Floats, firsts: Indices) -> Floats:
     """Means of values ``(N, C)`` from each of the first rows to the next, of those that are there."""
     if len(firsts) == len(values):
         return values
@@ -210,6 +210,15 @@ def recorded(table: Table, time: str | None, entity: Sequence[str]) -> Recording
     InputError
         When a time or an entity is missing, a time stands twice, or nothing is a number.
     """
+    found = as_they_came(table, time, entity)
+    if time is not None:
+        _check_order(found, table, time)
+        _check_twice(found, table, time, entity)
+    return found
+
+
+def as_they_came(table: Table, time: str | None, entity: Sequence[str]) -> Recording:
+    """The same, whatever the order of their times, and where some stand twice."""
     codes, entities = _entities(table, entity)
     at = _in_turn(codes) if time is None else _moments(table, time)
     roles = {time, *entity}
@@ -224,11 +233,7 @@ def recorded(table: Table, time: str | None, entity: Sequence[str]) -> Recording
     _check_finite(values, names, table.first)
     left_out = tuple(table.names[place] for place in others if place not in channels)
     timed = time is not None and isinstance(table.at(table.names.index(time)), Times)
-    found = Recording(names, values, at, codes, entities, timed, left_out)
-    if time is not None:
-        _check_order(found, table, time)
-        _check_twice(found, table, time, entity)
-    return found
+    return Recording(names, values, at, codes, entities, timed, left_out)
 
 
 def _check_finite(values: Floats, names: Sequence[str], first: int) -> None:

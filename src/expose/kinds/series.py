@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from expose.kinds.base import Batch, Curve, Kind, Reading, kind_named, register_
 from expose.kinds.columns import Strings
 from expose.kinds.events import events_of
 from expose.kinds.frames import as_table
-from expose.kinds.recording import Grid, Recording, notes_on, recorded, shown_time, spaced
+from expose.kinds.recording import Grid, Recording, as_they_came, notes_on, recorded, shown_time, spaced
 from expose.kinds.rows import Table, from_columns
 from expose.kinds.understood import PLURAL, find_writings, stray_words, understood
 
@@ -97,13 +97,19 @@ class Series:
         found: Recording = self.made[key]
         return found
 
+    def as_they_came(self) -> Recording:
+        """The same of rows that may be few of many: a time may stand twice, and no order is asked for."""
+        return as_they_came(self._understood(), self.time, self.entity)
+
     def _recorded(self) -> Recording:
+        return recorded(self._understood(), self.time, self.entity)
+
+    def _understood(self) -> Table:
         known = self.learned["writings"]
         if any(isinstance(one, Strings) and self.table.names[at] not in known for at, one in self.table.others.items()):
             known = learned_of(self.table)["writings"] | known  # what training had as numbers may be texts now
         writings = {at: Writing.of(known[name]) for at, name in enumerate(self.table.names) if name in known}
-        table = understood(self.table, writings, Conventions.of(self.learned["conventions"]))
-        return recorded(table, self.time, self.entity)
+        return understood(self.table, writings, Conventions.of(self.learned["conventions"]))
 
     def grid(self, names: Sequence[str], step: float) -> Grid:
         """Steps of this length of some channels, see `Recording.grid`."""
@@ -271,6 +277,10 @@ class SeriesKind(Kind):
     def scan(self, sources: Sequence[str], reading: Reading) -> Iterator[Batch]:
         """All rows are read, since windows need those around a row, and given some at a time."""
         return _some_at_a_time(self.read(sources, reading))
+
+    def arriving(self, reading: Reading) -> Literal["rows"]:
+        """Rows."""
+        return "rows"
 
     def split(self, table: Any, reading: Reading) -> Batch:
         """Rows of an Arrow table: windows reach no further than it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -104,6 +104,10 @@ class TableKind(Kind):
         tables = self.tables(sources, reading)
         roles = _roles(tables.schema.names, reading)  # all batches have the same columns
         return _scanned(tables, roles, reading)
+
+    def arriving(self, reading: Reading) -> Literal["rows"]:
+        """Rows."""
+        return "rows"
 
     def show(self, samples: Any, row: int) -> dict[str, Any]:
         """Each column and its value, None where it is missing."""

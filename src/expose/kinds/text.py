@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,7 @@ from expose.files.values import is_missing
 from expose.kinds.base import Batch, Kind, Reading, register_kind
 from expose.kinds.image_files import SUFFIXES
 from expose.kinds.text_pieces import pieces_of
-from expose.kinds.text_sources import are_lines, found_in, opened_texts, words_at_the_median
+from expose.kinds.text_sources import LINES, are_lines, found_in, opened_texts, words_at_the_median
 
 PRETRAINED: Final = "minilm"
 AT_ONCE: Final = 4_096  # texts of a batch
@@ -230,6 +230,10 @@ class TextKind(Kind):
     def _of_table(self, table: Any, reading: Reading) -> Batch:
         found = found_in(table, reading)
         return Batch(as_texts(found.texts), found.ids, found.label, found.notes)
+
+    def arriving(self, reading: Reading) -> Literal["rows", "lines"]:
+        """Rows, where a column was named; else each line is a text."""
+        return "lines" if reading.text in (None, LINES) else "rows"
 
     def split(self, table: Any, reading: Reading) -> Batch:
         """Texts of the column that was named, or of the one that is neither id nor ignored nor label."""

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from expose.encoders.arrivals import MOST
 from expose.errors import InputError
 from expose.files import Dialect, with_ids
 from expose.files.conventions import Conventions
@@ -21,23 +22,14 @@ from expose.folder import load_fitted
 from expose.kinds.base import SEVERAL, SINGLE, Batch, Reading, Samples, samples_of
 from expose.kinds.heat_maps import Lazily
 from expose.model import Decisions, Fitted
+from expose.scoring.encoded import Encoded
+from expose.scoring.live import Live
 from expose.stores import Stored, place_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Floats = NDArray[np.float64]
-
-
-class Encoded(NamedTuple):
-    """Samples that were encoded for several questions; a scorer takes them wherever it takes samples."""
-
-    samples: Samples
-    parts: NDArray[np.float32]
-
-    def take(self, rows: NDArray[Any]) -> Encoded:
-        """The chosen ones, by number."""
-        return Encoded(self.samples.take(rows), self.parts[rows])
 
 
 class Scorer:
@@ -198,6 +190,25 @@ class Scorer:
         if said.p_value is not None:
             found["p_value"] = said.p_value
         return {name: pa.array(values) for name, values in found.items()}
+
+    # ----------------------------------------------------------------------------------------- as rows come
+
+    def live(self, delay: int = 0, *, entities: int = MOST) -> Live:
+        """What scores rows one after another, as they come, with a state that can be saved: see `Live`.
+
+        Parameters
+        ----------
+        delay : int, default=0
+            For how many later steps a row of a series waits, as these say more of it.
+        entities : int, default=10000
+            Of how many series the last steps are kept.
+
+        Raises
+        ------
+        InputError
+            Where samples are not scored as they come.
+        """
+        return Live(self, delay=delay, entities=entities)
 
     # ----------------------------------------------------------------------------------------------------- files
 

@@ -23,7 +23,7 @@ from expose import AnomalyDetector
 from expose.objectives import make_objective
 from expose_lab.pages import Page, Rows, count, table
 from expose_lab.store import Row
-from expose_lab.studies import fit_cost, scoring_speed, training_speed
+from expose_lab.studies import fit_cost, live_latency, scoring_speed, training_speed
 from expose_lab.studies.base import Study
 from expose_lab.studies.fit_cost import COLUMNS, FOREST, correlated, forest
 
@@ -87,7 +87,7 @@ def ours(detector: AnomalyDetector) -> dict[str, Call]:
 
 def context(page: Page) -> dict[str, Any]:
     """All that is measured of speed; of what was not measured yet there is nothing."""
-    others = {study.STUDY.name: study for study in (scoring_speed, fit_cost, training_speed)}
+    others = {study.STUDY.name: study for study in (scoring_speed, fit_cost, training_speed, live_latency)}
     return {name: study.context(page) if page.has(name) else {} for name, study in others.items()} | {
         "one_row": calls_of(page.rows("one_row"))
     }
@@ -127,7 +127,7 @@ def said(here: Rows, scorer: str, way: str) -> str:
 STUDY = Study(
     "one_row",
     "milliseconds per call of scoring one row or a few, beside an isolation forest; its page is that of all speed and "
-    "also shows scoring_speed, fit_cost and training_speed",
+    "also shows scoring_speed, fit_cost, training_speed and live_latency",
     cells=cells,
     measure=measure,
     options={"rows": [1, 10, 100], "calls": 200},
