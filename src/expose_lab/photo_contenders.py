@@ -273,7 +273,7 @@ def heat_maps(photos: Any, features: Features, judged: Judged) -> Sequence[NDArr
 def described(photos: Any) -> Features:
     """Features of photos, as the network of the product gives them."""
     images, network = as_images(photos), pretrained(NETWORK)
-    size, found = (network.side, network.side), []
+    size, found = network.size, []
     for start in range(0, len(images), network.at_once):
         rows = range(start, min(start + network.at_once, len(images)))
         seen = np.concatenate([resized(with_channels(images.at(row, size), 3), *size) for row in rows])

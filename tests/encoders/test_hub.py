@@ -87,7 +87,7 @@ def test_patches_and_photo_are_described(saved, family):
 def test_tokens_that_join_patches_are_a_square(saved):
     network = pretrained(saved("swin"))
     assert network.places == (8, 8)
-    assert network.side == 32
+    assert network.size == (32, 32)
 
 
 @pytest.mark.parametrize("family", ["dinov2", "resnet"])
@@ -115,9 +115,9 @@ def test_maps_are_those_of_the_model(saved, family):
 
 def test_sides_are_whole_patches(saved):
     folder = saved("dinov2", size={"shortest_edge": 40})
-    assert pretrained(folder).side == 28
-    assert pretrained(folder, side=70).side == 70
-    assert pretrained(folder, side=3).side == 14
+    assert pretrained(folder).size == (28, 28)
+    assert pretrained(folder, side=70).size == (70, 70)
+    assert pretrained(folder, side=3).size == (14, 14)
 
 
 def test_torchvision_is_not_needed(saved, monkeypatch):

@@ -25,6 +25,7 @@ from expose.kinds import (
     as_logs,
     as_table,
     as_texts,
+    as_video,
     kind_named,
     kind_of,
     kind_of_files,
@@ -95,6 +96,7 @@ EXAMPLES = {
     "image": np.random.default_rng(0).integers(0, 256, (3, 4, 5, 3), dtype=np.uint8),
     "series": pd.DataFrame({"x": [1.5, None, 3.0]}, index=pd.date_range("2026-01-01", periods=3)),
     "text": ["one text", "another", "one more"],
+    "video": as_video(np.zeros((3, 8, 8))),
     "log": as_logs([f"2026-05-01 12:0{minute}:00 step {minute} of {word}" for minute, word in enumerate("abc")], "1m"),
     "views": {side: np.random.default_rng(0).integers(0, 256, (3, 4, 5, 3), dtype=np.uint8) for side in ("a", "b")},
 }
@@ -174,7 +176,7 @@ def test_a_new_kind_is_one_class():
 
 
 def test_an_unknown_kind_is_refused():
-    with pytest.raises(InputError, match=r"no kind 'sound'.*\['image', 'log', 'series', 'table', 'text', 'views'\]"):
+    with pytest.raises(InputError, match=r"no kind 'sound'.*'table', 'text', 'video', 'views'\]"):
         kind_named("sound")
 
 

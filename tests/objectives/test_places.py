@@ -213,3 +213,36 @@ def test_of_few_vectors_each_is_measured_against_the_others_and_of_many_none_pul
     many, _ = of_vectors(120)
     assert len(many.sums) == 0
     assert len(loaded_members(Gaussian(robust=False), VECTORS, 1, Ensemble([many]).state_dict()).member(0).sums) == 0
+
+
+def test_exchangeable_places_have_moments_in_common_and_are_judged_by_more():
+    layout = Layout("grid", (12, 15, 4), places=(12, 15), exchangeable=True)
+    data = torch.from_numpy(np.random.default_rng(0).normal(size=(30, layout.n_values)).astype(np.float32))
+    data[7].view(12, 15, 4)[3:5, 4:6] += 5
+    member = built(Gaussian(robust=False), layout)
+    member.remember(data, torch.ones(30))
+    assert (tuple(member.mean.shape), tuple(member.root.shape), member.n_worst) == ((1, 4), (1, 4, 4), 6)
+    flat = data.view(-1, 4).double()
+    away = flat - flat.mean(dim=0)
+    covariance = away.T @ away / len(flat)
+    expected = torch.sqrt((away @ torch.linalg.inv(covariance) * away).sum(dim=1)).view(30, 180).float()
+    torch.testing.assert_close(member.part_scores(data), expected, rtol=1e-2, atol=1e-2)
+    moved = data.view(30, 12, 15, 4).roll((2, 3), dims=(1, 2)).reshape(30, -1)
+    torch.testing.assert_close(member.score(moved), member.score(data))
+    assert int(member.score(data).argmax()) == 7
+    assert built(Gaussian(worst=2), layout).n_worst == 2
+
+
+def test_exchangeable_places_of_many_samples_are_drawn(monkeypatch):
+    layout = Layout("grid", (4, 4, 3), places=(4, 4), exchangeable=True)
+    data = torch.from_numpy(np.random.default_rng(0).normal(size=(200, layout.n_values)).astype(np.float32))
+    whole = built(Gaussian(), layout)
+    whole.remember(data, torch.ones(200))
+    monkeypatch.setattr("expose.objectives.gaussian.MOST", 800)
+    some = built(Gaussian(), layout)
+    some.remember(data, torch.ones(200))
+    torch.testing.assert_close(some.score(data), whole.score(data), rtol=0.1, atol=0.1)
+    keep = torch.ones(200)
+    keep[:50] = 0
+    some.refit(keep, torch.zeros(200))
+    assert some.kept.sum() == 150

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from expose.cli.reasons import Reason, have_columns, in_words, reason_columns, reasons_of, taken
 from expose.cli.sources import LABEL, ROW, named
 from expose.cli.spans import described as described_spans
-from expose.cli.spans import with_channels
+from expose.cli.spans import with_reasons
 from expose.cli.text import aligned, cell, count, indented, joined, percent
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def spans(detector: AnomalyDetector, batch: Batch, flagged: Any) -> dict[str, An
     if found is None:
         return {}
     events = detector.fitted_.kind.events([batch.samples], detector.training_scores_) or ()
-    return {"spans": with_channels(detector.scorer(), [batch.samples], found), "events": len(events)}
+    return {"spans": with_reasons(detector.scorer(), [batch.samples], found), "events": len(events)}
 
 
 def shares(scores: Any) -> list[dict[str, Any]]:
@@ -215,7 +215,7 @@ def described(facts: Mapping[str, Any], seconds: float, *, named_columns: bool) 
         *indented(f"Line            {line_sentence(facts)}", 0, 16),
         *([f"P-values        by {count(facts['calibration_rows'], 'row')}"] if facts["calibration_rows"] else []),
         *share_table(facts["shares"], facts["noun"]),
-        *described_spans(facts.get("spans", ()), facts["rows"]),
+        *described_spans(facts.get("spans", ()), facts["rows"], facts["noun"]),
         *ranking_table(facts, facts["rows"] - n_known, n_known),
         *excerpts(facts["ranking"]),
     ]

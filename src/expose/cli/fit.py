@@ -56,7 +56,7 @@ EXAMPLES = """\b
 Examples:
   expose fit data/ --id account,day --objective ntl --set epochs=20 --out m/
   expose fit app.log --out m/  # also --window 5m, --session PATTERN
-  expose fit photos/ --out m/  # also --encoder NAME, --tiles N, --skip-bad
+  expose fit photos/ --out m/  # also --video, --encoder, --tiles, --skip-bad
   expose fit pumps.csv --time when --entity pump --out m/  # also --window N
 Killed or interrupted? The same command goes on from MODEL.checkpoint.
 """

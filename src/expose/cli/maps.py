@@ -69,7 +69,8 @@ class Maps:
         places = self.scorer.part_scores(given.take(best))
         for row, each in zip(best.tolist(), places, strict=True):
             sample = given.samples.take(np.array([row]))
-            self.found.append(Suspect(float(scores[row]), self.rows + row, name_in(batch, row), sample, each))
+            name = name_in(batch, row, self.scorer.fitted.kind.identifies)
+            self.found.append(Suspect(float(scores[row]), self.rows + row, name, sample, each))
         self.rows += len(scores)
         self.found = sorted(self.found, key=lambda one: (-one.score, one.row))[: self.most]
 
@@ -126,9 +127,12 @@ class Maps:
         session.say("\n".join(indented(f"{said}Outlined is what lies {fitted.place_rule}", 0, 16)))
 
 
-def name_in(batch: Batch, row: int) -> str:
-    """What a photo is called: by the first column that names it, or its number."""
-    return f"{row:07}" if batch.ids is None else str(batch.ids.column(0)[row].as_py())
+def name_in(batch: Batch, row: int, names: Sequence[str] = ()) -> str:
+    """What a photo is called: by the columns that name its kind, else by the first that names it, or its number."""
+    if batch.ids is None:
+        return f"{row:07}"
+    there = [name for name in names if name in batch.ids.column_names] or batch.ids.column_names[:1]
+    return "/".join(str(batch.ids[name][row].as_py()) for name in there)
 
 
 def file_names(names: Sequence[str]) -> list[PurePosixPath]:

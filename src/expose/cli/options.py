@@ -233,7 +233,7 @@ WRITTEN: dict[str, Any] = {
             metavar="LENGTH",
             hidden=True,
             parser=window_of,
-            help="Of series and logs: N steps or lines; of logs 5m, too.",
+            help="Of series, logs and videos: N steps, lines, frames; of logs 5m, too.",
         ),
     ],
     "session": Annotated[
@@ -243,6 +243,12 @@ WRITTEN: dict[str, Any] = {
     "text": Annotated[
         str | None,
         typer.Option("--text", metavar="COLUMN|lines", hidden=True, help="Of texts, or each line of DATA is one."),
+    ],
+    "video": Annotated[
+        bool | None, typer.Option("--video", hidden=True, help="Folders of images are clips, and these their frames.")
+    ],
+    "every": Annotated[
+        int | None, typer.Option("--every", metavar="N", min=1, hidden=True, help="Look at every Nth frame of a video.")
     ],
 }
 

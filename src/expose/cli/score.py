@@ -80,7 +80,7 @@ def score(
         str | None, typer.Option(metavar="mask,map", help="Write masks, raw maps or both beside the pictures.")
     ] = None,
     spans: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Of series: what is flagged as spans, with start, end and peak.")
+        str | None, typer.Option(metavar="FILE", help="Of series and videos: what is flagged as spans.")
     ] = None,
     id_columns: opt.Id = None,
     state: Annotated[

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from expose.kinds import Batch
 
 SHOWN = 10
+EDGES = ("left", "top", "right", "bottom")
+IN_FILES = ("peak_row", *EDGES)  # what is of use in a file alone
 EXPLAINED, REASONS = 1_000, 3  # spans whose channels are looked for, and of each
 
 
@@ -42,7 +44,8 @@ class Spans:
 
         if type(scorer.fitted.kind).spans is Kind.spans:
             raise InputError(
-                f"--spans is for series; {scorer.fitted.kind.plural} have no order in time. Fit with --time COLUMN."
+                f"--spans is for series and videos; {scorer.fitted.kind.plural} have no order in time. Fit with --time "
+                "COLUMN or with --video."
             )
         check_output(file, data, "--spans")
         check_format(file)
@@ -71,16 +74,16 @@ class Spans:
         scores, flagged = (np.concatenate(each) for each in zip(*self.said, strict=True))
         read = [self.scorer.fitted.encoder.read(some) for some in self.samples]
         found = self.scorer.fitted.kind.spans(read, scores, flagged) or []
-        found = with_channels(self.scorer, self.samples, found)
+        found = with_reasons(self.scorer, self.samples, found)
         with writer(self.file, spreadsheet_safe=spreadsheet_safe) as sink:
             sink.write(as_table(found))
         session.result(spans=len(found), spans_file=without_secrets(self.file))
-        session.say("\n".join(described(found, len(scores))))
+        session.say("\n".join(described(found, len(scores), self.scorer.fitted.kind.noun)))
         session.say(f"Spans file      {without_secrets(self.file)}")
 
 
-def with_channels(scorer: Scorer, samples: Sequence[Any], spans: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Spans with what carries the score of their peaks, in words, if there is more than one channel.
+def with_reasons(scorer: Scorer, samples: Sequence[Any], spans: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Spans with what carries the score of their peaks, in words: channels if there are several, or places and a box.
 
     ``samples`` are all that were scored, some at a time.
     """
@@ -91,13 +94,24 @@ def with_channels(scorer: Scorer, samples: Sequence[Any], spans: Sequence[dict[s
     peaks = np.array([one["peak_row"] for one in spans[:EXPLAINED]])
     ends = np.cumsum([len(some) for some in samples])
     which = np.searchsorted(ends, peaks, side="right")
-    said = [""] * len(spans)
+    said = [dict[str, Any]()] * len(spans)
     for batch in np.unique(which).tolist():
         mine = np.flatnonzero(which == batch)
         rows = peaks[mine] - (ends[batch] - len(samples[batch]))
-        for place, reasons in zip(mine.tolist(), reasons_of(scorer, taken(samples[batch], rows), REASONS), strict=True):
-            said[place] = in_words([one._asdict() for one in reasons])
-    return [{**one, "channels": channels} for one, channels in zip(spans, said, strict=True)]
+        for place, reasons in zip(mine.tolist(), reasons_at(scorer, taken(samples[batch], rows)), strict=True):
+            said[place] = reasons
+    return [{**one, **reasons} for one, reasons in zip(spans, said, strict=True)]
+
+
+def reasons_at(scorer: Scorer, samples: Any) -> list[dict[str, Any]]:
+    """What carries the scores of some samples, in words; of those with places also the first box, by its edges."""
+    given = scorer.encoded(samples)
+    several = [in_words([one._asdict() for one in reasons]) for reasons in reasons_of(scorer, given, REASONS)]
+    if not scorer.fitted.has_places:
+        return [{"channels": words} for words in several]
+    none = dict.fromkeys(EDGES)
+    first = [dict(zip(EDGES, boxes[0], strict=True)) if boxes else none for boxes in scorer.boxes(given)]
+    return [{"where": words, **box} for words, box in zip(several, first, strict=True)]
 
 
 def as_table(spans: Sequence[Mapping[str, Any]]) -> pa.Table:
@@ -110,12 +124,12 @@ def as_table(spans: Sequence[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist([{"span": number, **one} for number, one in enumerate(spans, 1)])
 
 
-def described(spans: Sequence[Mapping[str, Any]], n_steps: int) -> list[str]:
+def described(spans: Sequence[Mapping[str, Any]], n_samples: int, noun: str) -> list[str]:
     """The first few for people."""
     if not spans:
         return []
-    steps = sum(one["steps"] for one in spans)
-    which = f"{count(len(spans), 'span')} of {count(steps, 'step')} in all, of {n_steps:,}"
+    inside = sum(one[f"{noun}s"] for one in spans)
+    which = f"{count(len(spans), 'span')} of {count(inside, noun)} in all, of {n_samples:,}"
     which += f"; the highest {SHOWN} of them" if len(spans) > SHOWN else ""
-    shown = [{name: value for name, value in one.items() if name != "peak_row"} for one in spans[:SHOWN]]
+    shown = [{name: value for name, value in one.items() if name not in IN_FILES} for one in spans[:SHOWN]]
     return [f"Spans           {which}", *aligned(shown)]

@@ -2,6 +2,7 @@
 
 from expose.encoders.base import (
     ENCODERS,
+    Around,
     ColumnRead,
     Encoder,
     OwnEncoder,
@@ -18,6 +19,7 @@ from expose.encoders.photo import PhotoEncoder
 from expose.encoders.scaling import SCALINGS
 from expose.encoders.table import TableEncoder
 from expose.encoders.text import TextEncoder
+from expose.encoders.video import VideoEncoder
 from expose.encoders.views import ViewsEncoder
 from expose.encoders.windows import WindowEncoder
 
@@ -25,6 +27,7 @@ __all__ = [
     "ENCODERS",
     "FORMS",
     "SCALINGS",
+    "Around",
     "ColumnRead",
     "Encoder",
     "ImageEncoder",
@@ -36,6 +39,7 @@ __all__ = [
     "State",
     "TableEncoder",
     "TextEncoder",
+    "VideoEncoder",
     "ViewsEncoder",
     "WindowEncoder",
     "make_encoder",

@@ -47,6 +47,33 @@ class ColumnRead(NamedTuple):
     how: str = ""
 
 
+class Around(NamedTuple):
+    """Samples whose scores count besides a sample's own, where they follow each other: its score is a mean of these.
+
+    Attributes
+    ----------
+    further : samples
+        Those that are not among the n samples themselves.
+    counted : (n, W) array of int
+        What counts for each, by number: of the n samples, and then of the further ones. -1 counts nothing.
+    """
+
+    further: Any
+    counted: NDArray[np.intp]
+
+    def mean(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The mean for each, of scores of the samples and the further ones, ``(n + m,)`` or ``(n + m, W)``.
+
+        Examples
+        --------
+        >>> Around(None, np.array([[0, 1], [1, -1]])).mean(np.array([1.0, 3.0])).tolist()
+        [2.0, 3.0]
+        """
+        there = (self.counted >= 0).reshape(*self.counted.shape, *[1] * (scores.ndim - 1))
+        found: NDArray[np.float64] = (scores[self.counted] * there).sum(axis=1) / there.sum(axis=1)
+        return found
+
+
 class Encoder:
     """Base class of the encoders that a model folder can hold.
 
@@ -116,6 +143,10 @@ class Encoder:
             )
         check_delay(delay, kind.plural)
         return Arrivals(self)
+
+    def around(self, samples: Any) -> Around | None:
+        """Which samples around each its score is a mean of; None where each is judged by itself."""
+        return None
 
     def likeness(self, parts: NDArray[np.float32]) -> float | None:
         """How alike training samples are, by their encoded parts: 1 for copies; None where the parts cannot tell."""

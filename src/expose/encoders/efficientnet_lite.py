@@ -19,15 +19,29 @@ N_VECTOR: Final = 1280
 
 
 class Variant(NamedTuple):
-    """What tells one member of the family from another: channels and blocks of its seven stages."""
+    """What tells one member of the family from another.
+
+    Attributes
+    ----------
+    channels, blocks : tuple of int
+        Of its seven stages.
+    used : tuple of int
+        Stages whose maps describe patches, counted from 0.
+    whole : bool
+        Whether it describes photos as wholes, too; else it ends with the last stage that is used.
+    """
 
     channels: tuple[int, ...]
     blocks: tuple[int, ...]
+    used: tuple[int, ...] = USED
+    whole: bool = True
 
 
 VARIANTS: Final = {
     "efficientnet-lite0": Variant((16, 24, 40, 80, 112, 192, 320), (1, 2, 2, 3, 3, 4, 1)),
     "efficientnet-lite2": Variant((16, 24, 48, 88, 120, 208, 352), (1, 3, 3, 4, 4, 5, 1)),
+    # of small things in a large picture: later stages tell what is around them
+    "efficientnet-lite0-stage4": Variant((16, 24, 40, 80, 112, 192, 320), (1, 2, 2, 3, 3, 4, 1), (3,), whole=False),
 }
 
 
@@ -81,7 +95,7 @@ class EfficientNetLite(nn.Module):
     Parameters
     ----------
     variant : str
-        "efficientnet-lite0" or "efficientnet-lite2".
+        One of `VARIANTS`.
     """
 
     side = 224  # pixels of the photos it was trained on
@@ -89,30 +103,34 @@ class EfficientNetLite(nn.Module):
 
     def __init__(self, variant: str) -> None:
         super().__init__()
-        channels, blocks = VARIANTS[variant]
+        channels, blocks, self.used, self.whole = VARIANTS[variant]
         self._conv_stem = SamePadded(3, 32, 3, 2, bias=False)
         self._bn0 = nn.BatchNorm2d(32, EPSILON)
         made, self.ends, into = [], [], 32
-        for out, count, (kernel, stride, expand) in zip(channels, blocks, STAGES, strict=True):
+        stages = list(zip(channels, blocks, STAGES, strict=True))
+        for out, count, (kernel, stride, expand) in stages if self.whole else stages[: max(self.used) + 1]:
             made += [Block(into if n == 0 else out, out, kernel, stride if n == 0 else 1, expand) for n in range(count)]
             self.ends.append(len(made) - 1)
             into = out
         self._blocks = nn.ModuleList(made)
-        self._conv_head = nn.Conv2d(into, N_VECTOR, 1, bias=False)
-        self._bn1 = nn.BatchNorm2d(N_VECTOR, EPSILON)
+        if self.whole:
+            self._conv_head = nn.Conv2d(into, N_VECTOR, 1, bias=False)
+            self._bn1 = nn.BatchNorm2d(N_VECTOR, EPSILON)
 
-    def forward(self, photos: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, photos: Tensor) -> tuple[Tensor, ...]:
         """Photos ``(B, 3, 224, 224)`` in [0, 1] to features of patches ``(B, 14, 14, C)`` and of photos ``(B, 1280)``.
 
-        Photos of another side have patches of 16 pixels, too.
+        Photos of another side have patches of 16 pixels, too. The second is absent where wholes are not described.
         """
         scaled = (photos * 255 - 127) / 128
         maps = relu6(self._bn0(self._conv_stem(scaled.contiguous(memory_format=torch.channels_last))))
         used = []
         for number, block in enumerate(self._blocks):
             maps = block(maps)
-            if number in {self.ends[stage] for stage in USED}:
+            if number in {self.ends[stage] for stage in self.used}:
                 used.append(maps)
+        if not self.whole:
+            return (on_one_grid(used),)
         vector = relu6(self._bn1(self._conv_head(maps))).mean(dim=(2, 3))
         return on_one_grid(used), vector
 
@@ -143,7 +161,8 @@ class EfficientNetLite(nn.Module):
 
     def _normalised(self) -> Iterator[tuple[nn.Module, str, str]]:
         yield self, "_conv_stem", "_bn0"
-        yield self, "_conv_head", "_bn1"
+        if self.whole:
+            yield self, "_conv_head", "_bn1"
         for block in self._blocks:
             if block.expands:
                 yield block, "_expand_conv", "_bn0"

@@ -33,6 +33,8 @@ class Layout:
     places : tuple of int
         On which grid the places of a sample lie, ``(H, W)`` of a photo: those of a part of the form "grid", or of P
         vectors, each a part of its own. Empty where it has none.
+    exchangeable : bool, default=False
+        Of the form "grid": whether what is usual at one place is usual at all of them, as where things move about.
     beside : int, default=0
         Of the form "grid": how many values of a vector of the whole sample follow those of its places.
     pooling : {"largest", "mean"}
@@ -52,6 +54,7 @@ class Layout:
     categories: tuple[int, ...] = ()
     places: tuple[int, ...] = ()
     beside: int = 0
+    exchangeable: bool = False
     pooling: str = "largest"
 
     @property

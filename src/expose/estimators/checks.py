@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from expose.decide import check_threshold
 from expose.errors import InputError, TooFewRowsWarning
 from expose.exposure import EXPOSURES
-from expose.model import Fitted
 from expose.objectives.classification import SCORES, TERMS
 from expose.objectives.recipes import Descend, check_choice, check_number, is_number
+from expose.scoring import Encoded, Scorer
 from expose.training import torch_device
 
 FEW_ROWS = 50  # for a network
@@ -139,16 +139,17 @@ def check_labels(labels: Any, n_rows: int) -> NDArray[np.int8] | None:
     return None if (array == -1).all() else array.astype(np.int8)
 
 
-def check_trained_on(fitted: Fitted, parts: NDArray[np.float32]) -> None:
-    """Raise InputError unless encoded samples ``(n, D)`` or ``(n, P, D)`` score as the training samples did, in order.
+def check_trained_on(scorer: Scorer, given: Encoded) -> None:
+    """Raise InputError unless encoded samples score as the training samples did, in order.
 
     A few are compared. That some differ is allowed for: who looks at a table also corrects it.
     """
+    fitted = scorer.fitted
     n = len(fitted.training)
-    if len(parts) != n:
-        raise InputError(f"X must be the training data, {n} rows; got {len(parts)} rows.")
+    if len(given.parts) != n:
+        raise InputError(f"X must be the training data, {n} rows; got {len(given.parts)} rows.")
     some = np.unique(np.linspace(0, n - 1, COMPARED).astype(int))
-    then, now = fitted.training_scores[some], fitted.scores(parts[some])
+    then, now = fitted.training_scores[some], scorer.scores(given.take(some))
     equal = np.isclose(now, then, rtol=1e-3, atol=1e-2 * float(np.std(fitted.training_scores)))
     if equal.mean() < MOST:
         raise InputError(

@@ -16,6 +16,7 @@ from expose.estimators.samples import Encoded
 from expose.exposure import EXPOSURES, BatchRanking
 from expose.model import Fitted, Peak, kept_of
 from expose.objectives import Losses, MemoryObjective
+from expose.scoring import Scorer
 from expose.training import Ensemble, Trained, TrainingSet, member_outputs, ready_to_score, survey
 
 TYPICAL = 16  # parts kept to compare with
@@ -61,6 +62,7 @@ def conclude(prepared: Prepared, trained: Trained, head: Verdict | None = None) 
         columns=encoded.columns,
         interrupted=trained.interrupted,
     )
+    fitted.training = Scorer(fitted).in_context(encoded.samples, kept)
     if fitted.has_places:
         fitted.peak = Peak.of(fitted.place_scores_of(of_places, n_samples))
     if head is None:

@@ -329,9 +329,10 @@ class AnomalyDetector(FittedAttributes, OutlierMixin, BaseEstimator):
         >>> detector = detector.fit(X, labels=labels)
         """
         check_number("k", k, 1, whole=True)
-        parts = self.scorer().encode(X)
-        check_trained_on(self._model, parts)
-        return query_rows(self._model, parts, k)
+        scorer = self.scorer()
+        given = scorer.encoded(X)
+        check_trained_on(scorer, given)
+        return query_rows(self._model, given.parts, k)
 
     # ----------------------------------------------------------------------------------------------------- score
 

@@ -54,5 +54,5 @@ def own_weight(member: Gaussian, values: Value) -> Value:
 def gaussian(member: Gaussian, parts: Value) -> Value:
     """Mean of the worst distances."""
     assert member.layout is not None
-    worst, _ = (-places(member, parts)).smallest(min(member.worst, member.layout.n_places))
+    worst, _ = (-places(member, parts)).smallest(min(member.n_worst, member.layout.n_places))
     return -worst.mean()

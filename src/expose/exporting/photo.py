@@ -29,14 +29,15 @@ def photo(encoder: PhotoEncoder) -> Input:
         If the network is another, or looks at tiles, or its grids do not fit each other.
     """
     network = encoder.frozen.network
-    if not isinstance(network, EfficientNetLite) or encoder.precision != "32" or encoder.tiles > 1:
+    whole = isinstance(network, EfficientNetLite) and network.whole
+    if not isinstance(network, EfficientNetLite) or not whole or encoder.precision != "32" or encoder.tiles > 1:
         raise InputError(
             "of encoders of photos 'efficientnet-lite2' and 'efficientnet-lite0' can be exported, in float32 and "
             f"without tiles; this one is {type(network).__name__} with tiles={encoder.tiles}, "
             f"precision={encoder.precision!r}. Scorer takes any."
         )
-    side = encoder.frozen.side
-    if encoder.gives == "patches" or -(-side // 8) % 2:
+    side, width = encoder.frozen.size
+    if encoder.gives == "patches" or -(-side // 8) % 2 or side != width:
         raise InputError(
             "of encoders of photos those can be exported that give 'grid' or 'vector', of photos with an even number "
             f"of patches of 8 pixels each way, such as side=224; this one gives {encoder.gives!r}, with side={side}. "

@@ -1,4 +1,4 @@
-"""What a sample is: a row of a table, a step of a series, an image, a text. A file per kind says how it is read."""
+"""What a sample is: a row of a table, a step of a series, an image, a frame, a text. A file per kind reads it."""
 
 from expose.kinds.base import (
     KINDS,
@@ -23,6 +23,7 @@ from expose.kinds.logs import Logs, as_logs
 from expose.kinds.rows import Table
 from expose.kinds.series import Series, SeriesKind, as_series
 from expose.kinds.text import TextKind, Texts, as_texts, tokens
+from expose.kinds.video import Video, VideoKind, as_video
 from expose.kinds.views import Views, ViewsKind, as_views
 
 __all__ = [
@@ -41,6 +42,8 @@ __all__ = [
     "TableKind",
     "TextKind",
     "Texts",
+    "Video",
+    "VideoKind",
     "Views",
     "ViewsKind",
     "as_images",
@@ -48,6 +51,7 @@ __all__ = [
     "as_series",
     "as_table",
     "as_texts",
+    "as_video",
     "as_views",
     "kind_named",
     "kind_of",

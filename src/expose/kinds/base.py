@@ -21,7 +21,7 @@ from expose.files.reading import Tables
 
 KINDS: dict[str, Kind] = {}
 SEVERAL = ("photo", "views", "entity")  # fields of a `Reading` that a kind has put there, which a model folder keeps
-SINGLE = ("time", "window", "session", "text")  # likewise, each one name
+SINGLE = ("time", "window", "session", "text", "video", "every")  # likewise, each one value
 
 
 class Samples(Protocol):
@@ -72,6 +72,10 @@ class Reading:
         What names a session in the lines of a log.
     text : str or None
         Column of a table that holds texts, each a sample; "lines" where each line of a file is one.
+    video : bool or None
+        Whether files are clips, and images in folders their frames.
+    every : int or None
+        Of every so many frames of a video the first is looked at.
     """
 
     id: tuple[str, ...] = ()
@@ -90,6 +94,8 @@ class Reading:
     window: int | str | None = None
     session: str | None = None
     text: str | None = None
+    video: bool | None = None
+    every: int | None = None
 
 
 class Batch(NamedTuple):
@@ -133,6 +139,8 @@ class Kind:
         Whether people know a sample by its number, counted from 0, rather than by the name of its file.
     windowed : bool
         Whether `Reading.window` plays a part.
+    thinned : bool
+        Whether `Reading.every` plays a part.
     classes : str
         What names the class of each sample where nobody named a column; empty where nothing does.
     alone : bool
@@ -151,6 +159,7 @@ class Kind:
     identifies: tuple[str, ...] = ()
     numbered: bool = True
     windowed: bool = False
+    thinned: bool = False
     classes: str = ""
     alone: bool = True
     caption: str = ""
@@ -393,6 +402,8 @@ def kind_of_files(sources: Sequence[str], reading: Reading | None = None) -> Kin
             "--window goes with --time COLUMN, which says in which order the rows are, or with logs; these files look "
             f"like {found.plural}."
         )
+    if reading is not None and reading.every is not None and not found.thinned:
+        raise InputError(f"--every goes with --video, and with video files; these files look like {found.plural}.")
     return found
 
 

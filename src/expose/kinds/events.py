@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 APART: Final = 1 / 2  # of the height of a peak: so deep is the valley to any higher one
 AS_HIGH: Final = 2 / 3  # ... and so high are first and last of an event: most windows over them see what is odd
 
+TOGETHER: Final = 10  # flagged samples with no more others between them are of one run
 WIDEST: Final = 10_001  # places around a peak in which a valley is looked for: of all, many take minutes
 
 
@@ -80,3 +81,28 @@ def _of_stretch(scores: Floats, line: float, usual: float) -> Iterator[Event]:
             last += 1
         high = first - 1 + np.flatnonzero(padded[first : last + 1] >= usual + AS_HIGH * height)
         yield Event(int(high[0]), int(high[-1]), peak - 1)
+
+
+def runs_of(place: NDArray[Any], stretch: NDArray[Any], flagged: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+    """Flagged samples by number, those of a run together and in order; with no more than ten between them, two are one.
+
+    Parameters
+    ----------
+    place : (n,) array of int
+        Where each is in the order of all.
+    stretch : (n,) array of int
+        In which stretch; runs end where one does.
+    flagged : (n,) array of bool
+
+    Examples
+    --------
+    >>> found = runs_of(np.arange(40), np.arange(40) // 20, np.isin(np.arange(40), [2, 5, 19, 20]))
+    >>> [run.tolist() for run in found]
+    [[2, 5], [19], [20]]
+    """
+    order = np.lexsort((place, stretch))
+    order = order[flagged[order]]
+    if not len(order):
+        return []
+    begins = (np.diff(place[order]) > TOGETHER + 1) | (np.diff(stretch[order]) != 0)
+    return np.split(order, np.flatnonzero(begins) + 1)

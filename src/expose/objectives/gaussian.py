@@ -15,7 +15,7 @@ by the formula of Sherman and Morrison (1950); its part in the covariance of all
 eight sums of its values, and nothing else of it is kept.
 
 A vector is a sample of one place; a wide one is projected at random. Of many vectors none pulls the moments much, so
-they are not told again then.
+they are not told again then. Nor are the frames of a video, whose places have moments in common: things move about.
 
 Known anomalies say in which directions it is worth looking, see `directions`; distances are multiplied by that.
 """
@@ -31,6 +31,7 @@ from torch.nn.functional import pad
 from expose.encoders.layout import Layout
 from expose.objectives.base import Losses, MemoryObjective, register
 from expose.objectives.directions import SURE, inverse_shapes, likelier
+from expose.objectives.distances import spread
 from expose.objectives.memory import TINY
 
 ROUNDS = 3  # of weighting places by their distance
@@ -39,6 +40,8 @@ AT_ONCE = 256  # samples whose differences from the mean the memory holds
 USUAL = 1.0  # times the median distance: places that lie further out weigh less
 SUMS, SAME = 8, 1e-2  # by which a photo is known again, and how near they are then, in standard deviations
 LEAST = 1e-3  # of 1 - c u: how much of the scatter in a direction others must account for
+FEWEST, PART = 5, 30  # places that a sample is judged by; where they have moments in common, one of so many
+MOST = 2**18  # places that common moments are taken of
 WIDEST = 1_024  # values of a vector: of a wider one so many random projections are looked at
 MANY = 20  # vectors for each of their values: so many that no vector pulls the moments
 
@@ -46,17 +49,22 @@ MANY = 20  # vectors for each of their values: so many that no vector pulls the 
 class WorstPlaces(MemoryObjective):
     """Judges a sample by the mean of the distances of its worst places."""
 
-    worst: int
+    worst: int | None
+
+    @property
+    def n_worst(self) -> int:
+        """How many places a sample is judged by."""
+        return self.worst or FEWEST
 
     def losses(self, batch: Tensor) -> Losses:
         """Mean of the worst distances, and the negative of it."""
-        normal = mean_of_worst(self.part_scores(batch), self.worst)
+        normal = mean_of_worst(self.part_scores(batch), self.n_worst)
         return Losses(normal, -normal)
 
     def with_places(self, batch: Tensor) -> Tensor:
         """The score and the distances that it is the mean of, ``(B, 1 + P)``."""
         distances = self.part_scores(batch)
-        return torch.cat([mean_of_worst(distances, self.worst)[:, None], distances], dim=1)
+        return torch.cat([mean_of_worst(distances, self.n_worst)[:, None], distances], dim=1)
 
 
 @register("gaussian")
@@ -65,8 +73,8 @@ class Gaussian(WorstPlaces):
 
     Parameters
     ----------
-    worst : int, default=5
-        How many places a sample is judged by.
+    worst : int or None
+        How many places a sample is judged by. None: 5, and one of 30 where they have moments in common.
     robust : bool, default=True
         Whether places far out weigh less in the moments, however many samples are assumed to be anomalous.
     **training
@@ -77,29 +85,37 @@ class Gaussian(WorstPlaces):
     preferred_exposure = "refine"
     lowest = {"worst": 1}  # noqa: RUF012 - never changed
 
-    narrow: Tensor | None  # (D, K): random projections of a wide vector
-    root: Tensor  # (P, K, K): whitens the differences from the mean
-    total: Tensor  # (P,): sums of the weights
-    usual: Tensor  # (P,): distance from which on places weigh less
+    narrow: Tensor | None  # (D, K): random projections of a wide vector; M is P, or 1 where places have all in common
+    root: Tensor  # (M, K, K): whitens the differences from the mean
+    total: Tensor  # (M,): sums of the weights
+    usual: Tensor  # (M,): distance from which on places weigh less
     sums: Tensor  # (R, 8): by which the samples that moments were taken of are known again
     kept: Tensor  # (R,): their weights
     shapes: Tensor  # (2, K, K): how differences of known anomalies and of others lie; (0, K, K) where none is known
 
-    def __init__(self, worst: int = 5, robust: bool = True, **training: Any) -> None:
+    def __init__(self, worst: int | None = None, robust: bool = True, **training: Any) -> None:
         super().__init__(**training)
         self.worst = worst
         self.robust = robust
 
+    @property
+    def n_worst(self) -> int:
+        """How many places a sample is judged by."""
+        assert self.layout is not None
+        usual = max(FEWEST, self.layout.n_places // PART) if self.layout.exchangeable else FEWEST
+        return self.worst or usual
+
     def build(self, layout: Layout) -> None:
-        """Make room for the moments of each place."""
+        """Make room for the moments of each place, or of all together."""
         width = layout.shape[-1]
         self.register_buffer("narrow", None)
         if layout.form == "vector" and width > WIDEST:
             self.narrow, width = torch.randn(width, WIDEST) / WIDEST**0.5, WIDEST
-        self.mean = torch.nn.Parameter(torch.zeros(layout.n_places, width), requires_grad=False)  # (P, K)
-        self.register_buffer("root", torch.eye(width).repeat(layout.n_places, 1, 1))
-        self.register_buffer("total", torch.ones(layout.n_places))
-        self.register_buffer("usual", torch.full((layout.n_places,), torch.inf))
+        apart = 1 if layout.exchangeable else layout.n_places
+        self.mean = torch.nn.Parameter(torch.zeros(apart, width), requires_grad=False)  # (M, K)
+        self.register_buffer("root", torch.eye(width).repeat(apart, 1, 1))
+        self.register_buffer("total", torch.ones(apart))
+        self.register_buffer("usual", torch.full((apart,), torch.inf))
         self.register_buffer("sums", torch.zeros(0, SUMS))
         self.register_buffer("kept", torch.zeros(0))
         self.register_buffer("shapes", torch.zeros(0, width, width))
@@ -146,7 +162,7 @@ class Gaussian(WorstPlaces):
         found = []
         for few in torch.split(self.places(batch), AT_ONCE):
             away = self.whitened(few)
-            worst = self.others_distances(few, away).topk(min(self.worst, away.shape[1]), dim=1).indices
+            worst = self.others_distances(few, away).topk(min(self.n_worst, away.shape[1]), dim=1).indices
             found.append(away.gather(1, worst[..., None].expand(-1, -1, away.shape[2])))
         return torch.cat(found)
 
@@ -154,14 +170,19 @@ class Gaussian(WorstPlaces):
         """Weighted mean and covariance of each place, of samples ``(R, D)`` that weigh ``(R,)``."""
         places = self.places(rows)  # (R, P, K)
         self.sums, self.kept = sums_of(places), weights.to(places)
-        if self.layout is not None and self.layout.form == "vector" and len(places) >= MANY * places.shape[2]:
+        own, layout = self.kept, self.layout
+        assert layout is not None
+        if layout.exchangeable:
+            chosen = spread(places.shape[:2].numel())[:MOST]
+            own, places = own[chosen // places.shape[1]], places.flatten(0, 1)[chosen][:, None]  # (N,), (N, 1, K)
+        if layout.exchangeable or (layout.form == "vector" and len(places) >= MANY * places.shape[2]):
             self.sums = self.sums[:0]
         self.usual.fill_(torch.inf)
-        self.settle(places, self.kept[:, None].expand(places.shape[:2]))
+        self.settle(places, own[:, None].expand(places.shape[:2]))
         for _ in range(ROUNDS if self.robust else 0):
             distances = self.distances(places)
             self.usual.copy_(USUAL * distances.median(dim=0).values)
-            self.settle(places, self.kept[:, None] * self.huber(distances))
+            self.settle(places, own[:, None] * self.huber(distances))
 
     def huber(self, distances: Tensor) -> Tensor:
         """How much less places weigh that lie far out, ``(B, P)``."""
@@ -210,7 +231,10 @@ class Gaussian(WorstPlaces):
 
     def whitened(self, places: Tensor) -> Tensor:
         """Differences from the mean, whitened, ``(B, P, K)``."""
-        return torch.einsum("pjk,bpk->bpj", self.root, places - self.mean)
+        away = places - self.mean
+        if len(self.root) < places.shape[1]:  # all places have one in common
+            return away @ self.root[0].T
+        return torch.einsum("pjk,bpk->bpj", self.root, away)
 
     def own_weight(self, places: Tensor) -> Tensor:
         """The weight of each sample in the moments, ``(B,)``; 0 of those that they were not taken of."""

@@ -49,7 +49,7 @@ def curve_of(findings: Findings) -> Drawing | None:
         )
     figure.update_xaxes(title_text="", fixedrange=False)
     figure.update_layout(dragmode="zoom", margin={"t": 12})
-    return Drawing(figure, said_of(curve, found, scores, names), READING, tall=True)
+    return Drawing(figure, said_of(curve, found, scores, names, findings.nouns), READING, tall=bool(names))
 
 
 READING = (
@@ -58,12 +58,13 @@ READING = (
 )
 
 
-def said_of(curve: Curve, found: list[tuple[int, int]], scores: Floats, names: list[str]) -> str:
+def said_of(curve: Curve, found: list[tuple[int, int]], scores: Floats, names: list[str], nouns: str) -> str:
     """The sentence for somebody who cannot see it."""
     of = f" of {curve.name}" if curve.name else ""
     place = int(scores.argmax())
     return (
-        f"Curves{of}: {', '.join(names)} and the anomaly score of {len(scores):,} steps, from {when(curve, 0)} to "
+        f"Curves{of}: {', '.join(names)}{' and ' if names else ''}the anomaly score of {len(scores):,} {nouns}, from "
+        f"{when(curve, 0)} to "
         f"{when(curve, -1)}. {len(found):,} spans are flagged; the score is highest, "
         f"{show_number(float(scores[place]))}, at {when(curve, place)}."
     )
@@ -76,6 +77,8 @@ def when(curve: Curve, place: int) -> str:
 
 def telling(findings: Findings, curve: Curve, row: int) -> list[str]:
     """The channels that carry the score of a sample, in their order; the first few where nothing tells."""
+    if not curve.names:
+        return []
     explained = explain(Scorer(findings.fitted), findings.shown.samples.take(np.array([row])))
     names = [name for name, _ in explained.top(0, CHANNELS)] or list(curve.names[:CHANNELS])
     return [name for name in curve.names if name in names]

@@ -124,6 +124,12 @@ class Findings:
         ranks[self.order] = np.arange(1, len(ranks) + 1)
         return ranks
 
+    @property
+    def of_events(self) -> bool:
+        """Whether the suspects are the highest of an event each, and not the first of the ranking in a row."""
+        first: list[int] = self.order[: len(self.suspects)].tolist()
+        return [one.row for one in self.suspects] != first
+
     def name(self, row: int) -> str:
         """What a row is called."""
         return ", ".join(value for _, value in called(self.fitted, self.shown, self.known.ids, row)) or (

@@ -19,6 +19,7 @@ from expose.report.comparison import quantiles
 from expose.report.curves import curve_of
 from expose.report.findings import Findings, Model, examine
 from expose.report.gallery import gallery_of
+from expose.report.keyframes import strips_of
 from expose.report.lines import marks_of
 from expose.report.pictures import require_pillow
 from expose.report.plane import project
@@ -31,6 +32,7 @@ from expose.stores import Place, Stored
 SECTIONS = {  # in order, with their headings
     "summary": "Summary",
     "classes": "Classes",
+    "spans": "Spans",
     "gallery": "Ranking",
     "curve": "Curve",
     "sheet": "Contact sheet",
@@ -48,7 +50,8 @@ SECTIONS = {  # in order, with their headings
 }
 ROOM = 850_000  # signs for pictures, so that with plotly and all else the page stays below 6 MB
 ROOM_CARD = 2_500  # signs that a suspect takes beside its pictures
-GALLERY, SHEET = 0.65, 0.35  # shares of the room
+GALLERY, SHEET = 0.65, 0.35  # shares of the room,
+STRIPS = 0.4  # ... of which this is taken before where there are spans to be seen
 LONGEST_HOVER = 40  # signs of a name on the map: a longer one covers it on a phone
 MOST_EPOCHS = 1_000  # points per training curve
 
@@ -120,9 +123,12 @@ def build_report(
     findings = examine(model, X, ids=ids, labels=labels, classes=classes, top=top, fdr=fdr)
     found = measured(findings, comparison)
     drawings = drawings_of(findings, found)
-    room = max(ROOM - ROOM_CARD * len(findings.suspects), ROOM // 3)
+    room: float = max(ROOM - ROOM_CARD * len(findings.suspects), ROOM // 3)
+    strips = strips_of(findings, STRIPS * room)
+    room *= 1 - STRIPS if strips else 1
     sheet = sheet_of(findings, SHEET * room)
     facts = drawings | {
+        "spans": strips,
         "gallery": gallery_of(findings, GALLERY * room),
         "sheet": sheet,
         "atlas": sheet,
@@ -141,7 +147,7 @@ def build_report(
         findings=findings,
         noun=findings.noun,
         nouns=findings.nouns,
-        marks=marks_of(findings.lines),
+        marks={} if findings.of_events else marks_of(findings.lines),
         n_trained=len(findings.fitted.latent),
         command=about.command_for(model, command),
         version=about.versions()["expose"],

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Floats = NDArray[np.float64]
+Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 
 class Scorer:
@@ -95,7 +96,16 @@ class Scorer:
 
     def outputs(self, X: Any) -> Floats:
         """What the model keeps of samples: scores ``(n,)``, of a classifier all outputs ``(n, W)``."""
-        return self.fitted.outputs(self.encode(X))
+        given = self.encoded(X)
+        return self.in_context(given.samples, self.fitted.outputs(given.parts))
+
+    def in_context(self, samples: Samples, kept: Floats) -> Floats:
+        """What the model keeps of samples, from that of each by itself: with those around where these count."""
+        around = self.fitted.encoder.around(samples)
+        if around is None:
+            return kept
+        further = self.fitted.outputs(self.encode(around.further)) if len(around.further) else kept[:0]
+        return around.mean(np.concatenate([kept, further]))
 
     def scores(self, X: Any) -> Floats:
         """Anomaly score of each sample, ``(n,)``."""
@@ -132,6 +142,15 @@ class Scorer:
         scores = self.part_scores(given)
         lines = self.fitted.place_lines(scores) if line is None else np.full(len(scores), line)
         return Lazily(len(maps), partial(above, maps, lines))
+
+    def boxes(self, X: Any) -> list[list[Box]]:
+        """Rectangles around what `masks` marks of each sample: (left, top, right, bottom) in pixels, the worst first.
+
+        Those of a sample whose mask is empty are none.
+        """
+        given = self.encoded(X)
+        maps, masks = self.maps(given), self.masks(given)
+        return [boxes_of(heat, mask) for heat, mask in zip(maps, masks, strict=True)]
 
     def spans(self, X: Any) -> list[dict[str, Any]]:
         """What is flagged as spans of samples that follow each other, the highest first: start, end, peak and so on.
@@ -222,6 +241,24 @@ class Scorer:
         reading = self.reading if query is None else replace(self.reading, query=query)
         batches: Iterable[Batch] = self.fitted.kind.scan(sources, reading)
         return (self.table(batch) for batch in batches)
+
+
+def boxes_of(heat: Floats, mask: NDArray[np.bool_]) -> list[Box]:
+    """Rectangles around the regions of a mask ``(H, W)``, that where the map is highest first.
+
+    Examples
+    --------
+    >>> heat = np.array([[0.0, 5.0, 0.0, 0.0], [0.0, 6.0, 0.0, 9.0]])
+    >>> boxes_of(heat, heat > 1)
+    [(3, 1, 4, 2), (1, 0, 2, 2)]
+    """
+    from scipy import ndimage
+
+    regions, count = ndimage.label(mask)
+    found = ndimage.find_objects(regions)
+    highest = ndimage.maximum(heat, regions, np.arange(1, count + 1))
+    order = np.argsort(-np.asarray(highest), kind="stable").tolist()
+    return [(found[one][1].start, found[one][0].start, found[one][1].stop, found[one][0].stop) for one in order]
 
 
 def above(maps: Sequence[Floats], lines: Floats, row: int) -> NDArray[np.bool_]:
