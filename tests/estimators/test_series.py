@@ -135,7 +135,7 @@ def test_several_series_learn_from_each_other():
 
 def test_an_encoder_of_ones_own_settings():
     detector = AnomalyDetector(encoder=WindowEncoder(30, components=4), random_state=0).fit(as_series(waves()))
-    assert detector.encoder_.layout.n_values == 4
+    assert detector.encoder_.layout.n_values == 5  # and what they leave over
     assert detector.encoder_.window == 30
 
 

@@ -13,6 +13,7 @@ from expose_lab.datasets import series as collections
 from expose_lab.datasets.series import COLLECTIONS
 from expose_lab.series_contenders import CONTENDERS, NUMBERS, Given, compiled, matrix_profile, period, to_steps
 from expose_lab.studies import series as study
+from expose_lab.studies import series_spans as spans_study
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("EXPOSE_DATA") or CHECKOUT.parent / "shared" / "data")
@@ -168,3 +169,54 @@ def test_rows_of_others_do_not_hang_on_the_code_of_the_product():
     ours = {"detector": study.OURS}
     assert study.STUDY.measure_of(ours) is study.measure_ours
     assert study.STUDY.measure_of({"detector": "random"}) is study.measure
+
+
+def test_the_command_measures_series_as_they_are(tiny, tmp_path, monkeypatch):
+    from expose_lab.cli.bench import collections_of
+    from expose_lab.series_bench import bench_series, series_means
+
+    out = tmp_path / "r.parquet"
+    found = [collections.SeriesSet("nab/odd", tiny[1]["nab"]["a/odd/value"][:, None], tiny[1]["nab"]["a/odd/label"])]
+    monkeypatch.setattr(study, "chosen", lambda collection, data: found)
+    table = bench_series(["nab", "msl"], ["kNN"], out=out)
+    lines = series_means(table.to_pylist())
+    assert [(line["protocol"], line["runs"]) for line in lines] == [("later", 2)] * 2 + [("whole", 2)] * 2
+    assert {line["detector"] for line in lines} == {study.OURS, "kNN on windows"}
+    assert all(0 < line["vus_pr"] <= 1 for line in lines)
+    assert bench_series(["nab", "msl"], ["kNN"], out=out).equals(table)
+    assert collections_of(["nab,smd"]) == ["nab", "smd"]
+    assert collections_of(["thyroid"]) == []
+    with pytest.raises(InputError, match="Series are measured alone"):
+        collections_of(["nab", "thyroid"])
+
+
+@pytest.mark.parametrize(("more", "said"), [
+    (["--objective", "ntl"], "--objective: series are measured as they are"),
+    (["--seeds", "3"], "counted from 0"),
+    ([], "Series have no origin to download from"),
+])  # fmt: skip
+def test_what_cannot_be_measured_of_series_is_refused(more, said, tmp_path):
+    from typer.testing import CliRunner
+
+    from expose.cli.app import app
+
+    command = ["bench", "nab", "--data-dir", str(tmp_path), "-o", str(tmp_path / "r.parquet"), *more]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.split())
+
+
+def test_made_series_and_what_is_flagged_of_them():
+    cell = {"set": "made", "base": "periodic", "faults": "noise 30", "seed": 100, "steps": 3_000}
+    row = spans_study.of_made(cell)
+    assert (row["spans"], row["false_spans"], row["found"]) == (1, 0, 1.0)
+    assert 0 < row["beyond"] < 0.5
+    assert len(spans_study.faults_of({**cell, "faults": "three"})) == 3
+    assert spans_study.faults_of({**cell, "faults": "none"}) == []
+    for base in spans_study.BASES:
+        assert np.isfinite(spans_study.made(base, 0, 100)).all()
+    for what in ("noise", "shift", "spike", "flat"):
+        changed = spans_study.with_fault(
+            spans_study.made("walk", 0, 100), slice(20, 30), what, np.random.default_rng(0)
+        )
+        assert np.flatnonzero((changed != spans_study.made("walk", 0, 100)).any(axis=1)).min() >= 20

@@ -215,7 +215,7 @@ def described(facts: Mapping[str, Any], seconds: float, *, named_columns: bool) 
         *indented(f"Line            {line_sentence(facts)}", 0, 16),
         *([f"P-values        by {count(facts['calibration_rows'], 'row')}"] if facts["calibration_rows"] else []),
         *share_table(facts["shares"], facts["noun"]),
-        *described_spans(facts.get("spans", ()), facts["rows"], facts["noun"]),
+        *(described_spans(facts["spans"], facts["rows"], facts["noun"]) if "spans" in facts else []),
         *ranking_table(facts, facts["rows"] - n_known, n_known),
         *excerpts(facts["ranking"]),
     ]

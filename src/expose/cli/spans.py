@@ -119,15 +119,16 @@ def as_table(spans: Sequence[Mapping[str, Any]]) -> pa.Table:
     import pyarrow as pa
 
     if not spans:
-        texts = {name: pa.array([], pa.string()) for name in ("start", "end", "peak")}
-        return pa.table({"span": pa.array([], pa.int64()), **texts, "peak_score": pa.array([], pa.float64())})
+        types = {name: pa.int64() for name in ("span", "steps", "peak_row")} | {"peak_score": pa.float64()}
+        names = ("span", "start", "end", "steps", "peak", "peak_row", "peak_score")
+        return pa.table({name: pa.array([], types.get(name, pa.string())) for name in names})
     return pa.Table.from_pylist([{"span": number, **one} for number, one in enumerate(spans, 1)])
 
 
 def described(spans: Sequence[Mapping[str, Any]], n_samples: int, noun: str) -> list[str]:
     """The first few for people."""
     if not spans:
-        return []
+        return [f"Spans           none, as no {noun} is flagged"]
     inside = sum(one[f"{noun}s"] for one in spans)
     which = f"{count(len(spans), 'span')} of {count(inside, noun)} in all, of {n_samples:,}"
     which += f"; the highest {SHOWN} of them" if len(spans) > SHOWN else ""

@@ -4,6 +4,9 @@ Windows are as long as periods of the training rows, if these show one. Of many 
 mean of a few steps, so that it is no shorter than that of one. Of the windows that cover a step a few are looked at,
 evenly spaced: the first begins with the step, the last ends with it. Each is projected once, however many steps it
 covers. Sub-PCA (Paparrizos et al., VLDB 2022) judges windows by such components.
+
+Beside them stands, for each channel, how large the rest is that no component shows: they are those of the channels that
+vary most, and a channel that is precise would be wrong unseen.
 """
 
 from __future__ import annotations
@@ -43,7 +46,9 @@ FAR: Final = 10.0  # standard deviations: values further out count as so far whe
 BEYOND: Final = 1e6  # ... and where windows are judged, so that sums of squares stay finite
 TINY: Final = 1e-12
 LEAST_NOISE: Final = 1e-3  # of the mean variance: what no component shows of a value
-ARRAYS: Final = ("middle", "spread", "centre", "projection")
+RESTS: Final = 64  # at most: of more channels neighbours have one together
+STEADY: Final = 0.03  # of the noise: a rest spreads as much, so that rounding is none
+ARRAYS: Final = ("middle", "spread", "centre", "projection", "usual_rest")
 ROBUST: Final = 1.4826  # times the median deviation: the standard deviation of normal values
 
 
@@ -64,7 +69,7 @@ class WindowEncoder(Encoder):
     >>> waves = as_series(np.sin(np.arange(400) / 4) + 0.1 * np.random.default_rng(0).normal(size=400))
     >>> encoder = WindowEncoder(components=5).fit(waves)
     >>> encoder.window, encoder.transform(waves).shape
-    (100, (400, 8, 5))
+    (100, (400, 8, 6))
     """
 
     encodes = "series"
@@ -95,7 +100,8 @@ class WindowEncoder(Encoder):
         return self
 
     def _settle(self) -> None:
-        self.layout = Layout("vector", (self.projection.shape[1],), pooling="mean")
+        self.loadings = (self.projection / np.square(self.projection).sum(axis=0)).T  # (K, C * V), back to windows
+        self.layout = Layout("vector", (self.projection.shape[1] + self.usual_rest.shape[1],), pooling="mean")
 
     def _scale(self, grid: Grid, names: tuple[str, ...]) -> None:
         """Middle and spread of each channel; those that never vary are left out."""
@@ -104,7 +110,10 @@ class WindowEncoder(Encoder):
         some = np.where(empty, 0.0, some)
         middle = np.nanmedian(some, axis=0)
         spread = ROBUST * np.nanmedian(np.abs(some - middle), axis=0)
-        spread = np.where(spread > 1e-9 * np.abs(middle), spread, np.nanstd(some, axis=0))
+        with np.errstate(over="ignore"):
+            usual = np.nanstd(some, axis=0)
+        usual = np.where(np.isinf(usual), np.nanmean(np.abs(some - middle), axis=0), usual)
+        spread = np.where(spread > 1e-9 * np.abs(middle), spread, usual)
         varying = ~empty & (spread > 1e-9 * np.abs(middle)) & (spread > 0)
         self.unused = tuple(name for name, one in zip(names, varying, strict=True) if not one)
         self.names = tuple(name for name, one in zip(names, varying, strict=True) if one)
@@ -114,6 +123,11 @@ class WindowEncoder(Encoder):
 
     def _choose_window(self, grid: Grid, asked: int | None, names: tuple[str, ...]) -> None:
         longest = int(grid.lengths.max())
+        if longest < 2:
+            raise InputError(
+                "a series has several steps that follow each other; here each row stands alone, further than ten steps "
+                "from the next or of another entity. Take rows for themselves, as a table, or look at their times."
+            )
         if asked is not None and asked > longest:
             raise InputError(
                 f"a window of {asked:,} steps is longer than the longest stretch without a gap, {longest:,} steps. "
@@ -175,6 +189,14 @@ class WindowEncoder(Encoder):
         self.noise = max(float(variances[n_components:].sum() / len(variances)), LEAST_NOISE * float(variances.mean()))
         self.centre = centre.astype(np.float32)
         self.projection = (directions[:, :n_components] / np.sqrt(variances[:n_components])).astype(np.float32)
+        self.usual_rest = np.stack([np.zeros(n := min(len(self.names), RESTS, affordable)), np.ones(n)])
+        self._settle()
+        known = np.ones(width, dtype=np.bool_)
+        shown = (self._shown(few - self.centre, self.projection, known) for few in self._windows(standard, some, TILE))
+        rests = np.concatenate([one[:, n_components:] for one in shown])
+        lower, middle, upper = np.quantile(rests, (0.25, 0.5, 0.75), axis=0)
+        least = np.maximum(rests.std(axis=0) / FAR, STEADY * self.noise**0.5)
+        self.usual_rest = np.stack([middle, np.maximum((upper - lower) * ROBUST / 2, least)])
 
     def _in_long(self, series: Series, grid: Grid) -> Series:
         """The steps in stretches of a window or more; if none is, those of all of the recording."""
@@ -207,7 +229,7 @@ class WindowEncoder(Encoder):
             yield few.reshape(len(few), -1)
 
     def transform(self, samples: Any) -> NDArray[np.float32]:
-        """Whitened components of the windows over each step, ``(n, P, K)``."""
+        """Whitened components of the windows over each step, and the rests, ``(n, P, K + R)``."""
         return self._mapped(as_series(samples))
 
     @property
@@ -229,7 +251,7 @@ class WindowEncoder(Encoder):
         return self.names if len(self.names) > 1 else ()
 
     def without(self, samples: Any, source: str | None) -> NDArray[np.float32]:
-        """The most probable components of the windows, ``(n, P, K)``, by what other channels show."""
+        """The most probable components of the windows, and the rests, ``(n, P, K + R)``, by what others show."""
         lost = [] if source is None else [self.names.index(source)]
         return self._mapped(as_series(samples), lost, expected=True)
 
@@ -238,6 +260,8 @@ class WindowEncoder(Encoder):
         series = self.read(series)
         for note in series.news():
             warnings.warn(note, DataWarning, stacklevel=4)
+        if not len(series.table):
+            return np.zeros((0, min(PARTS, self.window), self.layout.n_values), dtype=np.float32)
         grid = series.grid(self.names, self.step)
         if grid.lengths.max() < self.window:
             fewer = f"{grid.lengths.max():,} step(s) are fewer than a window of {self.window:,}"
@@ -264,7 +288,7 @@ class WindowEncoder(Encoder):
         known = ~np.isnan(grid.values[grid.starts])  # (S, C): a channel is missing in all of a stretch or in none
         known[:, list(lost)] = False
         stretch = grid.stretch[rows]
-        parts = np.zeros((len(rows), min(PARTS, self.window), self.projection.shape[1]), dtype=np.float32)
+        parts = np.zeros((len(rows), min(PARTS, self.window), self.layout.n_values), dtype=np.float32)
         for some in _alike(stretch, grid.lengths < self.window):
             parts[some] = self._as_a_whole(grid, int(stretch[some[0]]), known[stretch[some[0]]])
         whole = np.flatnonzero(grid.lengths[stretch] >= self.window)
@@ -272,10 +296,26 @@ class WindowEncoder(Encoder):
         for number, pattern in enumerate(patterns):
             some = whole[which.reshape(-1) == number]
             plain = pattern.all() and not expected
-            projection = self.projection if plain else self._expecting(pattern.repeat(self.n_values))
+            values = pattern.repeat(self.n_values)
+            projection = self.projection if plain else self._expecting(values)
             begins = self._begins(grid, rows[some], None if until is None else until[some])
-            parts[some] = self._projected(grid, begins, origins[stretch[some]][:, None], projection)
+            parts[some] = self._projected(grid, begins, origins[stretch[some]][:, None], projection, values)
         return parts
+
+    def _shown(self, away: Floats, projection: Floats, known: NDArray[np.bool_]) -> Floats:
+        """Components of what windows are away from the mean (m, C * V), and the rest of each channel, ``(m, K + R)``.
+
+        What is not known counts as usual.
+        """
+        components = away @ projection
+        rest = np.where(known, away - components @ self.loadings, 0.0).reshape(len(away), len(self.names), -1)
+        middle, spread = self.usual_rest
+        firsts = np.arange(len(middle)) * len(self.names) // len(middle)
+        squares = np.add.reduceat(np.square(rest).sum(axis=2), firsts, axis=1)
+        count = np.add.reduceat(known.reshape(len(self.names), -1).sum(axis=1), firsts)
+        sizes = (np.sqrt(squares / np.maximum(count, 1)) - middle) / spread
+        of_all = np.diff(firsts, append=len(self.names)) * self.n_values
+        return np.concatenate([components, sizes * count / of_all], axis=1, dtype=np.float32)
 
     def _expecting(self, known: NDArray[np.bool_]) -> Floats:
         """Map windows, of which only some values are known (C * V,), to their most probable components."""
@@ -285,7 +325,7 @@ class WindowEncoder(Encoder):
         return np.asarray(np.linalg.solve(precision, loadings.T).T, dtype=np.float32)
 
     def _as_a_whole(self, grid: Grid, stretch: int, known: NDArray[np.bool_]) -> Floats:
-        """Components of a stretch that is shorter than a window, ``(P, K)``, wherever in a window it may lie."""
+        """What is shown of a stretch shorter than a window, ``(P, K + R)``, wherever in one it may lie."""
         first, length = int(grid.starts[stretch]), int(grid.lengths[stretch])
         standard = self._standard(grid.values[first : first + length])
         parts = []
@@ -295,11 +335,14 @@ class WindowEncoder(Encoder):
             shown = np.zeros(there.shape, dtype=np.float32)
             shown[:, before : before + length] = standard.T
             count, total = (one.reshape(-1, self.every).sum(axis=1) for one in (there, shown))
-            parts.append((total / np.maximum(count, 1) - self.centre) @ self._expecting(count > 0))
+            away = (total / np.maximum(count, 1) - self.centre)[None]
+            parts.append(self._shown(away, self._expecting(count > 0), count == self.every)[0])
         return np.stack(parts)
 
-    def _projected(self, grid: Grid, begins: Indices, origins: Indices, projection: Floats) -> Floats:
-        """What a linear map makes of windows that begin there, (n, P, K); each is mapped once.
+    def _projected(
+        self, grid: Grid, begins: Indices, origins: Indices, projection: Floats, known: NDArray[np.bool_]
+    ) -> Floats:
+        """What is shown of windows that begin there, (n, P, K + R); each is mapped once.
 
         Windows are mapped a tile at a time, counted from where the stretch began, ``origins`` (n, 1): what comes of one
         depends, in the last bits, on where in a tile it stands.
@@ -311,7 +354,7 @@ class WindowEncoder(Encoder):
         standard = self._standard(grid.values[start:end])
         standard = np.pad(standard, ((start - first, last + TILE + self.window - end), (0, 0)))
         windows = (tiles[:, None] - first + np.arange(TILE)).reshape(-1)
-        mapped = [(few - self.centre) @ projection for few in self._windows(standard, windows, TILE)]
+        mapped = [self._shown(few - self.centre, projection, known) for few in self._windows(standard, windows, TILE)]
         return np.asarray(np.concatenate(mapped)[which.reshape(begins.shape) * TILE + inside], dtype=np.float32)
 
     def state(self) -> State:

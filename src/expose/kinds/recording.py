@@ -256,6 +256,8 @@ def _in_turn(codes: Indices) -> Floats:
 
 def _moments(table: Table, time: str) -> Floats:
     column = table.at(table.names.index(time))
+    if not isinstance(column, Times | np.ndarray) and (numbers := _long_numbers(column)) is not None:
+        return numbers
     if not isinstance(column, Times | np.ndarray):
         some = [value for value in column.values()[:1_000].tolist() if value is not None][:2]
         raise InputError(
@@ -271,6 +273,14 @@ def _moments(table: Table, time: str) -> Floats:
     if isinstance(column, Times):
         return column.moments.astype("datetime64[us]").astype(np.int64) / 1e6
     return column.astype(np.float64)
+
+
+def _long_numbers(column: Any) -> Floats | None:
+    """Whole numbers of so many digits that they are read as names, such as nanoseconds since 1970; None for others."""
+    texts = column.values().tolist()
+    if not all(isinstance(text, str) and text.isdigit() for text in texts):
+        return None
+    return np.array([int(text) for text in texts], dtype=np.float64)
 
 
 def _entities(table: Table, entity: Sequence[str]) -> tuple[Indices, tuple[str, ...]]:
@@ -300,15 +310,19 @@ def _named(column: Any) -> tuple[list[str], Indices]:
 
 def _check_order(found: Recording, table: Table, time: str) -> None:
     """Refuse numbers that are a measurement: they rise and fall from row to row, and keep no step when sorted."""
-    in_turn = np.diff(found.at)[np.diff(found.entity) == 0]
-    if found.timed or len(in_turn) < FEWEST or min((in_turn < 0).mean(), (in_turn > 0).mean()) < UP_AND_DOWN:
-        return
-    if not any(_even(found.steps, step) for step in (found.step, float(found.steps.min()))):
+    if _up_and_down(found) and not any(_even(found.steps, step) for step in (found.step, float(found.steps.min()))):
         some = listing([shown_time(at, timed=False) for at in found.at[:4].tolist()])
         raise InputError(
             f"column {time!r} does not look like a time: its numbers rise and fall from row to row ({some}, ...), and "
             "no step between them is usual. Name the column that says when, or, if this one does, sort the rows by it."
         )
+
+
+def _up_and_down(found: Recording) -> bool:
+    in_turn = np.diff(found.at)[np.diff(found.entity) == 0]
+    return bool(
+        not found.timed and len(in_turn) >= FEWEST and min((in_turn < 0).mean(), (in_turn > 0).mean()) >= UP_AND_DOWN
+    )
 
 
 def _even(steps: Floats, step: float) -> bool:
@@ -360,7 +374,8 @@ def _telling(found: Recording, table: Table, time: str, entity: Sequence[str]) -
         different = np.unique(np.stack([found.entity, codes, found.at]), axis=1).shape[1]
         if codes.max() < len(table) / 4 and different == len(table):
             return f"Are several series in one table? The column {name!r} tells these rows apart: --entity {name}."
-    return (
+    doubt = "Does it say when? Its numbers rise and fall from row to row. " if _up_and_down(found) else ""
+    return doubt + (
         "A series has one row for each time. If there are several series in one table, name the column that tells them "
         "apart (--entity); else leave out what is double, or take rows for themselves, without --time."
     )

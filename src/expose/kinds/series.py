@@ -18,7 +18,7 @@ from expose.kinds.base import Batch, Curve, Kind, Reading, kind_named, register_
 from expose.kinds.columns import Strings
 from expose.kinds.events import events_of
 from expose.kinds.frames import as_table
-from expose.kinds.recording import Grid, Recording, as_they_came, notes_on, recorded, shown_time, spaced
+from expose.kinds.recording import APART, Grid, Recording, as_they_came, notes_on, recorded, shown_time, spaced
 from expose.kinds.rows import Table, from_columns
 from expose.kinds.understood import PLURAL, find_writings, stray_words, understood
 
@@ -112,10 +112,17 @@ class Series:
         return understood(self.table, writings, Conventions.of(self.learned["conventions"]))
 
     def grid(self, names: Sequence[str], step: float) -> Grid:
-        """Steps of this length of some channels, see `Recording.grid`."""
+        """Steps of this length of some channels, see `Recording.grid`; rows that are counted have no other than 1."""
+        step = 1.0 if self.time is None else step
+        own = self.recording()
+        if own.step > APART * step:
+            raise InputError(
+                f"steps are {spaced(own.step, timed=own.timed)} long, and were {spaced(step, timed=own.timed)} in "
+                "training, so that no two are seen together. Give rows as close as those of training, or fit anew."
+            )
         key = f"grid {step} {names} {json.dumps(self.learned, sort_keys=True)}"
         if key not in self.made:
-            self.made[key] = self.recording().channels(names).grid(step)
+            self.made[key] = own.channels(names).grid(step)
         found: Grid = self.made[key]
         return found
 
@@ -189,6 +196,8 @@ def as_series(
         return X
     if window is not None and (isinstance(window, bool) or not isinstance(window, int | np.integer) or window < 2):
         raise InputError(f"window must be a whole number of steps, at least 2; got {window!r}.")
+    if isinstance(X, list | tuple) and X and all(isinstance(value, int | float) for value in X):
+        X = np.asarray(X, dtype=np.float64)
     entities: Sequence[str] = (entity,) if isinstance(entity, str) else tuple(entity)
     if isinstance(X, np.ndarray) and X.ndim == 3:
         table, entities = _of_array(X), (NUMBER,)
@@ -205,9 +214,11 @@ def as_series(
 
 
 def has_time_index(X: Any) -> bool:
-    """Whether it is a frame or a column of pandas with an index of times."""
+    """Whether it is a frame or a column of pandas with an index of times, of periods or of spans since a start."""
     pandas = sys.modules.get("pandas")
-    return pandas is not None and isinstance(getattr(X, "index", None), pandas.DatetimeIndex)
+    if pandas is None:
+        return False
+    return isinstance(getattr(X, "index", None), pandas.DatetimeIndex | pandas.PeriodIndex | pandas.TimedeltaIndex)
 
 
 def _with_index(X: Any) -> tuple[Table, str]:
@@ -216,6 +227,8 @@ def _with_index(X: Any) -> tuple[Table, str]:
     name = str(frame.index.name or TIME)
     while name in map(str, frame.columns):
         name += "_"
+    if hasattr(frame.index, "to_timestamp"):
+        frame = frame.set_axis(frame.index.to_timestamp())
     frame = frame.set_axis(list(map(str, frame.columns)), axis=1) if frame.columns.nlevels == 1 else frame
     return as_table(frame.rename_axis(name).reset_index()), name
 

@@ -26,6 +26,9 @@ SETTINGS = ("default", "brief", "published")
 BACKENDS = ("loky", "dask", "ray")
 PHOTO_PROTOCOLS = ("clean", "disjoint", "overlap")
 PHOTO_BASELINES = ("PatchCore", "SoftPatch", "PaDiM", "kNN of photos")
+SERIES_PROTOCOLS = ("whole", "later")
+SERIES_BASELINES = ("Sub-PCA", "kNN", "IsolationForest", "MatrixProfile")
+NOT_OF_SERIES = ("objective", "exposure", "settings", "trimmed", "ratio", "assumed", "train_rows", "test_rows")
 BASELINES = ("IsolationForest", "LOF", "kNN", "OneClassSVM", "MCD", "PCA", "ECOD", "CBLOF", "HBOS")
 VARIED = ("protocol", "true_ratio", "assumed")  # in the table where a benchmark has more than one of them
 SHOWN = {
@@ -38,6 +41,10 @@ SHOWN = {
     "pixel_auroc": "pixel AUROC",
     "aupro": "AUPRO",
     "fit_seconds": "seconds",
+    "vus_pr": "VUS-PR",
+    "vus_roc": "VUS-ROC",
+    "affiliation_f1": "affiliation F1",
+    "range_f1": "range F1",
 }
 EXAMPLES = """\b
 Examples:
@@ -47,9 +54,12 @@ Examples:
   expose bench thyroid --objective none --baseline LOF,kNN -o classical.parquet
   expose bench paper --backend dask --address tcp://scheduler:8786 -o all.parquet
   expose bench mvtec/bottle mvtec/cable --baseline PatchCore,PaDiM -o photos.parquet
+  expose bench nab smd --baseline Sub-PCA,kNN --seeds 0 -o series.parquet
 
 Photos are folders laid out as MVTec AD: train/good, test/<defect> and masks in ground_truth/<defect>. For them
 the default objective is auto, and baselines are PatchCore, SoftPatch, PaDiM and 'kNN of photos'.
+Series are nab, msl, smd and smap, by themselves (protocol whole) and in their later half after a fit on the first
+(later); baselines are Sub-PCA, kNN, IsolationForest and MatrixProfile, of windows.
 Where nothing is assumed to be anomalous, only blind detectors and untrimmed baselines are run: the others
 would be the same. LOF, IsolationForest, OneClassSVM and MCD are scikit-learn's; the other baselines need
 pip install 'expose[bench]'. Killed or interrupted? Run the same command again: it goes on from FILE.
@@ -58,6 +68,12 @@ If some runs failed, the others are kept and shown, and the exit code is 2.
 LEGEND = (
     "Means over the sets. F1 and FPR at the detector's own threshold; oracle: F1 if the share of anomalies in the test "
     "set were known; FPR@95: at 95 % recall; seconds: to fit."
+)
+
+
+OF_SERIES = (
+    "Means over the series, as they are. VUS-PR needs no decision; the F1s flag as many steps as are anomalous; "
+    "seconds: to fit and to score."
 )
 
 
@@ -128,6 +144,16 @@ def bench(
     with Session(as_json=as_json, quiet=quiet, debug=debug, when_interrupted=kept) as session:
         from expose_lab.store import read_table
 
+        if collections := collections_of(sets):
+            given = [name for name in NOT_OF_SERIES if is_given(context, name)]
+            measure_series(
+                session, collections, given,
+                chosen("--protocol", protocol, SERIES_PROTOCOLS) if is_given(context, "protocol") else SERIES_PROTOCOLS,
+                chosen("--baseline", baseline, SERIES_BASELINES, none=True)
+                if is_given(context, "baseline") else SERIES_BASELINES[:3],
+                seeds=whole_numbers(seeds), data_dir=data_dir, out=out, n_jobs=jobs, backend=backend, address=address,
+            )  # fmt: skip
+            return
         photos = folders_of_photos(sets)
         known = {"protocols": chosen("--protocol", protocol, PHOTO_PROTOCOLS if photos else PROTOCOLS)}
         grid: dict[str, Any] = known | {
@@ -161,6 +187,49 @@ def bench(
         session.result(results=str(out), runs=table.num_rows, there_already=there, contenders=lines)
         tell(session, lines)
         session.say(f"\nResults         {out} ({count(table.num_rows, 'run')}, {there:,} of them there already)")
+
+
+def collections_of(names: Iterable[str]) -> list[str]:
+    """Return the collections of series that names are; none if they are names of other sets."""
+    from expose_lab.datasets.series import COLLECTIONS
+
+    given = listed(names)
+    found = [name for name in given if name in COLLECTIONS]
+    if found and len(found) < len(given):
+        raise InputError(f"Series are measured alone: {', '.join(COLLECTIONS)}; got {' '.join(given)}.")
+    return found
+
+
+def measure_series(
+    session: Session, collections: list[str], given: list[str], protocols: Any, baselines: Any, **where: Any
+) -> None:
+    """Measure the default and others on series, and show their means."""
+    from expose_lab.datasets import data_folder
+    from expose_lab.datasets.series import COLLECTIONS
+    from expose_lab.series_bench import bench_series, series_means
+
+    if given:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise InputError(f"{options}: series are measured as they are, by the default and by published detectors.")
+    folder, seeds, out = data_folder(where.pop("data_dir")), where.pop("seeds"), where["out"]
+    if seeds != list(range(len(seeds))):
+        raise InputError("--seeds of series are counted from 0, such as 0 or 0-2.")
+    places = [COLLECTIONS[name].place(folder) for name in collections]
+    if absent := [str(place.relative_to(folder)) for place in places if not place.exists()]:
+        raise InputError(
+            f"Not in {folder}: {', '.join(absent)}. "
+            "Series have no origin to download from; see the page on data sets for how they are laid out."
+        )
+    table = bench_series(
+        collections, baselines, protocols=protocols, seeds=len(seeds), data_dir=str(folder), verbose=session.verbose,
+        **where,
+    )  # fmt: skip
+    lines = series_means(table.to_pylist())
+    session.result(results=str(out), runs=table.num_rows, contenders=lines)
+    for line in aligned([{SHOWN.get(name, name): value for name, value in one.items()} for one in lines], indent=0):
+        session.say(line)
+    session.say("\n" + "\n".join(indented(OF_SERIES, 0)))
+    session.say(f"\nResults         {out} ({count(table.num_rows, 'row')})")
 
 
 def contenders(
