@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_report_and_query_show_lines(app, tmp_path: Path) -> None:
     assert run_in_process("report", model, log, "--out", tmp_path / "r.html").exit_code == 0
     page = (tmp_path / "r.html").read_text()
     assert next(iter(odd)) in page
-    assert "app.log:" in page
+    assert re.search(r"app\.log:\d+  [^<]*\napp\.log:\d+  ", page)  # one line each
     result = run_in_process("query", model, log, "--out", tmp_path / "q.csv", "-k", 3)
     assert result.exit_code == 0, result.output
     assert {"start", "end", "lines", "excerpt", "label"} <= {*read(tmp_path / "q.csv").column_names}

@@ -7,7 +7,7 @@ import pytest
 
 from expose.encoders import LogEncoder
 from expose.encoders.templates import Matcher, drain
-from expose.errors import InputError
+from expose.errors import DataWarning, InputError
 from expose.kinds import Logs, as_logs
 
 ABC = "abcdefghijkl"
@@ -37,6 +37,12 @@ def test_levels_and_lengths_do_not_mix() -> None:
 def test_a_name_among_the_first_words_is_open_where_it_has_many_values() -> None:
     assert drain([f"{letter} connected to host" for letter in ABC]) == ["<*> connected to host"]
     assert len(drain([f"{letter} connected to host" for letter in ABC[:5]])) == 5
+
+
+def test_a_message_is_compared_with_few_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("expose.encoders.templates.MOST_COMPARED", 1)
+    messages = [f"<ID> <ID> {letter} {letter}" for letter in ABC]
+    assert len(drain([*messages, "<ID> <ID> a b"])) == 13  # its like is not among the latest
 
 
 def test_messages_match_word_by_word() -> None:
@@ -86,3 +92,34 @@ def test_long_templates_have_names_of_their_own() -> None:
     lines = [f"2026-05-01 12:{row:02}:00 {words} {end}" for row in range(20) for end in ("x", "y")]
     names = [name for name, _ in LogEncoder().fit(as_logs(lines, "1m")).groups]
     assert len(set(names)) == len(names) == 6
+
+
+def test_a_flood_of_unseen_lines_does_not_hide_a_single_one() -> None:
+    flood = tuple(f"2026-05-01 12:03:{second:02} ERROR disk full" for second in range(60))
+    logs = log(rows=330, extra=(*flood, "2026-05-01 12:07:05 FATAL gone"))
+    encoder = LogEncoder().fit(logs)
+    column = encoder.transform(logs)[:, dict(encoder.groups)["unseen lines"].start]
+    assert column[3] > column[7] > 1.5
+    assert column[7] > 10 * abs(column[0])
+
+
+def test_the_end_of_a_regular_log_is_as_usual() -> None:
+    logs = log(rows=58)  # the last minute ends with its fourth entry
+    encoder = LogEncoder().fit(logs)
+    column = encoder.transform(logs)[:, dict(encoder.groups)["entries"].start]
+    np.testing.assert_array_equal(column, column[0])
+    silent = as_logs([f"2026-05-01 12:{minute:02}:00 INFO job 1 took 10 ms" for minute in range(10)], "1m")
+    assert encoder.transform(silent)[-1, dict(encoder.groups)["entries"].start] < column[0] - 1
+
+
+def test_another_log_is_said_to_be_one() -> None:
+    encoder = LogEncoder().fit(log())
+    other = as_logs([f"2026-05-01 12:{minute:02}:00 user came" for minute in range(10)], "1m")
+    with pytest.warns(DataWarning, match="10 entries are of no template of lines that training knows"):
+        encoder.transform(other)
+
+
+def test_templates_are_learned_from_the_most_frequent_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("expose.encoders.log_windows.MOST_MESSAGES", 1)
+    extra = tuple(f"2026-05-01 12:0{minute}:05 ERROR disk full" for minute in range(3))
+    assert LogEncoder().fit(log(extra=extra)).templates == ("INFO job <NUM> took <NUM> ms",)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from expose.errors import InputError
 from expose.kinds import Reading, as_logs, kind_named, kind_of, kind_of_files
+from expose.kinds.log_files import AT_ONCE, LONGEST
 from expose.kinds.log_lines import masked
+from expose.kinds.ordered import note_on_lines
 
 
 def lines_of(n: int = 100, step: int = 30, first: str = "2026-05-01T12:00:00") -> list[str]:
@@ -65,6 +69,13 @@ def test_a_session_or_a_length_of_time_asks_for_a_log() -> None:
     )
     with pytest.raises(InputError, match="--window goes with --time COLUMN"):
         kind_of_files(["x.txt"], Reading(window=5))
+
+
+def test_a_log_that_was_read_as_a_table_is_told_so() -> None:
+    table = pa.table({"2026-05-01 12:00:00": ["2026-05-01 12:00:30"], "1 INFO job 0 done": ["1 INFO job 1 done"]})
+    assert note_on_lines(None, table)[0].startswith("'2026-05-01 12:00:00' was taken for the name of a column")
+    assert note_on_lines(pa.table({"2026-05-01 12:00:00": [1], "2026-05-01 13:00:00": [2]})) == ()
+    assert note_on_lines(pa.table({"2026-05-01": [1], "time": [2]})) == ()
 
 
 def test_in_python_lines_are_texts() -> None:
@@ -157,6 +168,59 @@ def test_logs_have_no_columns(name: str, tmp_path: Path) -> None:
         batch_of(put(tmp_path / "a.log", lines_of()), **{name: "x" if name == "label" else ("x",)})
 
 
+def test_a_log_of_two_bytes_to_a_sign_is_a_log(tmp_path: Path) -> None:
+    lines = [line.replace(" INFO", ",1 INFO") for line in lines_of(20)]
+    (tmp_path / "a.log").write_text("\n".join([*lines, "  and more"]), encoding="utf-16")
+    assert kind_of_files([str(tmp_path / "a.log")]).name == "log"
+    assert batch_of(str(tmp_path)).samples.entries.texts.to_pylist()[:-1] == lines[:-1]
+    (tmp_path / "a.log").write_bytes("\n".join(lines).encode("utf-16-le"))
+    with pytest.raises(InputError, match="--encoding utf-16-le"):
+        batch_of(str(tmp_path))
+    assert len(as_logs(tmp_path / "a.log", encoding="utf-16-le").entries) == 20
+
+
+def test_colours_of_terminals_are_left_out(tmp_path: Path) -> None:
+    lines = [f"\x1b[90m{line.replace('INFO', chr(27) + '[32mINFO' + chr(27) + '[0m')},\r" for line in lines_of(20)]
+    assert kind_of_files([put(tmp_path / "a.log", lines)]).name == "log"
+    assert as_logs(tmp_path / "a.log").entries.texts.to_pylist() == [f"{line}," for line in lines_of(20)]
+
+
+def test_lines_are_cut_where_they_are_too_long_and_it_is_said(tmp_path: Path) -> None:
+    lines = lines_of(20)
+    batch = batch_of(put(tmp_path / "a.log", [*lines[:7], lines[7] + "x" * 100_000, *lines[8:]]))
+    assert len(batch.samples.entries.texts[7].as_py()) == LONGEST
+    assert batch.samples.entries.texts[8].as_py() == lines[8]
+    assert "a.log: 1 line(s) are longer than 20,000 characters and are cut there" in batch.notes
+
+
+def test_a_trace_may_be_of_more_lines_than_are_read_at_once(tmp_path: Path) -> None:
+    lines = lines_of(2_500)
+    lines[2_400:2_400] = [*(f"  at line {row}" for row in range(2 * AT_ONCE)), "Caused by: KeyError: no"]
+    entries = batch_of(put(tmp_path / "a.log", lines)).samples.entries
+    assert len(entries) == 2_500
+    assert entries.messages[entries.codes[2_399]].endswith("done KeyError")
+    assert len(entries.texts[2_399].as_py()) < 2 * LONGEST
+    assert entries.lines[2_400] == 2_400 + 2 * AT_ONCE + 2
+
+
+def test_a_clock_that_was_set_back_by_an_hour_is_said(tmp_path: Path) -> None:
+    lines = lines_of(130) + lines_of(100, first="2026-05-01T12:05:30")
+    assert any("set back by an hour" in note for note in batch_of(put(tmp_path / "a.log", lines)).notes)
+
+
+def test_a_log_takes_a_few_bytes_per_byte(tmp_path: Path) -> None:
+    n = 100_000
+    put(tmp_path / "a.log", lines_of(n, 1))
+    size = (tmp_path / "a.log").stat().st_size
+    tracemalloc.start()
+    before = pa.total_allocated_bytes()
+    logs = as_logs(tmp_path / "a.log", "1m")
+    peak, texts = tracemalloc.get_traced_memory()[1], pa.total_allocated_bytes() - before
+    tracemalloc.stop()
+    assert len(logs.entries) == n
+    assert peak + texts < 5 * size  # of short lines: what is kept beside a line is as much as the line
+
+
 # ----------------------------------------------------------------------------------------------------- cutting
 
 
@@ -197,6 +261,22 @@ def test_sessions_are_told_by_a_key_or_a_pattern() -> None:
     assert as_logs(lines, session=r"user-(\d)").sessions == ("0", "1", "2")
 
 
+def test_a_key_is_a_whole_word_and_may_be_of_json() -> None:
+    lines = [f'{line} {{"superuser": "x", "user": "u{row % 7}"}}' for row, line in enumerate(lines_of(70))]
+    assert as_logs(lines, session="user=").sessions == as_logs(lines, session="user:").sessions
+    assert as_logs(lines, session="user=").sessions == tuple(f"u{row}" for row in range(7))
+
+
+def test_names_of_files_are_no_lines(tmp_path: Path) -> None:
+    name = put(tmp_path / "a.log", lines_of())
+    with pytest.raises(InputError, match=r"got names of files.*Give paths"):
+        as_logs([name, name])
+    with pytest.raises(InputError, match=r"got lines\. Give a list"):
+        as_logs("\n".join(lines_of()))
+    with pytest.raises(InputError, match="got an empty list"):
+        as_logs([])
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -206,6 +286,8 @@ def test_sessions_are_told_by_a_key_or_a_pattern() -> None:
         ({"session": "id=", "window": "5m"}, "two ways to cut"),
         ({"window": "soon"}, "takes a length of time such as 30s, 5m"),
         ({"window": "0m"}, "takes a length of time"),
+        ({"window": 0}, "a number of entries, 1 at least; got 0"),
+        ({"window": 2.5}, "a number of entries, 1 at least; got 2.5"),
     ],
 )
 def test_cuts_that_cannot_be_are_refused(given: dict[str, str], message: str) -> None:

@@ -22,6 +22,7 @@ TOP = 20  # rows of the ranking that are shown
 EXPLAINED = 1_000  # rows of the ranking whose reasons are written to a file; each costs some 100 scores
 EXPLAINED_ANEW = 100  # where each is encoded again without each of its pieces
 REASONS = 3  # of each row
+TELLING = 0.1  # share of a reason of which an excerpt is shown
 SHARES = (0.001, 0.01, 0.05, 0.1)  # "if so many are anomalous": what the ranking gives then
 COLUMN_LINES = 15  # on how the columns were read
 BESIDE = 74  # characters of a line beside a title
@@ -161,7 +162,9 @@ def ranking(
         own = reasons.get(row[ROW], ())
         values = {name: {"value": value} for name, value in shown.items()}
         row["reasons"] = [one._asdict() | values.get(one.column, {}) for one in own]
-        if samples is not None and (lines := kind.excerpt(samples, place, [one.column for one in own])):
+        if samples is not None and (
+            lines := kind.excerpt(samples, place, [one.column for one in own if one.share >= TELLING])
+        ):
             row["excerpt"] = lines
     return rows
 

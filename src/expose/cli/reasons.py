@@ -113,9 +113,14 @@ def in_words(reasons: Sequence[Mapping[str, Any]], longest: int = LONGEST_LAST) 
     'amount 402.5 (71 %), hour 3 (20 %)'
     >>> in_words([{"column": "upper left", "share": 1.0}])
     'upper left (100 %)'
+    >>> in_words([{"column": "a name that is long", "value": 7, "share": 1.0}], 20)
+    'a name th… 7 (100 %)'
     """
     named = [f"{one['column']} {value_of(one['value'])}" if "value" in one else one["column"] for one in reasons]
     texts = [f"{name} ({100 * one['share']:.0f} %)" for name, one in zip(named, reasons, strict=True)]
+    if texts and len(texts[0]) > longest:  # the name is cut, not what comes after it
+        after = texts[0][len(reasons[0]["column"]) :]
+        return f"{reasons[0]['column'][: max(longest - len(after) - 1, 0)]}…{after}"
     return next(
         (text for n in range(len(texts), 1, -1) if len(text := ", ".join(texts[:n])) <= longest), "".join(texts[:1])
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final, Self
@@ -15,12 +16,14 @@ from expose.encoders.base import Encoder, State, register_encoder
 from expose.encoders.layout import Layout
 from expose.encoders.scaling import apply_scaling, check_scalings, fit_scaling
 from expose.encoders.templates import Matcher, drain
-from expose.errors import InputError
+from expose.errors import CountedWarning, InputError
 from expose.kinds.log import as_logs_of
+from expose.kinds.log_lines import Entries
 from expose.kinds.logs import Cut, Logs, Seen
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Members = NDArray[np.intp]
 
 UNSEEN, ENTRIES, ODD, SHIFT, ORDER = (
     "unseen lines",
@@ -33,7 +36,12 @@ MOST_TEMPLATES: Final = 1_000  # with a column of their own
 LONGEST_NAME: Final = 70
 SLOTS: Final = 8  # numbers of a message that are looked at
 ENOUGH: Final = 20  # numbers in training, to tell which are odd
+AT_ONCE: Final = 50_000  # entries whose numbers are looked at together
+MOST_LEARNED: Final = 500_000  # entries by whose numbers it is learned which are usual
+MOST_MESSAGES: Final = 50_000  # different ones by which templates are learned: the most frequent
 _QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
+RARE: Final = 0.05  # share of the windows of training up to which a count that differs from the usual one is rare
+MOST_UNSEEN: Final = 0.5  # share of the entries of which no more should be unseen
 _LEAST_SPREAD: Final = 0.05  # of logarithms: 5 %
 _FARTHEST: Final = 5.0  # spreads that a number of many counts as at most
 
@@ -82,12 +90,13 @@ class LogEncoder(Encoder):
         codes = logs.entries.codes[every]
         different, first = np.unique(codes, return_index=True)
         in_order = different[np.argsort(first, kind="stable")]
-        found = drain([logs.entries.messages[code] for code in in_order.tolist()])
+        learned = _frequent(in_order, np.bincount(codes, minlength=1))
+        found = drain([logs.entries.messages[code] for code in learned.tolist()])
         matcher = Matcher(found)
         of_code = {code: matcher(logs.entries.messages[code]) for code in in_order.tolist()}
         windows = np.zeros(len(found), dtype=np.int64)
         for members in logs.members:
-            mine = {of_code[code] for code in logs.entries.codes[members].tolist()}
+            mine = {of_code[code] for code in logs.entries.codes[members].tolist()} - {-1}
             windows[sorted(mine)] += 1
         alone = 1 if len(logs) > 1 else 0
         order = np.argsort(-windows, kind="stable")
@@ -98,6 +107,7 @@ class LogEncoder(Encoder):
         self.pairs = self._learn_pairs(logs)
         self.n_windows = len(logs)
         self.notes = list(_notes(len(found), len(self.templates), windows, alone))
+        self.usual = np.median(self._values(logs).values[:, : len(self.templates) + 2], axis=0)
         self._settle(self._scales(self._logarithms(logs)))
         return self
 
@@ -113,8 +123,15 @@ class LogEncoder(Encoder):
         self.names += (UNSEEN, ENTRIES, ODD, SHIFT) + ((ORDER,) if self.cut.session is not None else ())
 
     def _learn_numbers(self, logs: Logs) -> Floats:
-        """Quantiles of the numbers in each place of each template, (templates * SLOTS, 5); NaN where there are few."""
-        slots, sizes, _ = self._numbers_in(logs, self._columns(logs))
+        """Quantiles of the numbers in each place of each template, (templates * SLOTS, 5); NaN where there are few.
+
+        Of very many numbers those of some windows are looked at.
+        """
+        step = -(-sum(map(len, logs.members)) // MOST_LEARNED) or 1
+        columns = self._columns(logs)
+        parts = [self._numbers_in(logs.entries, some, columns)[:2] for some in _portions(logs.members[::step])]
+        slots = np.concatenate([np.zeros(0, dtype=np.int64), *(part[0] for part in parts)])
+        sizes = np.concatenate([np.zeros(0), *(part[1] for part in parts)])
         found = np.full((len(self.templates) * SLOTS, len(_QUANTILES)), np.nan)
         if not len(slots):
             return found
@@ -139,12 +156,13 @@ class LogEncoder(Encoder):
     def _scales(self, values: Floats) -> Floats:
         """Factor, center and spread of each column in each scaling, (V, 3, K)."""
         found = []
-        constant = (values == values[:1]).all(axis=0)
+        other = (values != np.median(values, axis=0)).sum(axis=0)
+        rare = other <= RARE * len(values)
         for scaling in self.scalings:
             scale = fit_scaling(values.copy(), scaling)
-            spread = scale.spread.copy()
-            # of what never varied: as if one window of training had had one more
-            spread[constant] = spread[constant] / np.sqrt(len(values))
+            # of what hardly ever varies: as if each window of training that differs, or one, had had one more; one that
+            # has hundreds of a line must not make it usual that there is one
+            spread = np.where(rare, np.minimum(scale.spread, np.sqrt(np.maximum(other, 1) / len(values))), scale.spread)
             found.append(np.stack([scale.factor, scale.center, spread]))
         return np.stack(found)
 
@@ -171,6 +189,7 @@ class LogEncoder(Encoder):
         logs = as_logs_of(samples)
         self._check(logs)
         values = self._logarithms(logs)
+        self._warn_of_unseen(logs)
         out = np.empty((*values.shape, len(self.scalings)), dtype=np.float32)
         for view, (scaling, (factor, center, spread)) in enumerate(zip(self.scalings, self.scales, strict=True)):
             scaled = values.copy()
@@ -183,6 +202,20 @@ class LogEncoder(Encoder):
         logs = as_logs_of(samples)
         return replace(logs, seen=self._values(logs))
 
+    def _warn_of_unseen(self, logs: Logs) -> None:
+        """Say so where most entries are none that training knows."""
+        codes = [logs.entries.codes[members] for members in logs.members]
+        every = np.concatenate([*codes, np.zeros(0, dtype=np.intp)])
+        unseen = int((self._columns(logs)[every] == len(self.templates)).sum())
+        if unseen > MOST_UNSEEN * len(every):
+            said = CountedWarning(
+                "{count} entries are of no template of lines that training knows, which is most of them: they are only "
+                "counted. Is this another log, or another version of the program (then train again), or are all of its "
+                "lines different?",
+                unseen,
+            )
+            warnings.warn(said, stacklevel=3)
+
     def _check(self, logs: Logs) -> None:
         if logs.cut != self.cut:
             how = f"session={self.cut.session!r}" if self.cut.session is not None else f"window={self.cut.window!r}"
@@ -192,9 +225,14 @@ class LogEncoder(Encoder):
 
     def _logarithms(self, logs: Logs) -> Floats:
         """Logarithms of what is counted, as if all windows were of one length, (n, K)."""
-        values = self._values(logs).values.copy()
-        values[:, : len(self.templates) + 2] *= logs.scales[:, None]
-        return np.log1p(values)
+        values = self._values(logs).values
+        counts = values[:, : len(self.templates) + 2]  # a view
+        counts *= logs.scales[:, None]
+        ends = logs.scales != 1
+        if len(self.usual):  # where a window was cut short or long, whether an entry is in it or beside it says nothing
+            away = counts[ends] - self.usual
+            counts[ends] = self.usual + np.sign(away) * np.maximum(np.abs(away) - logs.scales[ends, None], 0)
+        return np.log1p(values, out=values)
 
     def _values(self, logs: Logs) -> Seen:
         """What is counted of each window, (n, K)."""
@@ -219,27 +257,32 @@ class LogEncoder(Encoder):
             columns[code] = len(self.templates) if number < 0 else number
         return columns
 
-    def _numbers_in(self, logs: Logs, columns: NDArray[np.intp]) -> tuple[Ints, Floats, Ints]:
-        """Of all numbers: their places in `slots`, signed logarithms, and the window that each is in."""
-        entries = logs.entries
-        sizes = np.array([len(members) for members in logs.members], dtype=np.int64)
-        every = np.concatenate([*logs.members, np.zeros(0, dtype=np.intp)])
+    def _numbers_in(
+        self, entries: Entries, windows: Sequence[Members], columns: NDArray[np.intp]
+    ) -> tuple[Ints, Floats, Ints]:
+        """Of all numbers in windows: their places in `slots`, signed logarithms, which of the windows each is in."""
+        sizes = np.array([len(members) for members in windows], dtype=np.int64)
+        every = np.concatenate([*windows, np.zeros(0, dtype=np.intp)])
         counts = np.diff(entries.ends)[every]
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         column = np.repeat(columns[entries.codes[every]], counts)
         numbers = entries.numbers[np.repeat(entries.ends[every], counts) + within]
         used = (within < SLOTS) & (column < len(self.templates)) & np.isfinite(numbers)
-        window = np.repeat(np.repeat(np.arange(len(logs)), sizes), counts)
+        window = np.repeat(np.repeat(np.arange(len(windows)), sizes), counts)
         logarithms = np.sign(numbers) * np.log1p(np.abs(numbers))
         return (column * SLOTS + within)[used], logarithms[used], window[used]
 
     def _oddness(self, logs: Logs, columns: NDArray[np.intp]) -> Floats:
         """How far the oddest number lies from the usual ones in its place, and all of a place together, (n, 2)."""
-        slots, sizes, windows = self._numbers_in(logs, columns)
+        found = [self._odd_in(logs.entries, some, columns) for some in _portions(logs.members)]
+        return np.concatenate([np.zeros((0, 2)), *found])
+
+    def _odd_in(self, entries: Entries, some: Sequence[Members], columns: NDArray[np.intp]) -> Floats:
+        slots, sizes, windows = self._numbers_in(entries, some, columns)
         low, quarter, middle, three, high = self.slots[slots].T
         spread = np.maximum(np.maximum((three - quarter) / 1.349, (high - low) / 3.2897), _LEAST_SPREAD)
         far = np.nan_to_num((sizes - middle) / spread)
-        found = np.zeros((len(logs), 2))
+        found = np.zeros((len(some), 2))
         np.maximum.at(found[:, 0], windows, np.abs(far))
         places, which = np.unique(windows * (len(self.slots) + 1) + slots, return_inverse=True)
         sums = np.bincount(which, np.clip(far, -_FARTHEST, _FARTHEST), len(places))
@@ -262,7 +305,7 @@ class LogEncoder(Encoder):
             "windows": self.n_windows,
             "notes": list(self.notes),
         }
-        return State(meta, {"scales": self.scales, "slots": self.slots, "pairs": pairs})
+        return State(meta, {"scales": self.scales, "slots": self.slots, "pairs": pairs, "usual": self.usual})
 
     @classmethod
     def restore(cls, state: State) -> Self:
@@ -274,9 +317,28 @@ class LogEncoder(Encoder):
         encoder.notes = list(state.meta["notes"])
         encoder.slots = np.asarray(state.arrays["slots"], dtype=np.float64)
         encoder.pairs = {(first, second): count for first, second, count in state.arrays["pairs"].tolist()}
+        encoder.usual = np.asarray(state.arrays.get("usual", ()), dtype=np.float64)  # folders before it was kept
         encoder._start()
         encoder._settle(np.asarray(state.arrays["scales"], dtype=np.float64))
         return encoder
+
+
+def _frequent(messages: NDArray[np.intp], counts: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Those of the messages that are most frequent, in their order, as many as templates are learned from."""
+    most = np.argsort(-counts[messages], kind="stable")[:MOST_MESSAGES]
+    return messages[np.sort(most)]
+
+
+def _portions(windows: Sequence[Members]) -> Iterator[Sequence[Members]]:
+    """Windows, so many at a time as hold few entries together."""
+    begin = held = 0
+    for place, members in enumerate(windows):
+        if held and held + len(members) > AT_ONCE:
+            yield windows[begin:place]
+            begin, held = place, 0
+        held += len(members)
+    if begin < len(windows):
+        yield windows[begin:]
 
 
 def _pairs(columns: NDArray[np.intp]) -> set[tuple[int, int]]:

@@ -19,6 +19,7 @@ ANY: Final = "<*>"
 LIKE: Final = 0.5  # share of the words that must agree
 DEPTH: Final = 2  # words at the beginning that must
 MOST_CHILDREN: Final = 100  # different words at a place of the tree; further ones share one
+MOST_COMPARED: Final = 200  # templates at one place of the tree, the latest, that a message is compared with
 FEW: Final = 5  # values of a word up to which it says what happened, rather than to whom
 MANY: Final = 10  # values of the one word in which templates differ, from which on it is a variable
 LEVELS: Final = frozenset(
@@ -63,7 +64,7 @@ def drain(messages: Iterable[str]) -> list[str]:
     for message in messages:
         words = words_of(message)
         leaf = leaves.setdefault(_path(words, children), [])
-        best = max(leaf, key=lambda cluster: _likeness(cluster.template, words), default=None)
+        best = max(leaf[-MOST_COMPARED:], key=lambda cluster: _likeness(cluster.template, words), default=None)
         if best is None or _likeness(best.template, words) < LIKE:
             best = _Cluster(words)
             leaf.append(best)

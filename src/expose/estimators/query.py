@@ -22,7 +22,8 @@ def query_rows(fitted: Fitted, parts: NDArray[np.float32], k: int) -> NDArray[np
     Samples whose label is settled by the labels of their neighbours count as labelled, unless too few others are left.
     """
     if len(parts) != len(fitted.known):
-        raise InputError(f"X must be the training data, {len(fitted.known)} rows; got {len(parts)} rows.")
+        noun = fitted.kind.noun
+        raise InputError(f"X must be the training data, {len(fitted.known)} {noun}s; got {len(parts)} {noun}s.")
     rows = parts if parts.ndim == 2 else parts.mean(axis=1)  # (n, D)
     known = torch.from_numpy(fitted.known.astype(np.int64))
     place = choose_places(known, QUERY_ROWS, QUERY_ROWS // 2, generator_of(fitted.root, 0, Stream.QUERIES))

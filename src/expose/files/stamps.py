@@ -19,7 +19,10 @@ LEADING: Final = 3  # words that may stand before a timestamp: an address, a lev
 _DAY, _YEAR_BACK = np.timedelta64(1, "D"), np.timedelta64(180, "D")
 
 _CLOCK: Final = r"(?P<H>[01]\d|2[0-3]):(?P<M>[0-5]\d):(?P<S>[0-5]\d)(?:[.,:](?P<f>\d{1,9}))?"
-_ZONE: Final = r"(?: ?(?P<z>Z|UTC|[+-]\d{2}:?\d{2})(?![\w:]))?"
+_ZONE: Final = r"(?: ?(?P<z>Z|UTC|GMT|[+-]\d{2}:?\d{2})(?![\w:]))?"
+_TWELVE: Final = (
+    r"(?P<H>0?[1-9]|1[0-2]):(?P<M>[0-5]\d):(?P<S>[0-5]\d)(?:[.,:](?P<f>\d{1,9}))?[ \u202f]?(?P<p>[AaPp])[Mm]\b"
+)
 _MONTH: Final = r"(?P<m>0[1-9]|1[0-2])"
 _NAME: Final = r"(?P<n>Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
 _D: Final = r"(?P<d>0[1-9]|[12]\d|3[01])"
@@ -31,7 +34,12 @@ _FORMS: Final[dict[str, str]] = {
     rf"(?:[.,:](?P<f>\d{{1,9}}))?{_ZONE}",
     "2026-05-01-12.30.00": rf"(?P<y>\d{{4}})-{_MONTH}-{_D}-(?P<H>[01]\d|2[0-3])\.(?P<M>[0-5]\d)\.(?P<S>[0-5]\d)"
     r"(?:\.(?P<f>\d{1,9}))?",
-    "01/May/2026:12:30:00": rf"{_D}/{_NAME}/(?P<y>\d{{4}})[: ]{_CLOCK}{_ZONE}",
+    "2026-05-01 12:30": rf"(?P<y>\d{{4}})(?P<s>[-/.]){_MONTH}(?P=s){_D}[T ]"
+    r"(?P<H>[01]\d|2[0-3]):(?P<M>[0-5]\d)(?![\d:])",
+    "01/May/2026:12:30:00": rf"{_D}(?P<s>[-/]){_NAME}(?P=s)(?P<y>\d{{4}})[: ]{_CLOCK}{_ZONE}",
+    "Fri, 01 May 2026 12:30:00": rf"(?:[A-Z][a-z]{{2}},? )?(?P<d>[ \d]?\d) {_NAME} (?P<y>\d{{4}}),? {_CLOCK}{_ZONE}",
+    "5/1/2026 1:30:00 PM": rf"(?P<m>0?[1-9]|1[0-2])/(?P<d>0?[1-9]|[12]\d|3[01])/(?P<y>\d{{4}}),? {_TWELVE}",
+    "May 1, 2026 1:30:00 PM": rf"(?:[A-Z][a-z]{{2}},? )?{_NAME} (?P<d>[ \d]?\d),? (?P<y>\d{{4}}),? {_TWELVE}",
     "Fri May 01 12:30:00 2026": rf"(?:[A-Z][a-z]{{2}} )?{_NAME} (?P<d>[ \d]?\d),? {_CLOCK},? (?P<y>\d{{4}})(?!\d)",
     "May  1 12:30:00": rf"{_NAME} (?P<d>[ \d]?\d) {_CLOCK}",
     "26/05/01 12:30:00": rf"(?P<y>\d\d)/{_MONTH}/{_D} {_CLOCK}",
@@ -46,6 +54,9 @@ _FORMS: Final[dict[str, str]] = {
     "12:30:00": _CLOCK,
 }  # fmt: skip
 _BARE: Final = ("05-01 12:30:00.000", "I0501 12:30:00.000000", "[ 12.345678]", "12:30:00")  # only where a line begins
+_JSON: Final = (
+    r"\{.{0,1000}?[\"](?:@?timestamp|time|ts|date|asctime|__REALTIME_TIMESTAMP)[\"]: ?[\"]?"  # wherever that stands
+)
 _OPENING: Final = r"(?:<\d{1,3}>(?:\d )?)?\W{0,3}?(?:(?:time|ts|timestamp|@timestamp)[\"']?[=:] ?[\"']?)?"
 _CLOSING: Final = re.compile(r"""["']?[\])>,;|-]*\s*(?:- )?""")
 
@@ -75,6 +86,9 @@ def _forms() -> list[Form]:
             if leading and (example in _BARE or (leading > 1 and example == "1777638600")):
                 continue
             found.append(Form(example, re.compile(rf"(?P<before>(?:\S+ ){{{leading}}}){_OPENING}{form}")))
+    for example, form in _FORMS.items():
+        if example not in _BARE:
+            found.append(Form(example, re.compile(rf"(?P<before>{_JSON}){form}")))
     return found
 
 
@@ -116,18 +130,29 @@ def read_stamps(lines: Sequence[str], form: Form, last: np.datetime64) -> tuple[
     >>> moments.astype("datetime64[s]").astype(str).tolist(), rests[1]
     (['2025-12-31T23:59:59', '2026-01-01T00:00:01', 'NaT'], 'here sshd[7]: out')
     """
+    moments, rests = stamped(lines, form)
+    return settled(moments, form, last), rests
+
+
+def stamped(lines: Sequence[str], form: Form) -> tuple[Moments, list[str]]:
+    """Likewise, of some lines of a file: moments without a year or a day are of any, until `settled` has seen all."""
     found = [form.pattern.match(line) for line in lines]
     rests = [line if match is None else _rest(line, match) for line, match in zip(lines, found, strict=True)]
     if "e" in form.pattern.groupindex:
         return np.array([NOTHING if match is None else _epoch(match["e"]) for match in found]), rests
-    texts = [None if match is None else _written(match.groupdict()) for match in found]
-    moments = moments_of(texts, "ymd")
+    parts = [None if match is None else match.groupdict() for match in found]
+    moments = moments_of([None if part is None else _written(part) for part in parts], "ymd")
+    ahead = [0 if part is None or not part.get("z") else _ahead(part["z"]) for part in parts]
+    return moments - np.array(ahead, dtype="timedelta64[m]"), rests
+
+
+def settled(moments: Moments, form: Form, last: np.datetime64) -> Moments:
+    """All moments of a file, of the year and the day that they must be of."""
     if not form.names_day:
-        moments = _unwound(moments, _DAY / 2, _DAY, last)
-    elif not form.names_year:
-        moments = _unwound(moments, _YEAR_BACK, np.timedelta64(366, "D"), last)
-        moments = _in_years(moments, last)
-    return moments, rests
+        return _unwound(moments, _DAY / 2, _DAY, last)
+    if form.names_year:
+        return moments
+    return _in_years(_unwound(moments, _YEAR_BACK, np.timedelta64(366, "D"), last), last)
 
 
 def _rest(line: str, match: re.Match[str]) -> str:
@@ -149,13 +174,23 @@ _LEAP: Final = "2000"  # has every day that a line without a year may name
 
 
 def _written(part: dict[str, Any]) -> str:
-    """A timestamp as ISO has it."""
+    """A timestamp as ISO has it, without its zone."""
     year = part.get("y") or _LEAP
-    month = part.get("m") or _NUMBER.get(part.get("n") or "", "01")
+    month = (part.get("m") or _NUMBER.get(part.get("n") or "", "01")).zfill(2)
     day = (part.get("d") or "1").strip().zfill(2)
-    zone = part.get("z") or ""
-    seconds = f"{part['H']}:{part['M']}:{part['S']}.{part.get('f') or 0}"
-    return f"{'20' if len(year) == 2 else ''}{year}-{month}-{day} {seconds}{'' if zone in ('Z', 'UTC') else zone}"
+    hour = int(part["H"])
+    if part.get("p"):
+        hour = hour % 12 + 12 * (part["p"] in "pP")
+    seconds = f"{hour:02}:{part['M']}:{part.get('S') or '00'}.{(part.get('f') or '0')[:6]}"
+    return f"{'20' if len(year) == 2 else ''}{year}-{month}-{day} {seconds}"
+
+
+def _ahead(zone: str) -> int:
+    """Minutes by which the clocks of a zone are ahead of UTC."""
+    if zone in ("Z", "UTC", "GMT"):
+        return 0
+    minutes = 60 * int(zone[1:3]) + int(zone[-2:])
+    return minutes if zone[0] == "+" else -minutes
 
 
 def _unwound(moments: Moments, back: np.timedelta64, step: np.timedelta64, last: np.datetime64) -> Moments:

@@ -17,6 +17,7 @@ from expose.files.origins import of_path
 from expose.files.paths import paths_of
 from expose.files.stamps import find_form
 from expose.kinds.base import Batch, Kind, Reading, register_kind
+from expose.kinds.log_files import decoded, plain
 from expose.kinds.log_lines import entries_of
 from expose.kinds.logs import Logs, by_name, cut, described, files_at
 
@@ -49,9 +50,11 @@ def is_table(head: str) -> bool:
     >>> is_table("#separator \\x09"), is_table('{"level": "info"}'), is_table("a,b\n1,2\n3,4"), is_table("a, b\nc")
     (True, True, True, False)
     """
-    lines = [line for line in head.splitlines() if line.strip()][:50]
-    if not lines or _HEADED.match(lines[0]):
-        return bool(lines)
+    lines = [plain(line) for line in head.splitlines() if line.strip()][:50]
+    if not lines or "\0" in head:
+        return False
+    if _HEADED.match(lines[0]):
+        return True
     if len(lines) < 2 or (find_form(lines) is not None and find_form(lines[:1]) is not None):
         return False  # a log begins with a time, and a table with names
     counts = [Counter(line) for line in lines]
@@ -190,7 +193,7 @@ def _places(sources: Sequence[str]) -> list[Any]:
 def _is_table_at(place: Any) -> bool:
     """Whether a file looks like a table; one that cannot be read says so when it is read."""
     try:
-        return is_table(of_path(place).head(LOOKED_AT).decode("utf-8", errors="replace").rpartition("\n")[0])
+        return is_table(decoded(of_path(place).head(LOOKED_AT)).rpartition("\n")[0])
     except (InputError, OSError):
         return False
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
 import re
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -15,17 +14,17 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from expose.errors import InputError
-from expose.files.looks import refuse_by_look
 from expose.files.names import listing
-from expose.files.origins import Origin
-from expose.files.stamps import find_form, read_stamps
+from expose.files.stamps import Form, find_form, settled, stamped
+from expose.files.texts import one_array
+from expose.kinds.log_files import LONGEST, File
 
-HEAD: Final = 4_096  # bytes by which a file is known not to be a log
-LONGEST: Final = 20_000  # characters of a line that are looked at
+FEW_TURNS: Final = 24  # times that clocks go back in a log of so many years
 _ERROR: Final = re.compile(
     r"^(?:Caused by: )?((?:[A-Za-z_$][\w$]*\.)*[A-Z]\w*(?:Error|Exception|Fault))\b", re.MULTILINE
 )
 _UNITS: Final = r"(?:%|[nuµm]?s|sec|min|h|[kKMGT]?i?B|bytes|Hz|C)?"
+_PACKED: Final = re.compile(r'(?<=[\w"\]}]),(?=["{])|(?<="):(?=\S)')  # where JSON has no blank between words
 _VARIABLE: Final = re.compile(
     r'(?P<KEPT>(?<=" )[1-5]\d\d(?= )|HTTP/\d(?:\.\d)?)'
     r"|(?P<UUID>\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b)"
@@ -55,6 +54,8 @@ def masked(message: str) -> Masked:
     --------
     >>> masked("took 12.5ms for blk_-77 from 10.0.0.1:80 at 0xff")
     Masked(text='took <NUM>ms for blk_<ID> from <ADDRESS> at <HEX>', numbers=(12.5,))
+    >>> masked('{"level":30,"message":"up"}').text
+    '{"level": <NUM>, "message": "up"}'
     >>> masked('1.2.3.4 "GET /a/7 HTTP/1.1" 500 17').text
     '<ADDRESS> "GET /a/<NUM> HTTP/1.1" 500 <NUM>'
     """
@@ -68,6 +69,8 @@ def masked(message: str) -> Masked:
             numbers.append(_number(match[0]))
         return f"{match['stem'] or ''}<{kind}>"
 
+    if message.startswith("{"):
+        message = _PACKED.sub(lambda match: f"{match[0]} ", message)
     text = _VARIABLE.sub(typed, message)
     return Masked(" ".join(text.split()), tuple(numbers))
 
@@ -85,7 +88,7 @@ class Entries:
 
     Attributes
     ----------
-    texts : pyarrow.Array of large_string, (n,)
+    texts : pyarrow.ChunkedArray of large_string, (n,)
         As they came.
     files : ndarray of int, (n,)
         Which of ``names`` each came from.
@@ -128,68 +131,65 @@ class Entries:
         """Whether they name times."""
         return len(self) > 0 and not bool(np.isnat(self.moments[0]))
 
+    def each_text(self) -> Iterator[str]:
+        """The texts, few at a time as Python has them."""
+        return (text for part in self.texts.chunks for text in part.to_pylist())
+
     def place(self, entry: int) -> str:
         """File and line of an entry."""
         return f"{self.names[self.files[entry]]}:{self.lines[entry]}"
 
 
-class File(NamedTuple):
-    """One file of a log: its name, its lines, and when it was written last."""
-
-    name: str
-    lines: list[str]
-    last: np.datetime64
-    n_damaged: int = 0
-
-
-def read_file(origin: Origin, name: str, encoding: str | None) -> File:
-    """Read the lines of a file, packed or not; what is no text is an `InputError`."""
-    head = origin.head(HEAD)
-    try:
-        refuse_by_look(head, origin.label)
-    except InputError as error:
-        raise InputError(str(error).replace("expected a table", "expected a log, lines of text")) from None
-    marked = next((name for mark, name in _MARKS if head.startswith(mark)), None)
-    if marked is None and b"\0" in head:
-        raise InputError(f"{origin.label}: expected a log, lines of text; it holds zero bytes, so it is a binary file.")
-    with origin.opened() as stream:
-        data = stream.read()
-    encoding = encoding or marked or "utf-8"
-    try:
-        text = data.decode(encoding, errors="replace")
-    except LookupError:
-        raise InputError(f"there is no encoding {encoding!r}. Give its name, such as latin-1.") from None
-    lines = [line[:LONGEST] for line in text.split("\n")]
-    lines = [line.removesuffix("\r") for line in (lines[:-1] if lines and not lines[-1] else lines)]
-    if text.count("\ufffd") > max(100, len(text) // 10):
-        raise InputError(
-            f"{origin.label}: most of it is no text in {encoding}. If it is a log, name its encoding (--encoding)."
-        )
-    damaged = sum("\ufffd" in line for line in lines) if "\ufffd" in text else 0
-    return File(name, lines, _written_last(origin), damaged)
-
-
-_MARKS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-
-
-def _written_last(origin: Origin) -> np.datetime64:
-    """When a file was changed last, or now."""
-    if isinstance(origin.path, Path):
-        return np.datetime64(int(origin.path.stat().st_mtime * 1e6), "us")
-    return np.datetime64("now", "us")
-
-
 # --------------------------------------------------------------------------------------------------- entries
 
 
-class _Piece(NamedTuple):
-    """Entries of one file: the number of the first line of each, its time, text, and message."""
+class _Piece:
+    """Entries of one file, as they are read: Python objects are only made of some thousand lines at a time."""
 
-    lines: list[int]
-    moments: NDArray[np.datetime64]
-    texts: list[str]
-    messages: list[str]
-    notes: list[str]
+    def __init__(self, known: dict[str, int]) -> None:
+        self.known = known  # messages of all files, and their numbers
+        self.texts: list[Any] = []  # Arrow arrays
+        self.moments: list[NDArray[np.datetime64]] = []
+        self.lines, self.codes, self.counts, self.numbers = array("q"), array("q"), array("q"), array("d")
+        self.before = self.more = 0  # lines before the first that names a time, and lines that continue an entry
+        self._ready: list[str] = []
+        self._open: tuple[str, str] | None = None  # the first line of an entry, and its message
+        self._following: list[str] = []
+        self._length = 0
+
+    def begin(self, line: int, text: str, message: str) -> None:
+        """A line that is an entry, or begins one."""
+        self.close()
+        self.lines.append(line)
+        self._open, self._length = (text, message), len(text)
+
+    def follow(self, text: str) -> None:
+        """A line that continues the entry that is open."""
+        self.more += 1
+        self._length += len(text)
+        if self._length <= LONGEST or _ERROR.match(text):  # whatever is cut, the cause of an error stands at the end
+            self._following.append(text)
+
+    def close(self) -> None:
+        """End the entry that is open."""
+        if self._open is None:
+            return
+        text, message = self._open
+        if self._following:
+            text = "\n".join([text, *self._following])
+            message = " ".join([message, *_errors(self._following)])
+        found = masked(message)
+        self.codes.append(self.known.setdefault(found.text, len(self.known)))
+        self.counts.append(len(found.numbers))
+        self.numbers.extend(found.numbers)
+        self._ready.append(text)
+        self._open, self._following = None, []
+
+    def flush(self) -> None:
+        """Keep the entries that are closed, in few bytes."""
+        if self._ready:
+            self.texts.append(pa.array(self._ready, pa.large_string()))
+            self._ready = []
 
 
 def entries_of(files: Sequence[File]) -> Entries:
@@ -207,8 +207,9 @@ def entries_of(files: Sequence[File]) -> Entries:
     >>> len(found), found.messages, found.lines.tolist(), found.texts[0].as_py()
     (2, ('up <NUM>',), [1, 3], '2026-05-01 12:00:00 up 7\n  more')
     """
-    pieces = [_piece_of(file) for file in files]
-    timed = [bool(len(piece.moments)) and not bool(np.isnat(piece.moments[0])) for piece in pieces]
+    known: dict[str, int] = {}
+    pieces = [_piece_of(file, known) for file in files]
+    timed = [bool(piece.moments) for piece in pieces]
     full = [bool(piece.lines) for piece in pieces]
     if not any(full):
         raise InputError(f"{listing(file.name for file in files)}: there is no line to read. Expected a log.")
@@ -218,47 +219,95 @@ def entries_of(files: Sequence[File]) -> Entries:
             f"some files name times and others do not: {listing(without)}. Give these alone: they can only be cut by "
             "numbers of lines."
         )
-    moments = np.concatenate([piece.moments for piece in pieces])
-    order = np.argsort(moments, kind="stable") if any(timed) else np.arange(len(moments))
-    of_file = np.repeat(np.arange(len(files)), [len(piece.lines) for piece in pieces])
-    texts = [text for piece in pieces for text in piece.texts]
-    read = [masked(message) for piece in pieces for message in piece.messages]
-    known: dict[str, int] = {}
-    codes = np.array([known.setdefault(read[entry].text, len(known)) for entry in order.tolist()], dtype=np.intp)
-    counts = [len(read[entry].numbers) for entry in order.tolist()]
+    return _in_order(_joined(files, pieces, known, any(timed)))
+
+
+def _joined(files: Sequence[File], pieces: Sequence[_Piece], known: dict[str, int], timed: bool) -> Entries:
+    """Entries of all files as they stand there."""
+    sizes = [len(piece.lines) for piece in pieces]
+    nothing = np.full(sum(sizes), "NaT", dtype="datetime64[us]")
+    counts = np.concatenate([np.frombuffer(piece.counts, dtype=np.int64) for piece in pieces])
     return Entries(
-        pa.array([texts[entry] for entry in order.tolist()], pa.large_string()),
-        of_file[order],
+        pa.chunked_array([part for piece in pieces for part in piece.texts], pa.large_string()),
+        np.repeat(np.arange(len(files), dtype=np.int32), sizes),
         tuple(file.name for file in files),
-        np.array([line for piece in pieces for line in piece.lines], dtype=np.int64)[order],
-        moments[order],
-        codes,
+        np.concatenate([np.frombuffer(piece.lines, dtype=np.int64) for piece in pieces]),
+        np.concatenate([some for piece in pieces for some in piece.moments]) if timed else nothing,
+        np.concatenate([np.frombuffer(piece.codes, dtype=np.int64) for piece in pieces]),
         tuple(known),
-        np.array([number for entry in order.tolist() for number in read[entry].numbers], dtype=np.float64),
+        np.concatenate([np.frombuffer(piece.numbers, dtype=np.float64) for piece in pieces]),
         np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]),
-        tuple(dict.fromkeys(note for piece in pieces for note in piece.notes)),
+        tuple(dict.fromkeys(note for file in files for note in file.notes)),
     )
 
 
-def _piece_of(file: File) -> _Piece:
+def _in_order(entries: Entries) -> Entries:
+    """The same in order of time, and the messages in the order in which they come first."""
+    if not entries.timed or bool((np.diff(entries.moments) >= np.timedelta64(0)).all()):
+        return entries
+    order = np.argsort(entries.moments, kind="stable")
+    counts = np.diff(entries.ends)[order]
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    codes = entries.codes[order]
+    _, first = np.unique(codes, return_index=True)  # each is there
+    by_time = np.argsort(first, kind="stable")
+    renumbered = np.empty(len(first), dtype=np.intp)
+    renumbered[by_time] = np.arange(len(first))
+    return Entries(
+        pa.chunked_array([one_array(entries.texts).take(pa.array(order))]),
+        entries.files[order],
+        entries.names,
+        entries.lines[order],
+        entries.moments[order],
+        renumbered[codes],
+        tuple(entries.messages[code] for code in by_time.tolist()),
+        entries.numbers[np.repeat(entries.ends[:-1][order], counts) + within],
+        np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]),
+        entries.notes,
+    )
+
+
+def _piece_of(file: File, known: dict[str, int]) -> _Piece:
     """Entries of a file: lines that name no time, in a log that does, belong to the line before."""
-    form = find_form(file.lines)
-    notes = [f"{file.name}: {file.n_damaged:,} line(s) hold bytes that are no text; they are read without"]
-    notes = notes if file.n_damaged else []
-    if form is None:
-        there = [place for place, line in enumerate(file.lines) if line.strip()]
-        texts = [file.lines[place] for place in there]
-        nothing = np.full(len(there), "NaT", dtype="datetime64[us]")
-        return _Piece([place + 1 for place in there], nothing, texts, texts, notes)
-    moments, rests = read_stamps(file.lines, form, file.last)
-    begins = np.flatnonzero(~np.isnat(moments))
-    texts, messages = [], []
-    for first, end in zip(begins.tolist(), [*begins.tolist()[1:], len(file.lines)], strict=True):
-        more = [line for line in file.lines[first + 1 : end] if line.strip()]
-        texts.append("\n".join([file.lines[first], *more]))
-        messages.append(" ".join([rests[first], *_errors(more)]))
-    kept = moments[begins]
-    return _Piece((begins + 1).tolist(), kept, texts, messages, notes + list(_said(file, form, kept, begins)))
+    piece = _Piece(known)
+    form: Form | None = None
+    number = 0
+    for block in file.blocks():
+        form = find_form(block) if not number else form
+        if form is None:
+            _add_plain(piece, block, number)
+        else:
+            _add_timed(piece, block, number, form)
+        number += len(block)
+    piece.close()
+    piece.flush()
+    if form is not None:
+        moments = settled(np.concatenate(piece.moments), form, file.last)
+        piece.moments = [moments] if len(moments) else []
+        file.notes += _said(file, form, moments, piece)
+    return piece
+
+
+def _add_plain(piece: _Piece, lines: Sequence[str], number: int) -> None:
+    """Lines of a log without times: each is an entry."""
+    for place, line in enumerate(lines, number + 1):
+        if line.strip():
+            piece.begin(place, line, line)
+    piece.flush()
+
+
+def _add_timed(piece: _Piece, lines: Sequence[str], number: int, form: Form) -> None:
+    moments, rests = stamped(lines, form)
+    begins = ~np.isnat(moments)
+    for place, (line, rest, begin) in enumerate(zip(lines, rests, begins.tolist(), strict=True), number + 1):
+        if begin:
+            piece.begin(place, line, rest)
+        elif not piece.lines:
+            piece.before += bool(line.strip())
+        elif line.strip():
+            piece.follow(line)
+    piece.moments.append(moments[begins])
+    piece.flush()
 
 
 def _errors(lines: Iterable[str]) -> list[str]:
@@ -266,18 +315,21 @@ def _errors(lines: Iterable[str]) -> list[str]:
     return _ERROR.findall("\n".join(lines))[-1:]
 
 
-def _said(file: File, form: Any, moments: NDArray[np.datetime64], begins: NDArray[np.intp]) -> Iterator[str]:
+def _said(file: File, form: Form, moments: NDArray[np.datetime64], piece: _Piece) -> Iterator[str]:
     """What was made of times that are not as they should be."""
-    before = int(begins[0]) if len(begins) else 0
-    if before and any(line.strip() for line in file.lines[:before]):
-        yield f"{file.name}: {before:,} line(s) before the first that names a time are left out"
-    blank = sum(not line.strip() for line in file.lines[before:])
-    more = len(file.lines) - before - len(begins) - blank
-    if more:
-        yield f"{file.name}: {more:,} line(s) that name no time are taken as part of the line before"
+    if piece.before:
+        yield f"{file.name}: {piece.before:,} line(s) before the first that names a time are left out"
+    if piece.more:
+        yield f"{file.name}: {piece.more:,} line(s) that name no time are taken as part of the line before"
     if not form.names_day:
         yield f"{file.name}: its lines name no day; the last is taken to be of the day when the file was changed last"
-    elif not form.names_year:
-        yield f"{file.name}: its lines name no year; taken as {str(moments[-1])[:4]}, by when the file was changed last"
-    if late := int((np.diff(moments) < np.timedelta64(0)).sum()):
-        yield f"{file.name}: {late:,} line(s) are earlier than the one before; put in order of time"
+    elif not form.names_year and len(moments):
+        first, last = (str(moment)[:4] for moment in moments[[0, -1]])
+        years = last if first == last else f"{first} to {last}"
+        yield f"{file.name}: its lines name no year; taken as {years}, by when the file was changed last"
+    steps = np.diff(moments)
+    if late := int((steps < np.timedelta64(0)).sum()):
+        said = f"{file.name}: {late:,} line(s) are earlier than the one before; put in order of time"
+        back = float(steps.min() / np.timedelta64(-1, "s"))
+        turned = late <= FEW_TURNS and abs(back - 3_600) < 300  # an hour, give or take what lies between two lines
+        yield f"{said}. It looks like a clock that was set back by an hour, which counts twice then" if turned else said

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from expose.errors import InputError
 from expose.files.origins import of_path, of_stdin
-from expose.kinds.log_lines import Entries, File, entries_of, read_file
+from expose.kinds.log_files import File, read_file
+from expose.kinds.log_lines import Entries, entries_of
 
 Moments = NDArray[np.datetime64]
 
@@ -24,6 +25,7 @@ WANTED, FEWEST, OF_ALL = 50, 5, 200  # entries of a window in the mean: at least
 MOST_SILENT: Final = 0.5  # share of windows without any entry, above which these are left out
 HALF: Final = 0.5  # of a window at either end: a smaller part joins its neighbour
 _SECOND: Final = np.timedelta64(1_000_000, "us")
+LONGEST_NAME: Final = 1_000  # characters of the name of a file
 SESSION_END: Final = "=:_"  # a pattern that ends so is a key, and what follows it names the session
 
 
@@ -177,15 +179,35 @@ def as_logs(
     """
     if isinstance(X, Logs):
         return X
+    _check_window(window)
+    if isinstance(X, str) and "\n" in X:
+        raise InputError("expected logs: a str is the path of a file; got lines. Give a list of them: X.splitlines().")
     if isinstance(X, str | Path):
         return cut(entries_of(files_at([Path(X)], encoding)), window, session)
     if not isinstance(X, list | tuple) or not X:
-        raise InputError(f"expected logs: a path, a list of paths, or a list of lines; got {type(X).__name__}.")
+        got = "an empty list" if X == [] else type(X).__name__
+        raise InputError(f"expected logs: a path, a list of paths, or a list of lines; got {got}.")
     if all(isinstance(one, Path) for one in X):
         return cut(entries_of(files_at(X, encoding)), window, session)
     if not all(isinstance(one, str) for one in X):
         raise InputError("expected logs: a list of lines, each a str, or of paths, each a pathlib.Path.")
+    if all(is_log_file(one) for one in X):
+        raise InputError(f"expected lines; got names of files, {X[0]!r} first. Give paths: [Path(name) for name in X].")
     return cut(entries_of([File("line", list(X), np.datetime64("now", "us"))]), window, session)
+
+
+def _check_window(window: str | int | None) -> None:
+    if isinstance(window, str):
+        seconds_of(window)
+    elif window is not None and (isinstance(window, bool) or not isinstance(window, int) or window < 1):
+        raise InputError(
+            f"window must be a length of time, such as '5m', or a number of entries, 1 at least; got {window!r}."
+        )
+
+
+def is_log_file(line: str) -> bool:
+    """Whether what should be a line is the name of a file that is there."""
+    return len(line) < LONGEST_NAME and not any(sign.isspace() for sign in line) and Path(line).is_file()
 
 
 def files_at(places: Sequence[Any], encoding: str | None = None) -> list[File]:
@@ -235,25 +257,28 @@ def cut(entries: Entries, window: str | int | None, session: str | None) -> Logs
 
 def _by_session(entries: Entries, session: str) -> Logs:
     pattern = session_pattern(session)
-    found: dict[str, list[int]] = {}
-    without = 0
-    for number, text in enumerate(entries.texts.to_pylist()):
-        match = pattern.search(text)
-        if match is None:
-            without += 1
-            continue
-        name = match[1] if pattern.groups and match[1] is not None else match[0]
-        found.setdefault(name, []).append(number)
-    if not found:
+    names: dict[str, int] = {}
+    codes = np.array([_session_in(text, pattern, names) for text in entries.each_text()], dtype=np.intp)
+    if not names:
         raise InputError(
             f"--session {session}: no line holds it. Expected a regular expression for what names a session, or a key "
             f"such as session= or blk_. The first line: {entries.texts[0].as_py()[:120]!r}."
         )
-    members = tuple(np.array(numbers, dtype=np.intp) for numbers in found.values())
+    order = np.argsort(codes, kind="stable")
+    without = int((codes < 0).sum())
+    members = tuple(np.split(order[without:], np.cumsum(np.bincount(codes[codes >= 0]))[:-1]))
     notes = (f"{without:,} of {len(entries):,} entries name no session by {session!r} and are left out",)
     starts, stops = _ends(entries, members)
     cut_by = Cut(None, session)
-    return Logs(entries, cut_by, members, starts, stops, np.ones(len(members)), tuple(found), notes if without else ())
+    return Logs(entries, cut_by, members, starts, stops, np.ones(len(members)), tuple(names), notes if without else ())
+
+
+def _session_in(text: str, pattern: re.Pattern[str], names: dict[str, int]) -> int:
+    """Number of the session that an entry names, -1 where it names none; new names are added."""
+    match = pattern.search(text)
+    if match is None:
+        return -1
+    return names.setdefault(match[1] if pattern.groups and match[1] is not None else match[0], len(names))
 
 
 def session_pattern(session: str) -> re.Pattern[str]:
@@ -261,6 +286,8 @@ def session_pattern(session: str) -> re.Pattern[str]:
 
     >>> session_pattern("id=").search("GET / id=ab-7, ok")[1], session_pattern("blk_").search("of blk_-12.")[1]
     ('ab-7', 'blk_-12')
+    >>> session_pattern("user=").search('{"superuser": "no", "user": "u7"}')[1]
+    'u7'
     """
     if session.isidentifier() and not session.endswith("_"):
         raise InputError(
@@ -269,9 +296,9 @@ def session_pattern(session: str) -> re.Pattern[str]:
         )
     try:
         if session.endswith(tuple(SESSION_END)) and not set(session) & set("\\()[]{}*+?|^$"):
-            kept = "" if session[-1] != "_" else re.escape(session)
-            before = re.escape(session) if not kept else ""
-            return re.compile(rf"{before}[\"' ]{{0,2}}({kept}-?\w+(?:[-.:]\w+)*)")
+            key = re.escape(session if session[-1] == "_" else session[:-1])
+            before, kept = ("", key) if session[-1] == "_" else (rf"(?<!\w){key}[\"']? ?[=:] ?[\"']?", "")
+            return re.compile(rf"{before}({kept}-?\w+(?:[-.:]\w+)*)")
         return re.compile(session)
     except re.error as error:
         raise InputError(f"--session {session}: is no regular expression: {error}.") from error
@@ -345,7 +372,8 @@ def _by_time(entries: Entries, window: str, notes: tuple[str, ...]) -> Logs:
         if parts[last] < HALF:
             numbers = np.minimum(numbers, last - 1)
             parts[last - 1] = 1 + parts.pop(last)
-    present, begins = np.unique(numbers, return_index=True)
+    begins = np.flatnonzero(np.concatenate([[True], np.diff(numbers) > 0]))  # they are in order
+    present = numbers[begins]
     span = int(present[-1] - present[0]) + 1
     silent = span - len(present)
     if silent > MOST_SILENT * span:

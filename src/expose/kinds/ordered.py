@@ -10,10 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from expose.files.stamps import find_form
 from expose.kinds.columns import Times
 from expose.kinds.frames import as_table
 from expose.kinds.understood import understood_alone
 
+LONGEST: Final = 60  # signs of a name in a note
 FEWEST: Final = 20  # rows in which an order is worth mentioning
 SOME: Final = 1_000  # rows that are looked at before all are
 MOST_ENTITIES: Final = 0.1  # of the rows
@@ -39,6 +41,25 @@ def note_on_order(*tables: Any) -> tuple[str, ...]:
             if (entity := _entity_of(at, others)) is not None:
                 return (_sentence(name, entity),)
     return ()
+
+
+def note_on_lines(*tables: Any) -> tuple[str, ...]:
+    """Say so where what was taken for names of columns is the first line of a log.
+
+    Examples
+    --------
+    >>> note_on_lines(pa.table({"May  1 12:30:07 host sshd[7]: in": ["May  1 12:31:15 host sshd[7]: out"]}))
+    ("'May  1 12:30:07 host sshd[7]: in' was taken for the name of a column: if DATA is a log, --window 5m, ...
+    """
+    names = [name for table in tables if isinstance(table, pa.Table) for name in table.column_names]
+    timed = [name for name in names if (form := find_form([name])) is not None and form.names_day]
+    if len(timed) != 1:  # one column for each of many times is a table
+        return ()
+    shown = timed[0] if len(timed[0]) <= LONGEST else f"{timed[0][:LONGEST]}..."
+    return (
+        f"{shown!r} was taken for the name of a column: if DATA is a log, --window 5m, or another length, reads it as "
+        "one.",
+    )
 
 
 def _sentence(time: str, entity: str | None) -> str:

@@ -19,7 +19,7 @@ from expose.files.roles import ColumnsByRole, columns_by_role
 from expose.files.values import is_missing
 from expose.kinds.base import Batch, Kind, Reading, register_kind
 from expose.kinds.frames import as_table
-from expose.kinds.ordered import note_on_order
+from expose.kinds.ordered import note_on_lines, note_on_order
 from expose.kinds.rows import Table
 from expose.kinds.understood import find_writings, understood, understood_alone
 
@@ -84,8 +84,8 @@ class TableKind(Kind):
         return self.trained_on(tables.table(), reading)._replace(notes=tables.notes)
 
     def also(self, batch: Batch) -> tuple[str, ...]:
-        """Series, where rows follow each other in time."""
-        return note_on_order(batch.ids, batch.samples)
+        """Series, where rows follow each other in time; a log, where it begins as one."""
+        return note_on_lines(batch.ids, batch.samples) or note_on_order(batch.ids, batch.samples)
 
     def tables(self, sources: Sequence[str], reading: Reading) -> Tables:
         """Files that were looked at."""

@@ -18,6 +18,7 @@ from expose.report.typical import describe_typical, show_text, show_value
 
 MOST_REASONS = 6  # shown per suspect
 SMALLEST_SHARE = 0.01  # what explains less of a suspect's excess score is not shown
+TELLING = 0.1  # share of a reason whose lines are shown
 DESCRIBED_ROWS = 1_000  # typical rows whose values are put into words,
 DESCRIBED_VALUES = 200_000  # and fewer where each has many values
 MOST_IDS = 2  # found by the encoder
@@ -132,7 +133,9 @@ def suspects_of(
             rank=place + 1,
             row=row,
             ids=called(fitted, shown, known.ids, row),
-            facts=facts_of(shown.show(row), {*(known.ids or fitted.kind.identifies), *explained}),
+            facts=facts_of(
+                seen_of(fitted, shown, row, reasons[place]), {*(known.ids or fitted.kind.identifies), *explained}
+            ),
             score=float(said.anomaly_score[row]),
             components=tuple((name, float(scores[place])) for name, scores in components.items()),
             flagged=bool(said.is_anomaly[row]),
@@ -174,12 +177,20 @@ def disagreement(fitted: Fitted, parts: NDArray[np.float32]) -> NDArray[np.float
     return spread
 
 
+def seen_of(fitted: Fitted, shown: Readable, row: int, reasons: Sequence[Reason]) -> Shown:
+    """What a person sees of a sample: of what is long the lines that show why, where there are such."""
+    seen = shown.show(row)
+    telling = [reason.name for reason in reasons if reason.share >= TELLING]
+    lines = fitted.kind.excerpt(shown.samples, row, telling) if "excerpt" in seen else []
+    return {**seen, "excerpt": "\n".join(lines)} if lines else seen
+
+
 def facts_of(shown: Shown, said: Collection[str]) -> tuple[tuple[str, str], ...]:
     """What a person sees of a sample in words, but for its names, and values that are reasons if they matter."""
     others = [(name, value) for name, value in shown.items() if name not in said][:MOST_FACTS]
     longest = max(80, FACT_SIGNS // max(1, len(others)))
     return tuple(
-        (show_text(name), show_text(value, longest) if isinstance(value, str) else show_value(value))
+        (show_text(name), show_text(value, longest, keep="\n") if isinstance(value, str) else show_value(value))
         for name, value in others
     )
 

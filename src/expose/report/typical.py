@@ -57,7 +57,7 @@ def show_number(number: float) -> str:
     return f"{number:,.0f}" if 10_000 <= abs(number) < 1e9 else f"{number:.4g}"
 
 
-def show_text(value: Value, longest: int = LONGEST_TEXT) -> str:
+def show_text(value: Value, longest: int = LONGEST_TEXT, *, keep: str = "") -> str:
     r"""Turn anything into text of bounded length without control characters or broken code points.
 
     Examples
@@ -65,7 +65,7 @@ def show_text(value: Value, longest: int = LONGEST_TEXT) -> str:
     >>> show_text("two\nlines"), show_text("\ud800"), show_text("  ")
     ('two lines', '?', '(blank)')
     """
-    clean = clean_text(str(value)[: longest + 1])
+    clean = clean_text(str(value)[: longest + 1], keep=keep)
     if not clean.strip():
         return "(blank)"
     return clean if len(clean) <= longest else clean[: longest - 1] + "…"

@@ -28,23 +28,28 @@ BEFORE = "for (const id of ['summary', 'scores', 'lines']) document.getElementBy
 
 def draw(results: Path, docs: Path) -> None:
     """Run the demo and take its picture from the top to the last suspect shown."""
-    sys.path.insert(0, str(Path(__file__).parents[3] / "tests" / "report"))
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "expose", "demo", "--quiet", "--out", "expose-demo"]
         subprocess.run(command, check=True, cwd=folder)
-        page = Path(folder) / "expose-demo" / "expose-report.html"
-        with import_module("chromium").Browser(Path(folder) / "browser") as browser:
-            browser.open(page, width=WIDTH, height=1400)
-            size: dict[str, Any] = {"width": WIDTH, "height": 1400, "deviceScaleFactor": SCALE, "mobile": False}
-            browser.send("Emulation.setDeviceMetricsOverride", **size)
-            browser.run(BEFORE)
-            browser.settle()
-            last = f"document.querySelectorAll('.suspects > li:not(.mark)')[{LAST - 1}]"
-            bottom = browser.run(f"{last}.getBoundingClientRect().bottom")
-            clip = {"x": 0, "y": 0, "width": WIDTH, "height": round(bottom), "scale": 1}
-            shot = browser.send("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
-        whole = Image.open(BytesIO(base64.b64decode(shot["data"]))).convert("RGB")
-        whole.quantize(COLOURS).save(docs / "images" / "report.png", optimize=True)
+        take(Path(folder) / "expose-demo" / "expose-report.html", docs / "images" / "report.png", BEFORE, LAST)
+
+
+def take(page: Path, picture: Path, before: str, last: int) -> None:
+    """Save a report as a picture down to the last suspect that it shall show, after a script was run."""
+    sys.path.insert(0, str(Path(__file__).parents[3] / "tests" / "report"))
+    with tempfile.TemporaryDirectory() as folder, import_module("chromium").Browser(Path(folder)) as browser:
+        browser.open(page, width=WIDTH, height=1400)
+        size: dict[str, Any] = {"width": WIDTH, "height": 1400, "deviceScaleFactor": SCALE, "mobile": False}
+        browser.send("Emulation.setDeviceMetricsOverride", **size)
+        browser.run(before)
+        browser.settle()
+        bottom = browser.run(
+            f"document.querySelectorAll('.suspects > li:not(.mark)')[{last - 1}].getBoundingClientRect().bottom"
+        )
+        clip = {"x": 0, "y": 0, "width": WIDTH, "height": round(bottom), "scale": 1}
+        shot = browser.send("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
+    whole = Image.open(BytesIO(base64.b64decode(shot["data"]))).convert("RGB")
+    whole.quantize(COLOURS).save(picture, optimize=True)
 
 
 STUDY = Drawing("report_picture", "the picture of a report, for the README", draw)
