@@ -78,6 +78,23 @@ class TestWindow:
         values[:, 1:] = 99
         assert np.isfinite(encoder.transform(as_series(values))).all()
 
+    def test_switches_have_no_weight_beside_other_channels_and_it_is_said(self):
+        switch = (np.arange(600) % 7 == 0).astype(float)[:, None]
+        values = np.hstack([waves(), switch])
+        encoder = WindowEncoder(20).fit(as_series(values))
+        assert (encoder.names, encoder.switches) == (("x0",), ("x1",))
+        assert any(
+            "channels of two values, such as switches and commands" in note and "'x1'" in note for note in encoder.notes
+        )
+        flipped = np.hstack([waves(), 1 - switch])
+        np.testing.assert_array_equal(encoder.transform(as_series(values)), encoder.transform(as_series(flipped)))
+        again = WindowEncoder.restore(encoder.state())
+        assert again.switches == ("x1",)
+
+    def test_switches_alone_are_judged(self):
+        switches = np.stack([np.arange(600) % 7 == 0, np.arange(600) % 11 == 0], axis=1).astype(float)
+        assert WindowEncoder(20).fit(as_series(switches)).names == ("x0", "x1")
+
 
 class TestParts:
     def test_are_whitened_windows_of_each_step(self, encoder):

@@ -91,7 +91,7 @@ class WindowEncoder(Encoder):
         recording = series.recording()
         self.step = recording.step
         grid = recording.grid(self.step)
-        self._scale(grid, recording.names)
+        self._scale(grid, recording.names, two_valued(recording.values))
         self.left_out = recording.left_out
         self._choose_window(grid, self.asked or series.window, recording.names)
         self.notes = [*self._notes(grid), *series.news()]
@@ -103,8 +103,8 @@ class WindowEncoder(Encoder):
         self.loadings = (self.projection / np.square(self.projection).sum(axis=0)).T  # (K, C * V), back to windows
         self.layout = Layout("vector", (self.projection.shape[1] + self.usual_rest.shape[1],), pooling="mean")
 
-    def _scale(self, grid: Grid, names: tuple[str, ...]) -> None:
-        """Middle and spread of each channel; those that never vary are left out."""
+    def _scale(self, grid: Grid, names: tuple[str, ...], switches: NDArray[np.bool_]) -> None:
+        """Middle and spread of each channel; those that never vary are left out, and switches beside other channels."""
         some = grid.values[:: -(-len(grid.values) // 200_000)]
         empty = np.isnan(some).all(axis=0)
         some = np.where(empty, 0.0, some)
@@ -116,10 +116,12 @@ class WindowEncoder(Encoder):
         spread = np.where(spread > 1e-9 * np.abs(middle), spread, usual)
         varying = ~empty & (spread > 1e-9 * np.abs(middle)) & (spread > 0)
         self.unused = tuple(name for name, one in zip(names, varying, strict=True) if not one)
-        self.names = tuple(name for name, one in zip(names, varying, strict=True) if one)
-        if not self.names:
+        if len(self.unused) == len(names):
             raise InputError(f"no channel varies, so there is nothing to learn: {listing(names)}.")
-        self.middle, self.spread = middle[varying], spread[varying]
+        judged = varying & ~switches if (varying & ~switches).any() else varying
+        self.switches = tuple(name for name, one in zip(names, varying & ~judged, strict=True) if one)
+        self.names = tuple(name for name, one in zip(names, judged, strict=True) if one)
+        self.middle, self.spread = middle[judged], spread[judged]
 
     def _choose_window(self, grid: Grid, asked: int | None, names: tuple[str, ...]) -> None:
         longest = int(grid.lengths.max())
@@ -159,6 +161,11 @@ class WindowEncoder(Encoder):
             notes.append(f"columns that hold no numbers are left out: {listing(self.left_out)}.")
         if self.unused:
             notes.append(f"channels that never vary have no weight: {listing(self.unused)}.")
+        if self.switches:
+            notes.append(
+                f"channels of two values, such as switches and commands, have no weight beside others: "
+                f"{listing(self.switches)}. They are judged where they are given alone, or each row for itself."
+            )
         if short := int((grid.lengths < self.window).sum()):
             notes.append(f"{short:,} stretch(es) are shorter than a window: each is judged as a whole.")
         return notes
@@ -360,6 +367,7 @@ class WindowEncoder(Encoder):
     def state(self) -> State:
         """All that was learned."""
         names = {"names": list(self.names), "unused": list(self.unused), "left_out": list(self.left_out)}
+        names |= {"switches": list(self.switches)}
         names |= {"notes": list(self.notes)}
         meta = {
             "window": self.window,
@@ -380,7 +388,7 @@ class WindowEncoder(Encoder):
         encoder.step = float(state.meta["step"])
         encoder.notes = list(state.meta["notes"])
         encoder.noise, encoder.learned = float(state.meta["noise"]), state.meta["learned"]
-        for name in ("names", "unused", "left_out"):
+        for name in ("names", "unused", "left_out", "switches"):
             setattr(encoder, name, tuple(state.meta[name]))
         for name in ARRAYS:
             setattr(encoder, name, state.arrays[name])
@@ -394,6 +402,20 @@ def _alike(stretch: Indices, chosen: NDArray[np.bool_]) -> Iterator[Indices]:
     rows = rows[np.argsort(stretch[rows], kind="stable")]
     if len(rows):
         yield from np.split(rows, np.flatnonzero(np.diff(stretch[rows])) + 1)
+
+
+def two_valued(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of the columns (n, C) hold no more than two values.
+
+    Examples
+    --------
+    >>> two_valued(np.array([[0, 1.5], [5, 2.5], [np.nan, 3.5], [0, 1.5]])).tolist()
+    [True, False]
+    """
+    lowest, highest = np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0)
+    other = (values != lowest) & (values != highest) & ~np.isnan(values)
+    found: NDArray[np.bool_] = ~other.any(axis=0)
+    return found
 
 
 def mean_of(values: Floats, every: int) -> Floats:
