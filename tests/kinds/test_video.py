@@ -108,10 +108,17 @@ def test_a_score_is_the_mean_over_the_frames_around_whatever_comes_along(fitted:
 
 def test_clips_shorter_than_the_window_and_single_frames_are_judged() -> None:
     video = as_video({"a": clip(0), "b": clip(1)[:1], "c": clip(2)[:3]}, window=9)
-    scores = detector().fit(video).training_scores_
+    with pytest.warns(DataWarning, match=r"frames of 1 of 3 clips all get one score.*over 9.*no more than 3.*window=1"):
+        scores = detector().fit(video).training_scores_
     assert np.isfinite(scores).all()
     assert len(scores) == 44
     assert np.ptp(scores[41:]) < 1e-9  # all three have the same frames around them
+
+
+def test_another_window_than_in_training_is_refused(fitted: AnomalyDetector) -> None:
+    assert len(fitted.anomaly_score(as_video(clip(0)[:3], window=5))) == 3
+    with pytest.raises(InputError, match="over 5 frames, as the model was trained; got window=3"):
+        fitted.anomaly_score(as_video(clip(0)[:3], window=3))
 
 
 def test_one_frame_alone_is_too_few() -> None:
@@ -170,7 +177,33 @@ def test_what_is_a_video() -> None:
     np.testing.assert_array_equal(KIND.plain(video)[11][..., 0], clips()["yard"][4])
     curve = KIND.curve(video, 11)
     assert (curve.name, curve.rows.tolist(), curve.names) == ("yard", list(range(10, 20)), ())
-    assert as_video(video) is video
+    assert len(as_video(video)) == len(video)
+
+
+def test_clips_of_several_places_have_names_of_their_own() -> None:
+    one = clip(0)[:1]
+    assert [found.name for found in as_video({"x": one, "y": [one, one], 1: one, "1": one}).clips] == [
+        "x",
+        "y/clip 0",
+        "y/clip 1",
+        "1",
+        "1 (2)",
+    ]
+
+
+def test_a_video_that_was_made_before_is_looked_at_less_often() -> None:
+    video = as_video(clip(0), every=2)
+    again = as_video(video, every=4, window=3)
+    assert (len(again), again.every, again.window) == (5, 8, 3)
+    with pytest.raises(InputError, match="whole clips"):
+        as_video(video.take([1, 2]), every=2)
+
+
+def test_the_path_of_a_folder_of_video_files_is_a_video(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    assert kind_of(str(tmp_path)) is KIND
+    written(tmp_path / "photos", clip(0)[:1])
+    assert kind_of(str(tmp_path)).name == "image"
 
 
 @pytest.mark.parametrize(
@@ -178,7 +211,10 @@ def test_what_is_a_video() -> None:
     [
         (np.zeros((0, 8, 8)), "at least one frame"),
         (np.zeros((3, 8)), r"expected frames of shape"),
-        ([], "expected a video"),
+        ([], "an empty list"),
+        (np.zeros((40, 48, 3)), r"a single frame of 3 channel.*np.stack"),  # it was a clip 3 pixels wide
+        ([np.zeros((40, 48, 3)), np.zeros((40, 48, 3))], r"np.stack"),
+        ([np.zeros((40, 48)), np.zeros((40, 48))], r"arrays of shape \(40, 48\).*np.stack"),
         ({"a": 3}, "expected a video"),
         ("nowhere", "no file or folder 'nowhere'"),
     ],
@@ -233,6 +269,13 @@ def test_each_folder_in_a_folder_is_a_clip(tmp_path: Path) -> None:
     assert len(later.samples) == 6
 
 
+def test_clips_of_one_name_are_called_by_their_places(tmp_path: Path) -> None:
+    for place in ("1", "2"):
+        written(tmp_path / place / "cam", clip(0)[:1])
+    found = as_video([str(tmp_path / "1"), str(tmp_path / "2")])
+    assert [one.name for one in found.clips] == [f"{tmp_path.as_posix()}/{place}/cam" for place in ("1", "2")]
+
+
 def test_frames_are_read_when_they_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, read = written(tmp_path / "hall", clip(0)[:6]), []
     monkeypatch.setattr("expose.kinds.images.read_file", lambda path, needed: read.append(path.name) or read_file(path))
@@ -271,6 +314,13 @@ def test_a_folder_of_nothing_is_refused(tmp_path: Path) -> None:
         as_video(tmp_path / "a.txt")
 
 
+def test_a_folder_of_links_says_so(tmp_path: Path) -> None:
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "hall").symlink_to(written(tmp_path / "hall", clip(0)[:1]))
+    with pytest.raises(InputError, match=r"not followed, as 'hall': name these folders"):
+        as_video(str(tmp_path / "links"))
+
+
 def test_many_frames_are_thinned_and_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("expose.kinds.video.MOST", 5)
     folder = written(tmp_path / "hall", clip(0)[:12])
@@ -289,6 +339,9 @@ def test_what_else_is_said_of_files_must_fit(tmp_path: Path) -> None:
         kind_of_files([folder], Reading(every=2))
     with pytest.raises(InputError, match="label: videos have no columns"):
         KIND.read([folder], Reading(video=True, label="x"))
+    for said in ({"time": "frame"}, {"entity": ("clip",)}, {"text": "x"}):  # these were passed over in silence
+        with pytest.raises(InputError, match=f"{next(iter(said))}: videos have no columns"):
+            KIND.read([folder], Reading(video=True, **said))
     with pytest.raises(InputError, match="--window takes a number of frames"):
         KIND.read([folder], Reading(video=True, window="5m"))
 
@@ -349,6 +402,30 @@ def test_a_truncated_file_is_said_and_one_without_frames_refused(tmp_path: Path)
     assert len(batch.samples.clips) == 2
     [skipped] = [str(one.message) for one in told if isinstance(one.message, SkippedWarning)]
     assert re.search(r"1 file\(s\) cannot be read as videos .*empty\.mp4", skipped)
+
+
+def test_video_files_are_found_from_beside_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("cv2")
+    folder = tmp_path / ".kept" / "films"  # that the place itself is hidden does not count
+    (tmp_path / ".kept" / "work").mkdir(parents=True)
+    folder.mkdir()
+    filmed(folder / "a.avi", clip(0)[:3])
+    monkeypatch.chdir(tmp_path / ".kept" / "work")
+    assert len(as_video("../films")) == len(as_video(str(folder))) == 3
+
+
+def test_what_else_lies_beside_video_files_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("cv2")
+    (tmp_path / "films").mkdir()
+    filmed(tmp_path / "films" / "a.avi", clip(0)[:3])
+    (tmp_path / "films" / "b.flv").touch()
+    (tmp_path / "films" / "c").symlink_to(tmp_path)
+    with pytest.warns(DataWarning) as said:
+        as_video(str(tmp_path / "films"))
+    assert [str(one.message).split(": ", 1)[1] for one in said] == [
+        "left out 1 file(s) that are no videos: 'b.flv'",
+        "left out 1 link(s) to folders: 'c'",
+    ]
 
 
 def test_frames_and_video_files_are_not_mixed(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+import warnings
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any, Final, Self
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from expose.encoders.base import Around, Encoder, State, register_encoder
 from expose.encoders.photo import PhotoEncoder
-from expose.errors import InputError
+from expose.errors import DataWarning, InputError
 from expose.kinds.base import Kind
 from expose.kinds.video import Video, as_video
 
@@ -103,6 +104,19 @@ class VideoEncoder(Encoder):
         self.photo.noun, self.photo.verbose = "frames", self.verbose
         several = f"the mean over {self.width} frames around it" if self.width > 1 else "its own"
         self.notes = [f"the score of a frame is {several}; --window N says otherwise."]
+        self._check_window([len(clip) for clip in video.clips])
+
+    def _check_window(self, lengths: Sequence[int]) -> None:
+        """Warn of clips so short that the window of each frame holds them whole."""
+        whole = [length for length in lengths if 1 < length <= 1 + (self.width - 1) // 2]
+        if whole:
+            of = f"{len(whole):,} of {len(lengths):,} clips" if len(lengths) > 1 else "the clip"
+            warnings.warn(
+                f"the frames of {of} all get one score: each is a mean over {self.width} frames around it, and there "
+                f"are no more than {max(whole)}. --window 1, window=1 in Python, judges each by itself.",
+                DataWarning,
+                stacklevel=2,
+            )
 
     def _settle(self) -> None:
         layout = self.photo.layout
@@ -116,6 +130,11 @@ class VideoEncoder(Encoder):
     def around(self, samples: Any) -> Around | None:
         """The frames over which the score of each is a mean: those of its clip that are no further than the window."""
         video = as_video(samples)
+        if (video.window or self.width) != self.width:
+            raise InputError(
+                f"scores are means over {self.width} frames, as the model was trained; got window={video.window}. "
+                "Leave it out (--window), or train another model."
+            )
         if self.width == 1:
             return None
         numbers, first, total = video.numbers, video.starts[video.clip_of], int(video.starts[-1])

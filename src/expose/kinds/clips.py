@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, overload
@@ -19,7 +20,16 @@ from numpy.typing import NDArray
 
 from expose.errors import DataWarning, InputError, MissingExtraError, SkippedWarning
 from expose.files.names import listing
-from expose.kinds.image_files import check_regular, file_head, holds_images, image_files, name_of, places_of
+from expose.kinds.image_files import (
+    check_regular,
+    file_head,
+    files_in,
+    first_in,
+    holds_images,
+    image_files,
+    name_of,
+    places_of,
+)
 from expose.kinds.images import Images
 
 FILES: Final = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".wmv")
@@ -43,12 +53,15 @@ class Clip:
         What each frame is called.
     rate : float or None
         Frames per second, where that is known.
+    place : str
+        Where it lies, of files: what it is called where another has its name.
     """
 
     name: str
     frames: Sequence[Pixels | Path] | Pixels
     names: Sequence[str]
     rate: float | None = None
+    place: str = ""
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -126,9 +139,8 @@ def is_video_file(path: Path) -> bool:
 
 
 def video_files(folder: Path) -> list[Path]:
-    """Video files of a folder and its folders, in the order of their names."""
-    found = (path for path in folder.rglob("*") if is_video_file(path) and path.is_file())
-    return sorted((one for one in found if not any(part.startswith(".") for part in one.parts[:-1])), key=in_order)
+    """Video files of a folder and its folders, in the order of their names; warn of what else lies there."""
+    return sorted(files_in(folder, is_video_file, "videos"), key=in_order)
 
 
 def in_order(path: Path) -> list[Any]:
@@ -168,17 +180,23 @@ def clips_at(sources: Sequence[str], *, skip_bad: bool = False) -> tuple[Clip, .
 
 def clips_in(folder: Path, *, skip_bad: bool) -> list[Clip]:
     """Clips of a folder: of its video files, or of it and its folders that hold frames."""
-    videos, frames = video_files(folder), holds_images(folder)
-    if videos and frames:
+    frames = holds_images(folder)
+    video = first_in(folder, is_video_file)
+    if video and frames:
         raise InputError(
-            f"{folder} holds frames and video files, such as {videos[0].name}. Give a folder of one of the two, or a "
-            f"quoted pattern that names one: '{folder}/*{videos[0].suffix}'."
+            f"{folder} holds frames and video files, such as {video.name}. Give a folder of one of the two, or a "
+            f"quoted pattern that names one: '{folder}/*{video.suffix}'."
         )
-    if videos:
-        return clips_of_files(videos, folder, skip_bad=skip_bad)
+    if video:
+        return clips_of_files(video_files(folder), folder, skip_bad=skip_bad)
     if not frames:
+        links = sorted(one.name for one in folder.iterdir() if one.is_symlink() and one.is_dir())
+        shut = (
+            f" Links to folders are not followed, as {listing(links)}: name these folders themselves." if links else ""
+        )
         raise InputError(
             f"{folder} holds neither frames, image files such as 001.png, nor video files ({', '.join(FILES)})."
+            + (shut if links else "")
         )
     return clips_of_frames(image_files(folder), folder, skip_bad=skip_bad)
 
@@ -224,20 +242,27 @@ def frames_alike(name: str, files: list[Path], *, skip_bad: bool) -> Clip:
             )
         warnings.warn(SkippedWarning(f"{said}; {{count}} are left out: {{examples}}", len(others), [odd]), stacklevel=2)
         images = images.take(np.array([row for row, size in enumerate(sizes) if size == usual]))
-    return Clip(name, images.pixels, images.names or ())
+    return Clip(name, images.pixels, images.names or (), place=name_of(files[0].parent))
 
 
 def distinct(clips: Sequence[Clip]) -> tuple[Clip, ...]:
-    """The clips, of which no two have one name: a number tells those apart that had.
+    """The clips, of which no two have one name: those that had are called by their places, or by a number besides.
 
-    >>> [one.name for one in distinct([Clip("a", [], []), Clip("a", [], [])])]
-    ['a', 'a (2)']
+    >>> [one.name for one in distinct([Clip("a", [], []), Clip("a (2)", [], []), Clip("a", [], [])])]
+    ['a', 'a (2)', 'a (3)']
+    >>> [one.name for one in distinct([Clip("a", [], [], place="x/a"), Clip("a", [], [], place="y/a")])]
+    ['x/a', 'y/a']
     """
-    seen: Counter[str] = Counter()
-    found = []
-    for clip in clips:
-        seen[clip.name] += 1
-        found.append(clip if seen[clip.name] == 1 else replace(clip, name=f"{clip.name} ({seen[clip.name]})"))
+    often = Counter(clip.name for clip in clips)
+    wished = [clip.place if often[clip.name] > 1 and clip.place else clip.name for clip in clips]
+    taken, found = {*wished}, list[Clip]()
+    seen = set[str]()
+    for clip, wish in zip(clips, wished, strict=True):
+        name = next(one for one in (f"{wish} ({number})" for number in count(2)) if one not in taken)
+        name = wish if wish not in seen else name
+        seen.add(name)
+        taken.add(name)
+        found.append(clip if name == clip.name else replace(clip, name=name))
     return tuple(found)
 
 
@@ -270,7 +295,7 @@ def clip_of_file(file: Path, folder: Path | None = None) -> Clip:
     """A video file as a clip. It is read through once, to know how many frames there are indeed."""
     frames = VideoFile(file)
     name = name_of(file.relative_to(folder) if folder is not None else Path(file.name))
-    return Clip(name, frames, Numbers(len(frames)), frames.rate)
+    return Clip(name, frames, Numbers(len(frames)), frames.rate, name_of(file))
 
 
 def opencv() -> Any:

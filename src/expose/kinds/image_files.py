@@ -61,8 +61,13 @@ def is_image_file(path: Path) -> bool:
 def holds_images(path: Path) -> bool:
     """Tell whether a path is an image file, or a folder with one anywhere in it."""
     if path.is_dir():
-        return any(is_image_file(Path(name)) for _, _, names in _walked(path) for name in names)
+        return first_in(path, is_image_file) is not None
     return path.is_file() and is_image_file(path)
+
+
+def first_in(folder: Path, wanted: Callable[[Path], bool]) -> Path | None:
+    """Return a wanted file of a folder and its folders, the first that is found."""
+    return next((place / name for place, _, names in _walked(folder) for name in names if wanted(Path(name))), None)
 
 
 def places_of(sources: Iterable[str]) -> list[Path]:
@@ -81,18 +86,24 @@ def image_files(path: Path) -> list[Path]:
         raise InputError(f"{path}: no such file or folder; expected a folder of images.")
     if path.is_file():
         return [path]
+    files = files_in(path, is_image_file, "images")
+    if not files:
+        raise InputError(f"{path} holds no image file; expected files whose names end in {', '.join(SUFFIXES)}.")
+    return files
+
+
+def files_in(path: Path, wanted: Callable[[Path], bool], plural: str) -> list[Path]:
+    """Return the wanted files of a folder and its folders, sorted; warn of what is left out, if there are some."""
     every, links = [], []
     for folder, folders, names in _walked(path):
         every += [folder / name for name in names]
         links += [folder / name for name in folders if (folder / name).is_symlink()]
-    files = sorted(file for file in every if is_image_file(file))
-    if not files:
-        raise InputError(f"{path} holds no image file; expected files whose names end in {', '.join(SUFFIXES)}.")
-    others = sorted(file for file in every if not is_image_file(file))
-    for left, what in ((others, "file(s) that are no images"), (sorted(links), "link(s) to folders")):
-        if left:
+    files = sorted(file for file in every if wanted(file))
+    others = sorted(file for file in every if not wanted(file))
+    for left, what in ((others, f"file(s) that are no {plural}"), (sorted(links), "link(s) to folders")):
+        if left and files:
             shown = listing(str(one.relative_to(path)) for one in left)
-            warnings.warn(f"{path}: left out {len(left)} {what}: {shown}", DataWarning, 3)
+            warnings.warn(f"{path}: left out {len(left)} {what}: {shown}", DataWarning, 4)
     return files
 
 

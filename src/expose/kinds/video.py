@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from expose.errors import InputError
 from expose.kinds.base import Batch, Curve, Kind, Reading, kind_named, register_kind
-from expose.kinds.clips import Clip, Numbers, clips_at, distinct, is_video_file, video_files
+from expose.kinds.clips import Clip, Numbers, clips_at, distinct, is_video_file
 from expose.kinds.events import events_of, runs_of
 from expose.kinds.heat_maps import HeatMaps
-from expose.kinds.image_files import GAP, holds_images, places_of
+from expose.kinds.image_files import GAP, first_in, holds_images, places_of
 from expose.kinds.images import Images, as_images
 from expose.kinds.photo_notes import sizes_in_words
 from expose.kinds.pixels import channels_last, fitting, resized, with_channels
@@ -27,6 +27,7 @@ FRAME: Final = "frame"
 TIME: Final = "time"
 AT_ONCE: Final = 256  # frames of a batch
 MOST: Final = 10_000  # frames that a training from files looks at, unless somebody said which
+CHANNELS: Final = (1, 3, 4)  # of a frame: no clip is so few pixels wide
 _IMAGE: Final = "image"
 
 
@@ -124,7 +125,7 @@ def as_video(X: Any, *, every: int = 1, window: int | None = None) -> Video:
     X : path, array, sequence or mapping
         A video file, or a folder: of frames as image files, of folders of such, one for each clip, or of video files.
         An array is one clip, ``(T, H, W)`` or ``(T, H, W, C)``. A list holds several paths or several such arrays; a
-        mapping, too, by the names of the clips.
+        mapping, too, by the names of the clips. Frames of one clip in a list are stacked before: ``np.stack(frames)``.
     every : int
         Look at the first of every so many frames.
     window : int, optional
@@ -154,11 +155,20 @@ def as_video(X: Any, *, every: int = 1, window: int | None = None) -> Video:
         if value is not None and (isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1):
             raise InputError(f"{name} must be a whole number of frames, at least 1; got {value!r}.")
     if isinstance(X, Video):
-        return X if window is None else replace(X, window=int(window))
-    clips = _clips_of(X)
+        return _again(X, int(every), window)
+    clips = distinct(_clips_of(X))
     if not sum(map(len, clips)):
         raise InputError("Found 0 sample(s): a video needs at least one frame.")
     return video_of(clips, int(every), None if window is None else int(window))
+
+
+def _again(video: Video, every: int, window: int | None) -> Video:
+    """A video that was made before, looked at less often or judged over another window."""
+    if every > 1 and video.rows is not None:
+        raise InputError("every goes with whole clips; these are some frames of them. Make the video again.")
+    if every > 1:
+        video = Video(tuple(clip.every(every) for clip in video.clips), video.window, video.every * every)
+    return video if window is None else replace(video, window=int(window))
 
 
 def video_of(clips: Sequence[Clip], every: int, window: int | None) -> Video:
@@ -171,17 +181,30 @@ def _clips_of(X: Any) -> Sequence[Clip]:
     if isinstance(X, str | Path):
         return clips_at([str(X)])
     if isinstance(X, Mapping):
-        return [replace(clip, name=str(name)) for name, one in X.items() for clip in _clips_of(one)]
+        return [clip for name, one in X.items() for clip in _called(str(name), _clips_of(one))]
     if isinstance(X, list | tuple) and X and all(isinstance(one, str | Path) for one in X):
         return clips_at(list(map(str, X)))
     if isinstance(X, list | tuple) and X and all(len(getattr(one, "shape", ())) in (3, 4) for one in X):
-        return distinct([_of_array(one, f"clip {number}") for number, one in enumerate(X)])
+        return [_of_array(one, f"clip {number}") for number, one in enumerate(X)]
     if hasattr(X, "shape"):
         return [_of_array(X, "clip 0")]
     raise InputError(
         "expected a video: the path of a folder of frames or of a video file, an array (T, H, W) or (T, H, W, C), or a "
-        f"list of such, one for each clip; got {type(X).__name__}."
+        f"list of such, one for each clip; got {_in_words(X)}."
     )
+
+
+def _called(name: str, clips: Sequence[Clip]) -> list[Clip]:
+    """Clips of one place by its name; where there are several, by their own in it."""
+    several = len(clips) > 1
+    return [replace(clip, name=f"{name}/{clip.name}" if several else name) for clip in clips]
+
+
+def _in_words(X: Any) -> str:
+    """What came that is no video."""
+    if isinstance(X, list | tuple) and X and all(hasattr(one, "shape") for one in X):
+        return f"a list of arrays of shape {tuple(X[0].shape)}. Frames of one clip are stacked: np.stack(frames)"
+    return f"{'an empty ' if isinstance(X, list | tuple) and not X else ''}{type(X).__name__}"
 
 
 def _of_array(X: Any, name: str) -> Clip:
@@ -189,6 +212,11 @@ def _of_array(X: Any, name: str) -> Clip:
     values = X.detach().cpu().numpy() if hasattr(X, "detach") else np.asarray(X)
     if values.ndim not in (3, 4) or 0 in values.shape[1:]:
         raise InputError(f"expected frames of shape (T, H, W) or (T, H, W, C); got {values.shape}.")
+    if values.ndim == 3 and values.shape[2] in CHANNELS:
+        raise InputError(
+            f"expected a clip, (T, H, W) or (T, H, W, C); got {values.shape}, which is a single frame of "
+            f"{values.shape[2]} channel(s). Frames of one clip are stacked: np.stack(frames)."
+        )
     values = values[..., None] if values.ndim == 3 else values
     frames = channels_last(values, tensor=hasattr(X, "detach"))
     return Clip(name, frames, Numbers(len(frames)))
@@ -211,8 +239,8 @@ class VideoKind(Kind):
     advice = "Or take each frame for itself, as an image: without --video."
 
     def recognises(self, X: Any) -> bool:
-        """Whether it was made by `as_video`, or is the path of a video file."""
-        return isinstance(X, Video) or (isinstance(X, str | Path) and is_video_file(Path(X)))
+        """Whether it was made by `as_video`, or is the path of a video file, or of a folder of such."""
+        return isinstance(X, Video) or (isinstance(X, str | Path) and _holds_videos(Path(X)))
 
     def samples(self, X: Any) -> Video | Images:
         """Make `Video`, see `as_video`; of a list of what `picture` gives images, for maps beside these."""
@@ -362,13 +390,14 @@ def clock(seconds: float) -> str:
 def _holds_videos(place: Path) -> bool:
     """Whether a place is a video file, or a folder that holds some and no images."""
     if place.is_dir():
-        return bool(video_files(place)) and not holds_images(place)
+        return not holds_images(place) and first_in(place, is_video_file) is not None
     return is_video_file(place)
 
 
 def _clips_at(sources: Sequence[str], reading: Reading) -> tuple[Clip, ...]:
     """Clips of files, after a look at what else was said of them."""
-    given = {"id": set(reading.id) - {CLIP, FRAME, TIME}, "ignore": reading.ignore, "label": reading.label}
+    roles = ("ignore", "label", "time", "entity", "session", "text", "views", "photo")
+    given = {"id": set(reading.id) - {CLIP, FRAME, TIME}} | {role: getattr(reading, role) for role in roles}
     if named := [role for role, columns in given.items() if columns]:
         raise InputError(f"{' and '.join(named)}: videos have no columns; clips and frames name them. Leave it out.")
     return clips_at(sources, skip_bad=reading.skip_bad)
