@@ -102,6 +102,13 @@ def test_one_bad_row_is_answered_without_a_score_and_told(pipes: Path, lines: li
     assert "1 row(s) cannot be read as in training: no score" in told
 
 
+def test_a_line_of_garbage_before_the_header_leaves_the_answers_as_they_are(pipes: Path, lines: list[str]) -> None:
+    given, how = HEADER + lines[0], {"encoding": "utf-8", "errors": "surrogateescape"}
+    plain, odd = (run_apart("score", pipes, "-", "--out", "-", input=top + given, **how) for top in ("", "\udcff\n"))
+    assert odd.stdout == plain.stdout
+    assert "1 line(s) are no rows: no score (line 1: " in odd.stderr
+
+
 def test_what_can_never_be_scored_ends_it_at_once(run: Run, pipes: Path) -> None:
     result = run("score", pipes, "-", "--out", "-", stdin="pump,when,bar\nnorth,01.01.2026 00:00,1\n")
     assert result.exit_code == 2

@@ -232,7 +232,9 @@ class Stream:
         for piece in pieces:
             self._changed = True
             if isinstance(piece, Unreadable):
-                tables.append(self.live.unreadable(piece.reason, piece.line, self._ids))
+                answer = self.live.unreadable(piece.reason, piece.line, self._ids)
+                if self.incoming.names:  # before the header it is not known yet which columns an answer has
+                    tables.append(answer)
             else:
                 tables.append(self.live.score(piece))
         self._write(tables)
