@@ -60,7 +60,9 @@ def test_detectors_of_vectors_and_classifiers_are_exported_without_maps(tmp_path
         np.testing.assert_allclose(said["anomaly_score"], model.anomaly_score(PHOTOS), rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("given", [{"tiles": 2}, {"precision": "bf16"}, {"network": lambda photos: photos[:, :, 0, 0]}])
+@pytest.mark.parametrize(
+    "given", [{"tiles": 2, "give": "patches"}, {"precision": "bf16"}, {"network": lambda photos: photos[:, :, 0, 0]}]
+)
 def test_other_networks_tiles_and_precisions_are_refused(given, tmp_path):
     network = {"network": "efficientnet-lite0", "give": "vector"} | given
     detector = AnomalyDetector("neighbours", encoder=PhotoEncoder(**network), random_state=0).fit(PHOTOS)

@@ -274,7 +274,7 @@ def check_tiled(network: str | None = None) -> None:
 
     if network is not None and network not in WEIGHTS and not is_of_hub(network):
         raise InputError(
-            f"--tiles goes with a pretrained network of photos, --encoder {' or '.join(sorted(WEIGHTS))} or a vision "
+            f"--tiles goes with a pretrained network of photos, --encoder {', '.join(sorted(WEIGHTS))}, or a vision "
             f"model of the hub; got --encoder {network}. Leave out one of the two."
         )
 
