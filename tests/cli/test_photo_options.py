@@ -67,8 +67,8 @@ def test_tiles_go_with_networks_of_photos(run: Run, photos: Path, tmp_path: Path
     assert result.exit_code == 2
     said = " ".join(result.stderr.split())
     assert (
-        "--tiles goes with a pretrained network of photos, --encoder efficientnet-lite0, efficientnet-lite0-stage4, efficientnet-lite2, or a vision"
-        in said
+        "--tiles goes with a pretrained network of photos, --encoder efficientnet-lite0, efficientnet-lite0-stage4, "
+        "efficientnet-lite2, or a vision model" in said
     )
     assert f"got --encoder {name}." in said
 
