@@ -174,7 +174,7 @@ def test_a_state_is_kept_while_rows_come(
 
 def test_a_state_that_cannot_be_is_told_before_any_row(run: Run, pipes: Path, tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no state")
-    for place, code in ((tmp_path / "no" / "state", 2), (tmp_path / "text", 3)):
+    for place, code in ((tmp_path / "no" / "state", 2), (tmp_path, 2), (tmp_path / "text", 3)):
         result = run("score", pipes, "-", "--out", "-", "--state", place, stdin=HEADER)
         assert result.exit_code == code, result.output
         assert result.stdout == ""

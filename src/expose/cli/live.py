@@ -16,7 +16,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from expose.cli.session import Session
-from expose.cli.sources import check_parent
+from expose.cli.sources import check_output
 from expose.cli.summary import Tally, by_threshold, summarise
 from expose.errors import InputError
 
@@ -167,9 +167,9 @@ class Stream:
     def _live(self, delay: int | None) -> tuple[Live, dict[str, Any]]:
         from expose.scoring import Live
 
+        if self.state is not None:
+            check_output(self.state, (), "--state")
         if self.state is None or not self.state.exists():
-            if self.state is not None:
-                check_parent(self.state, "--state")
             return self.scorer.live(delay or 0), {}
         live, kept = Live.restored(self.state, self.scorer)
         if delay is not None and delay != live.delay:
