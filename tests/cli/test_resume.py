@@ -27,9 +27,15 @@ def training(data: Path) -> list[str]:
     return ["fit", str(data), "--ignore", "account,note,is_fraud", *options]
 
 
+def heed_ctrl_c() -> None:
+    """Undo what a shell does to jobs in the background, and so to these tests: they ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(arguments: list[str], until: str) -> subprocess.Popen[str]:
     """Start a training and wait for a line of its progress."""
-    process = subprocess.Popen(command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command(*arguments), stdout=pipe, stderr=pipe, text=True, preexec_fn=heed_ctrl_c)
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith(until):
@@ -101,6 +107,7 @@ def test_ctrl_c_before_the_training_is_130_too(tmp_path: Path) -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=heed_ctrl_c,
         text=True,
     )
     time.sleep(2)  # it imports, or waits for standard input
