@@ -35,7 +35,7 @@ def heed_ctrl_c() -> None:
 def start(arguments: list[str], until: str) -> subprocess.Popen[str]:
     """Start a training and wait for a line of its progress."""
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command(*arguments), stdout=pipe, stderr=pipe, text=True, preexec_fn=heed_ctrl_c)
+    process = subprocess.Popen(command(*arguments), stdout=pipe, stderr=pipe, text=True, preexec_fn=heed_ctrl_c)  # noqa: PLW1509
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith(until):
@@ -107,7 +107,7 @@ def test_ctrl_c_before_the_training_is_130_too(tmp_path: Path) -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=heed_ctrl_c,
+        preexec_fn=heed_ctrl_c,  # noqa: PLW1509 - there are no threads
         text=True,
     )
     time.sleep(2)  # it imports, or waits for standard input
