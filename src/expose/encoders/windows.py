@@ -96,7 +96,6 @@ class WindowEncoder(Encoder):
         self._choose_window(grid, self.asked or series.window, recording.names)
         self.notes = [*self._notes(grid), *series.news()]
         self._find_components(series, grid)
-        self._settle()
         return self
 
     def _settle(self) -> None:
@@ -228,9 +227,8 @@ class WindowEncoder(Encoder):
         """The values of windows in a row, (m, C * V), so many at a time."""
         standard = mean_of(standard, self.every)
         reach = self.window - self.every + 1
-        shown = np.lib.stride_tricks.sliding_window_view(standard, reach, axis=0)[
-            ..., :: self.every
-        ]  # (G - W + 1, C, V)
+        shown = np.lib.stride_tricks.sliding_window_view(standard, reach, axis=0)  # (G - W + 1, C, reach)
+        shown = shown[..., :: self.every]  # (G - W + 1, C, V)
         for start in range(0, len(begins), size):
             few = shown[begins[start : start + size]]
             yield few.reshape(len(few), -1)

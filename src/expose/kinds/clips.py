@@ -191,12 +191,10 @@ def clips_in(folder: Path, *, skip_bad: bool) -> list[Clip]:
         return clips_of_files(video_files(folder), folder, skip_bad=skip_bad)
     if not frames:
         links = sorted(one.name for one in folder.iterdir() if one.is_symlink() and one.is_dir())
-        shut = (
-            f" Links to folders are not followed, as {listing(links)}: name these folders themselves." if links else ""
-        )
+        followed = f" Links to folders are not followed, as {listing(links)}: name these folders themselves."
         raise InputError(
             f"{folder} holds neither frames, image files such as 001.png, nor video files ({', '.join(FILES)})."
-            + (shut if links else "")
+            + (followed if links else "")
         )
     return clips_of_frames(image_files(folder), folder, skip_bad=skip_bad)
 
@@ -211,8 +209,9 @@ def clips_of_frames(files: Iterable[Path], folder: Path | None, *, skip_bad: boo
 
 def called(place: Path, folder: Path | None) -> str:
     """What a clip is called that lies in a folder of clips; the folder itself by its own name."""
-    inside = folder is not None and place != folder
-    return name_of(place.relative_to(folder) if inside and folder is not None else Path(place.resolve().name))
+    if folder is None or place == folder:
+        return name_of(Path(place.resolve().name))
+    return name_of(place.relative_to(folder))
 
 
 def frames_alike(name: str, files: list[Path], *, skip_bad: bool) -> Clip:
