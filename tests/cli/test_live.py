@@ -178,6 +178,9 @@ def test_a_state_that_cannot_be_is_told_before_any_row(run: Run, pipes: Path, tm
         result = run("score", pipes, "-", "--out", "-", "--state", place, stdin=HEADER)
         assert result.exit_code == code, result.output
         assert result.stdout == ""
+    assert "is a folder; name a file in it" in " ".join(
+        run("score", pipes, "-", "--out", "-", "--state", tmp_path).output.split()
+    )
 
 
 def test_what_looks_at_all_rows_reads_them_first(run: Run, pipes: Path, lines: list[str], tmp_path: Path) -> None:

@@ -183,6 +183,15 @@ class TestParts:
         again = WindowEncoder.restore(encoder.state())
         np.testing.assert_array_equal(again.transform(as_series(values)), before)
 
+    def test_of_many_channels_reach_as_far_as_their_window(self):
+        values = waves(600, 12)
+        encoder = WindowEncoder(components=6).fit(as_series(values))
+        far = values.copy()
+        far[200 + encoder.window - encoder.every : 200 + encoder.window] += 5
+        before, after = (encoder.transform(as_series(one))[:, 0] for one in (values, far))  # of the window they begin
+        assert np.abs(after[200] - before[200]).max() > 1
+        np.testing.assert_array_equal(after[200 - encoder.window], before[200 - encoder.window])
+
     def test_of_a_short_stretch_of_many_channels_are_of_the_means_there_are(self):
         values = waves(600, 12)
         encoder = WindowEncoder(components=6).fit(as_series(values))
