@@ -22,6 +22,8 @@ LABORATORY = SOURCE.parent / "expose_lab"
 # The rooms from the top floor to the ground. A room may import those below it.
 FLOORS = (
     "cli",
+    "review",
+    "serve",
     "report",
     "estimators",
     "explain",
@@ -46,7 +48,7 @@ FLOORS = (
 )
 # ... but not these: HOW and WHO never meet, what decides sees no data, and networks know no data sets.
 STRANGERS = {("exposure", "objectives"), ("decide", "outliers"), ("networks", "kinds")}
-HEAVY = ("torch", "sklearn", "pyarrow", "scipy", "pandas", "polars", "plotly", "jinja2", "PIL", "rich")
+HEAVY = ("torch", "sklearn", "pyarrow", "scipy", "pandas", "polars", "plotly", "jinja2", "PIL", "rich", "fastapi", "starlette", "uvicorn")
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path.parent != SOURCE or path.stem in FLOORS)
 BETWEEN_ROOMS = [path for path in FILES if path.name != "__main__.py"]
 

@@ -1,0 +1,1 @@
+"""Scores over HTTP: a model folder as a service."""
