@@ -48,7 +48,20 @@ FLOORS = (
 )
 # ... but not these: HOW and WHO never meet, what decides sees no data, and networks know no data sets.
 STRANGERS = {("exposure", "objectives"), ("decide", "outliers"), ("networks", "kinds")}
-HEAVY = ("torch", "sklearn", "pyarrow", "scipy", "pandas", "polars", "plotly", "jinja2", "PIL", "rich", "fastapi", "starlette", "uvicorn")
+HEAVY = (
+    "torch",
+    "sklearn",
+    "pyarrow",
+    "scipy",
+    "pandas",
+    "polars",
+    "plotly",
+    "jinja2",
+    "PIL",
+    "rich",
+    "fastapi",
+    "uvicorn",
+)
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path.parent != SOURCE or path.stem in FLOORS)
 BETWEEN_ROOMS = [path for path in FILES if path.name != "__main__.py"]
 

@@ -48,6 +48,9 @@ COMMANDS = {
     ),
     "score": Command("expose.cli.score:score", "Score the rows or photos of DATA with MODEL."),
     "query": Command("expose.cli.query:query", "Choose the rows or photos of DATA whose labels MODEL needs most."),
+    "review": Command(
+        "expose.cli.review:review", "Look at suspects of DATA in the browser, label them, let MODEL learn."
+    ),
     "report": Command("expose.cli.report:report", "Write an HTML page about MODEL and DATA."),
     "export": Command("expose.cli.export:export", "Write MODEL as an ONNX file, for places without Python."),
     "demo": Command("expose.cli.demo:demo", "Run all of it on a table that ships in the package."),

@@ -169,20 +169,38 @@ def options_of(command: str | None) -> list[str]:
     >>> options_of("expose fit a.csv -q --id=day,account -o model --answers 'first one.csv' --seed 3")
     ['--id', 'day,account', '--answers', 'first one.csv', '--seed', '3', '--quiet']
     """
+    context = context_of(command)
+    if context is None:
+        return []
+    kept = [one for one in context.command.params if one.name not in ("data", "out")]
+    return [word for one in kept for word in typed(one, context)]
+
+
+def given_of(command: str | None) -> dict[str, Any]:
+    """What a command of ``expose fit`` said, by the names of its options.
+
+    Examples
+    --------
+    >>> given_of("expose fit a.csv --outliers other.csv --out model")["outliers"]
+    'other.csv'
+    """
+    context = context_of(command)
+    return {} if context is None else context.params
+
+
+def context_of(command: str | None) -> Any:
+    """A command of ``expose fit`` as it was understood; None for any other."""
     import click
 
     from expose.cli.app import command_of
 
     words = shlex.split(command or "")
     if words[:2] != ["expose", "fit"]:
-        return []
-    fit = command_of("fit")
+        return None
     try:
-        context = fit.make_context("fit", words[2:], resilient_parsing=True)
+        return command_of("fit").make_context("fit", words[2:], resilient_parsing=True)
     except click.ClickException:  # of another version, which had options that this one does not have
-        return []
-    kept = [one for one in fit.params if one.name not in ("data", "out")]
-    return [word for one in kept for word in typed(one, context)]
+        return None
 
 
 def typed(option: Any, context: Any) -> list[str]:

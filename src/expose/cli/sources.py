@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ROW, LABEL = "row", "label"  # columns of a table of `expose query`
+ANSWERED_AT = "answered_at"  # ... and of the file of `expose review`
 SEARCHED_ROWS = 1_000  # for columns that name the rows
 
 
@@ -211,6 +212,9 @@ def answers_in(file: str, n_rows: int = 2**53, ids: pa.Table | None = None) -> t
         rows = row_numbers(table[ROW].to_pylist(), n_rows, file)
     else:
         rows = rows_named(table[names[0]].to_pylist(), ids[names[0]].to_pylist(), names[0], file)
+    if ANSWERED_AT in table.column_names:  # grown line by line: the last word on each row counts
+        last = sorted({row: place for place, row in enumerate(rows.tolist())}.values())
+        table, rows, answers = table.take(last), rows[last], answers[last]
     if twice := sorted({*rows[answers == 1].tolist()} & {*rows[answers == 0].tolist()}):
         raise InputError(f"{file}: row {twice[0]} is called both an anomaly (1) and normal (0). Leave one of them.")
     return table, rows, answers

@@ -40,14 +40,21 @@ def write_page(path: str | os.PathLike[str] | Stored, build: Callable[[], str]) 
     return place
 
 
-def render(**facts: Any) -> str:
-    """Fill in the page."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from plotly.offline import get_plotlyjs
+def environment(*folders: str) -> Any:
+    """Templates of the report, before them those of other folders, ``package:folder``; what is put in is text."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
-        loader=PackageLoader("expose.report", "."), autoescape=True, undefined=StrictUndefined,
+    places = [folder.split(":") for folder in (*folders, "expose.report:.")]
+    found = Environment(
+        loader=ChoiceLoader([PackageLoader(*place) for place in places]), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters.update(number=show_number, share=show_share)
-    return environment.get_template("page.html.jinja").render(**facts, plotly=get_plotlyjs())
+    found.filters.update(number=show_number, share=show_share)
+    return found
+
+
+def render(**facts: Any) -> str:
+    """Fill in the page."""
+    from plotly.offline import get_plotlyjs
+
+    return str(environment().get_template("page.html.jinja").render(**facts, plotly=get_plotlyjs()))
