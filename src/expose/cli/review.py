@@ -89,7 +89,7 @@ def review(
         file = check_answers(answers, model)
         check_model(target)
         session.say(f"Reading         {', '.join(map(name_of, data))}, and looking at all of it")
-        desk = open_desk(model, data, file, target, due, id_columns, skip_bad, device, written)
+        desk = open_desk(model, data, file, target, due, id_columns, skip_bad, device, written, session.verbose)
         address = bound(port)
         host = f"127.0.0.1:{address.getsockname()[1]}"
         token = secrets.token_urlsafe(24)
@@ -155,6 +155,7 @@ def open_desk(
     skip_bad: bool,
     device: str,
     written: dict[str, Any],
+    verbose: int = 0,
 ) -> Desk:
     """Load the model, or what a review of it has learned before, and the data that it was trained on."""
     from expose import load
@@ -171,6 +172,7 @@ def open_desk(
             "first rows of its ranking, or a sample, and review that."
         )
     scorer = first.scorer(id=id_columns)
+    scorer.fitted.encoder.verbose = verbose
     reading = read_as(scorer.reading, written)
     batch = scorer.fitted.kind.read(data, shown_by(replace(reading, skip_bad=skip_bad)))
     outliers = given_of(first.metadata_.get("command")).get("outliers")
