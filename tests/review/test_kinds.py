@@ -31,7 +31,7 @@ def photos() -> tuple[Any, int]:
 
 def texts() -> tuple[Any, int]:
     """Reports of pumps, and an advertisement."""
-    words = "the pump runs well and its oil level is fine today".split()
+    words = ["the", "pump", "runs", "well", "and", "its", "oil", "level", "is", "fine", "today"]
     random = np.random.default_rng(0)
     found = [" ".join(random.choice(words, 9)) for _ in range(60)]
     found[11] = "casino lottery <b>bonus</b>"
