@@ -137,6 +137,15 @@ def test_a_port_that_is_taken_is_said(run: Run, model: Path, data: Path, tmp_pat
     assert f"--port {port} cannot be had" in result.output
 
 
+def test_the_address_answers_as_soon_as_it_is_told() -> None:
+    import socket
+
+    from expose.cli.review import bound
+
+    with bound(0) as address, socket.create_connection(address.getsockname(), timeout=5) as early:
+        assert early.getpeername() == address.getsockname()
+
+
 def test_without_the_extra_it_says_how_to_get_it(run: Run, model: Path, data: Path, monkeypatch: Any) -> None:
     monkeypatch.setitem(__import__("sys").modules, "uvicorn", None)
     result = run("review", model, data)

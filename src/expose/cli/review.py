@@ -240,6 +240,7 @@ def bound(port: int) -> socket.socket:
     address.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         address.bind(("127.0.0.1", port))
+        address.listen()  # whoever is quick waits a little, and is not refused
     except OSError as error:
         address.close()
         raise InputError(f"--port {port} cannot be had: {error.strerror}. Choose another, or 0.") from error

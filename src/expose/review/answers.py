@@ -195,10 +195,11 @@ class Answers:
             raise OSError(error.errno, f"answers cannot be written to {self.path}: {error.strerror}") from error
         with file:
             _lock(file)  # until it is closed
-            file.seek(0)
-            whole = file.read()
-            if whole and not whole.endswith(b"\n"):
-                file.truncate(whole.rfind(b"\n") + 1)
+            if file.seek(0, os.SEEK_END):
+                file.seek(-1, os.SEEK_END)
+                if file.read() != b"\n":
+                    file.seek(0)
+                    file.truncate(file.read().rfind(b"\n") + 1)
             yield file
 
     def _catch_up(self) -> None:
