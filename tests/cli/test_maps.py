@@ -15,8 +15,8 @@ from commands import Run, facts, run_in_process
 import expose
 from expose import AnomalyDetector, OutlierExposureClassifier
 from expose.cli.maps import file_names
-from expose.cli.reasons import check_explainable
 from expose.errors import InputError
+from expose.explain.reasons import check_explainable
 from expose.kinds import as_images
 from expose.objectives import Descend
 

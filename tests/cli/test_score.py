@@ -311,7 +311,7 @@ def test_reasons_batch_by_batch_and_with_p_values(
     roles = ["--id", "account", "--ignore", "note,is_fraud", "--calibration", "2", "-q"]
     assert run("fit", data, "--out", tmp_path / "model", *roles).exit_code == 0
     monkeypatch.setattr("expose.kinds.table.AT_ONCE", 50)
-    monkeypatch.setattr("expose.cli.reasons.AT_ONCE", 20)
+    monkeypatch.setattr("expose.explain.reasons.AT_ONCE", 20)
     result = run(
         "score", tmp_path / "model", data, "--out", tmp_path / "s.parquet", "--explain", "1", "--fdr", "0.1", "--json"
     )

@@ -53,6 +53,7 @@ RUNNABLE = [
     "videos.md",
     "texts.md",
     "logs.md",
+    "serving.md",
 ]
 OF_PACKAGE = [name for name, cls in OBJECTIVES.items() if cls.__module__.startswith("expose.")]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from expose.cli.reasons import Reason, have_columns, in_words, reason_columns, reasons_of, taken
+from expose.cli.reasons import in_words, taken
 from expose.cli.sources import LABEL, ROW, named
 from expose.cli.spans import described as described_spans
 from expose.cli.spans import with_reasons
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from expose.encoders.base import ColumnRead
     from expose.estimators import AnomalyDetector
+    from expose.explain.reasons import Reason
     from expose.kinds import Batch, Kind
 
 TOP = 20  # rows of the ranking that are shown
@@ -119,6 +120,8 @@ def to_look_at(detector: AnomalyDetector, batch: Batch, most: int) -> Any:
 
 def explained(detector: AnomalyDetector, batch: Batch, rows: Sequence[int]) -> dict[int, tuple[Reason, ...]]:
     """The reasons of rows, by their numbers; none where there are no columns."""
+    from expose.explain.reasons import have_columns, reasons_of
+
     if not len(rows) or not have_columns(detector.fitted_):
         return {}
     found = reasons_of(detector.scorer(), detector.fitted_.kind.samples(taken(batch.samples, rows)), REASONS)
@@ -180,6 +183,8 @@ def whole_ranking(
     ``label`` is the name of the label column, if there is one.
     """
     import pyarrow as pa
+
+    from expose.explain.reasons import reason_columns
 
     ranked = detector.ranking_
     order = ranked["row"]

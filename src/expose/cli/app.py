@@ -51,6 +51,7 @@ COMMANDS = {
     "review": Command(
         "expose.cli.review:review", "Look at suspects of DATA in the browser, label them, let MODEL learn."
     ),
+    "serve": Command("expose.cli.serve:serve", "Answer requests for scores over HTTP, with MODEL."),
     "report": Command("expose.cli.report:report", "Write an HTML page about MODEL and DATA."),
     "export": Command("expose.cli.export:export", "Write MODEL as an ONNX file, for places without Python."),
     "demo": Command("expose.cli.demo:demo", "Run all of it on a table that ships in the package."),

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from expose.cli.answer import EXPLAINED, REASONS, SHARES, Wanted, described, explained, ranking, summary
-from expose.cli.reasons import Reason, reason_columns
 from expose.cli.session import Session
 from expose.cli.sources import ROW, answers_in, check_rows, identified, metadata_of, next_commands, read_outliers
 from expose.cli.text import count
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from expose.encoders.base import ColumnRead
     from expose.estimators import AnomalyDetector
     from expose.estimators.large import Files
+    from expose.explain.reasons import Reason
     from expose.files.ranked import Runs
     from expose.files.sampling import Sample
     from expose.kinds import Batch, Kind, Reading
@@ -367,6 +367,7 @@ def write(
 ) -> None:
     """Write the whole ranking, whole or not at all."""
     from expose.estimators.large import ranking_tables
+    from expose.explain.reasons import reason_columns
     from expose.files import writer
 
     def more(first: int, n_rows: int) -> Mapping[str, Any]:

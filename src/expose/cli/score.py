@@ -16,7 +16,7 @@ from expose.cli import options as opt
 from expose.cli.engines import check_address, check_engine_output, score_on_engine
 from expose.cli.live import NOT_LIVE, score_live, why_not_live
 from expose.cli.maps import MOST, Maps, check_maps, whole_folder
-from expose.cli.reasons import check_explainable, explained_tables
+from expose.cli.reasons import explained_tables
 from expose.cli.session import Session
 from expose.cli.sources import check_output, read_as, reading_errors
 from expose.cli.spans import Spans
@@ -122,6 +122,8 @@ def score(
         scorer.fitted.encoder.verbose = session.verbose
         scorer.reading = replace(read_as(scorer.reading, written), skip_bad=skip_bad)
         if explain is not None:
+            from expose.explain.reasons import check_explainable
+
             check_explainable(scorer.fitted)
         drawn = wanted_maps(scorer, maps, maps_top, maps_with, data, model, engine)
         given: dict[str, Any] = {"reasons": explain or 0, "spreadsheet_safe": spreadsheet_safe}

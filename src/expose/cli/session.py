@@ -106,6 +106,11 @@ class Session:
             {name: without_secrets(value) if isinstance(value, str) else value for name, value in facts.items()}
         )
 
+    def announce(self, **facts: Any) -> None:
+        """Tell machines facts at once, as a line of JSON of its own, by a command that runs for long."""
+        if self.as_json:
+            print(_to_json(facts), flush=True)
+
     def __enter__(self) -> Session:
         self._catcher.__enter__()
         warnings.simplefilter("default" if self.debug else "ignore")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from expose.cli.reasons import have_columns, in_words, reasons_of, taken
+from expose.cli.reasons import in_words, taken
 from expose.cli.session import Session
 from expose.cli.sources import check_output
 from expose.cli.text import aligned, count
@@ -89,6 +89,8 @@ def with_reasons(scorer: Scorer, samples: Sequence[Any], spans: Sequence[dict[st
     """
     import numpy as np
 
+    from expose.explain.reasons import have_columns
+
     if not spans or not have_columns(scorer.fitted):
         return list(spans)
     peaks = np.array([one["peak_row"] for one in spans[:EXPLAINED]])
@@ -105,6 +107,8 @@ def with_reasons(scorer: Scorer, samples: Sequence[Any], spans: Sequence[dict[st
 
 def reasons_at(scorer: Scorer, samples: Any) -> list[dict[str, Any]]:
     """What carries the scores of some samples, in words; of those with places also the first box, by its edges."""
+    from expose.explain.reasons import reasons_of
+
     given = scorer.encoded(samples)
     several = [in_words([one._asdict() for one in reasons]) for reasons in reasons_of(scorer, given, REASONS)]
     if not scorer.fitted.has_places:

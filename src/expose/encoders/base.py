@@ -157,6 +157,11 @@ class Encoder:
         return samples
 
     @property
+    def commas(self) -> tuple[str, ...]:
+        """Columns of texts whose numbers had a decimal comma in training: there 1.5 is no number, or another one."""
+        return ()
+
+    @property
     def groups(self) -> list[tuple[str, slice]]:
         """Names that people know, and the encoded values of each; none where a part is told from others as a whole."""
         return []

@@ -157,6 +157,11 @@ class TableEncoder(Encoder):
         ]
 
     @property
+    def commas(self) -> tuple[str, ...]:
+        """Columns whose numbers had a decimal comma in training."""
+        return tuple(column.name for column in self.columns if column.writing.decimal == ",")
+
+    @property
     def groups(self) -> list[tuple[str, slice]]:
         """Each input column and its encoded columns, in all scalings."""
         views = len(self.scalings)

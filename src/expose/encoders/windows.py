@@ -251,6 +251,11 @@ class WindowEncoder(Encoder):
         return as_series(samples).as_trained(self.learned)
 
     @property
+    def commas(self) -> tuple[str, ...]:
+        """Channels whose numbers had a decimal comma in training."""
+        return tuple(name for name, one in self.learned["writings"].items() if one["decimal"] == ",")
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """The channels, if there are several."""
         return self.names if len(self.names) > 1 else ()

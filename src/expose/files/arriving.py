@@ -204,7 +204,8 @@ class Incoming:
         if not line.strip("\ufeff \t"):
             return
         try:
-            cells = cells_of(parsed(line, LABEL, f"line {self.number}"), LABEL, f"line {self.number}")
+            place = f"line {self.number}"
+            cells = cells_of(parsed(line, LABEL, place), LABEL, place, self.dialect.commas)
         except InputError as error:
             yield Unreadable(self.number, str(error).removeprefix(f"{LABEL}, line {self.number}: "))
             return

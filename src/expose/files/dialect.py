@@ -27,6 +27,8 @@ class Dialect:
         What lines begin with that are no rows; "" if no line is a comment.
     encoding : str or None
         Such as "latin-1". By default UTF-8, or what a byte order mark says.
+    commas : tuple of str
+        Columns whose texts have decimal commas. What JSON has as a number, 1.5, is the text 1,5 of them.
 
     Raises
     ------
@@ -44,6 +46,7 @@ class Dialect:
     skip_lines: int = 0
     comment: str | None = None
     encoding: str | None = None
+    commas: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         given = self.delimiter

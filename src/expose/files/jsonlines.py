@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, Final
@@ -17,6 +17,7 @@ from expose.files.delimited import BLOCK, LONGEST, as_table, opened_text, sample
 from expose.files.dialect import Dialect
 from expose.files.origins import Origin
 
+_SHORT: Final = 2**24  # characters of a list that is parsed once alone
 _LOOKED_AT: Final = 1_000  # objects of a stream whose keys are the columns
 
 
@@ -39,6 +40,8 @@ class JsonLines:
         self.is_list = text.lstrip("\ufeff \t\r\n").startswith("[")
         self.notes: tuple[str, ...] = ("JSON, a list of objects",) if self.is_list else ()
         self._read = 0  # lines
+        self._kept: list[tuple[str, dict[str, str]]] | None = None  # of a short list, to be read once more
+        self._commas = frozenset(dialect.commas)
         found = self._of_first(text, truncated) if origin.once else self._objects()
         self.names = _without_empty_objects(cells for _, cells in found)
         if not self.names:
@@ -74,10 +77,17 @@ class JsonLines:
 
     def _objects(self) -> Iterator[tuple[str, dict[str, str]]]:
         """Place and cells of each object."""
+        if self._kept is not None:
+            kept, self._kept = self._kept, None
+            yield from kept
+            return
         with opened_text(self.origin, self.encoding) as text:
             try:
                 if self.is_list:
-                    yield from self._of_list(text.read())
+                    whole = text.read()
+                    found = self._of_list(whole)
+                    self._kept = list(found) if len(whole) <= _SHORT else None
+                    yield from self._kept or found
                 else:
                     yield from self._of_lines(iter(partial(text.readline, LONGEST), ""))
             except UnicodeError as error:
@@ -88,12 +98,12 @@ class JsonLines:
             self._read = number
             if line.strip("\ufeff \t\r\n"):
                 place = f"line {number}"
-                yield place, cells_of(parsed(line, self.label, place), self.label, place)
+                yield place, cells_of(parsed(line, self.label, place), self.label, place, self._commas)
 
     def _of_list(self, text: str) -> Iterator[tuple[str, dict[str, str]]]:
         for number, one in enumerate(parsed(text, self.label, "the list")):
             place = f"object {number} (counting from 0)"
-            yield place, cells_of(one, self.label, place)
+            yield place, cells_of(one, self.label, place, self._commas)
 
 
 def parsed(text: str, label: str, place: str) -> Any:
@@ -105,11 +115,13 @@ def parsed(text: str, label: str, place: str) -> Any:
         raise InputError(f"{label}, {place}: {error}: {text[:80]!r}. {advice}.") from None
 
 
-def cells_of(one: Any, label: str, place: str) -> dict[str, str]:
-    """What an object holds, by column.
+def cells_of(one: Any, label: str, place: str, commas: Collection[str] = ()) -> dict[str, str]:
+    """What an object holds, by column; numbers of some columns are written with a decimal comma, as others of these.
 
     >>> cells_of(parsed('{"a": {"b": 1.50}, "c": null}', "rows.jsonl", "line 1"), "rows.jsonl", "line 1")
     {'a.b': '1.50', 'c': ''}
+    >>> cells_of(parsed('{"a": 1.50, "b": "1.50"}', "rows.jsonl", "line 1"), "rows.jsonl", "line 1", ["a", "b"])
+    {'a': '1,50', 'b': '1.50'}
     """
     if not isinstance(one, dict):
         raise InputError(f"{label}, {place}: expected a JSON object per row, got {_written(one)[:80]!r}.")
@@ -117,7 +129,7 @@ def cells_of(one: Any, label: str, place: str) -> dict[str, str]:
     for name, value in _flat(one, ""):
         if name in cells:
             raise InputError(f"{label}, {place}: two values for {name!r}. Rename one of the keys.")
-        cells[name] = value
+        cells[name] = value.replace(".", ",") if name in commas and isinstance(value, _Number) else value
     try:
         "".join((*cells, *cells.values())).encode()
     except UnicodeEncodeError as error:

@@ -240,6 +240,10 @@ class Kind:
         """
         return None
 
+    def sent(self, reading: Reading) -> tuple[Literal["rows", "lines", "files"], ...]:
+        """In what forms samples come in a message: rows of a table, lines of text, or files that lie in a folder."""
+        return ("files",)
+
     def tables(self, sources: Sequence[str], reading: Reading) -> Tables | None:
         """Files as rows of one table, of which a training may take some; None where files hold no rows of a table."""
         return None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -122,6 +122,10 @@ class LogKind(Kind):
         entries = entries_of(files_at(_places(sources), reading.dialect.encoding))
         logs = cut(entries, reading.window, reading.session)
         return Batch(logs, logs.ids(), None, (*entries.notes, *logs.notes))
+
+    def sent(self, reading: Reading) -> tuple[Literal["lines"], Literal["files"]]:
+        """The lines of one file, or several files."""
+        return ("lines", "files")
 
     def settled(self, reading: Reading, batch: Batch) -> Reading:
         """With the windows that were chosen: later files are cut alike."""

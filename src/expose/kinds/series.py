@@ -295,6 +295,10 @@ class SeriesKind(Kind):
         """Rows."""
         return "rows"
 
+    def sent(self, reading: Reading) -> tuple[Literal["rows"]]:
+        """Rows."""
+        return ("rows",)
+
     def split(self, table: Any, reading: Reading) -> Batch:
         """Rows of an Arrow table: windows reach no further than it."""
         given = table.column_names

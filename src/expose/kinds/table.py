@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from expose.errors import DataWarning
+from expose.errors import DataWarning, InputError
 from expose.files.conventions import Conventions, Writing, marked, marks
-from expose.files.names import column_names, existing, spelled
+from expose.files.names import column_names, existing, listing, spelled
 from expose.files.reading import Tables, opened
 from expose.files.roles import ColumnsByRole, columns_by_role
 from expose.files.values import is_missing
@@ -109,6 +109,10 @@ class TableKind(Kind):
         """Rows."""
         return "rows"
 
+    def sent(self, reading: Reading) -> tuple[Literal["rows"]]:
+        """Rows."""
+        return ("rows",)
+
     def show(self, samples: Any, row: int) -> dict[str, Any]:
         """Each column and its value, None where it is missing."""
         one = as_table(samples).take(np.array([row]))
@@ -134,6 +138,9 @@ def _roles(names: Sequence[str], reading: Reading) -> ColumnsByRole:
         ignore = [name for name in ignore if name in names and name not in ids]
         label = label if label in names and label not in ids else None
     own = [name for name in ids if name not in reading.features]  # the others stay features, too
+    if reading.later and reading.features and not {*names} - {*own, *ignore, label}:
+        lacking = f"{len(reading.features)} column(s) of training are missing: {listing(reading.features)}"
+        raise InputError(f"{lacking}. The table has {listing(names)}.")
     return columns_by_role(names, id=own, ignore=ignore, label=label)._replace(ids=ids)
 
 

@@ -235,6 +235,10 @@ class TextKind(Kind):
         """Rows, where a column was named; else each line is a text."""
         return "lines" if reading.text in (None, LINES) else "rows"
 
+    def sent(self, reading: Reading) -> tuple[Literal["rows"], Literal["lines"]]:
+        """Rows with a column of texts, or each line is a text."""
+        return ("rows", "lines")
+
     def split(self, table: Any, reading: Reading) -> Batch:
         """Texts of the column that was named, or of the one that is neither id nor ignored nor label."""
         if reading.text in table.column_names:

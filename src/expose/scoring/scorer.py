@@ -199,9 +199,12 @@ class Scorer:
 
     def columns(self, X: Any) -> dict[str, Any]:
         """What the model says of samples, by the names that a scores file has, each ``(n,)``."""
+        return self.named(self.decide(X))
+
+    def named(self, said: Decisions) -> dict[str, Any]:
+        """Decisions by the names that a scores file has."""
         import pyarrow as pa
 
-        said = self.decide(X)
         found: dict[str, Any] = {"anomaly_score": said.anomaly_score, "is_anomaly": said.is_anomaly}
         if said.predicted is not None:
             classes: NDArray[Any] = self.fitted.head.classes  # type: ignore[union-attr]
@@ -280,7 +283,7 @@ def reading_as_trained(fitted: Fitted, id: str | Sequence[str] | None = None) ->
         id=tuple(own if id is None else id),
         ignore=(*names.get("ignore", ()), *(() if id is None else own)),
         label=names.get("label"),
-        dialect=Dialect(**names.get("dialect", usual)),
+        dialect=Dialect(**{**names.get("dialect", usual), "commas": fitted.encoder.commas}),
         conventions=Conventions.of(names.get("conventions", {})),
         features=fitted.columns,
         later=True,
