@@ -109,6 +109,14 @@ class Answers:
                 known[row] = answer.label
         return known
 
+    def last(self, reviewer: str) -> list[Answer]:
+        """What a reviewer said last and has not taken back, row by row; empty where there is nothing."""
+        with self._guard:
+            self._catch_up()
+            mine = [one for found in self._standing.values() for one in found if one.reviewer == reviewer]
+            latest = max((one.at for one in mine), default="")
+            return [one for one in mine if one.at == latest]
+
     # ---------------------------------------------------------------------------------------------------- answering
 
     def add(self, rows: Sequence[int], said: str, *, reviewer: str, note: str = "") -> None:
@@ -136,9 +144,7 @@ class Answers:
         """
         with self._guard:
             self._catch_up()
-            mine = [one for found in self._standing.values() for one in found if one.reviewer == reviewer]
-            latest = max((one.at for one in mine), default="")
-            last = [one for one in mine if one.at == latest]
+            last = self.last(reviewer)
             heard = [one.row for one in last if self._standing[one.row][-1] == one]
             at = self._now()
             self._append([Answer(one.row, self._without(one), UNDONE, "", reviewer, at) for one in last])

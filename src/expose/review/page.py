@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.resources import files
 from typing import Annotated, Any, Final
 from urllib.parse import quote, unquote, urlencode
@@ -22,12 +23,13 @@ from expose.report.heat import legend_of
 from expose.report.pictures import pillow_image
 from expose.report.rendering import environment
 from expose.report.typical import show_text, show_value
-from expose.review.answers import LONGEST_NOTE
+from expose.review.answers import LONGEST_NOTE, Answer
 from expose.review.desk import Desk
 from expose.review.drawing import HEIGHT, WIDTH, stretches_of
 from expose.review.guard import Guard
 from expose.review.rows import STATES, TESTS, Found, Rows, Wish
 from expose.review.standing import Standing
+from expose.review.words import glimpse, passages_of
 
 SIDE, SMALLEST = 640, 16  # pixels of a picture, which may be asked for smaller
 STATIC: Final = {"review.css": "text/css", "review.js": "text/javascript", "report.css": "text/css"}
@@ -101,7 +103,7 @@ class Pages:
         text = self.templates.get_template(f"{name}.html.jinja").render(
             desk=self.desk, standing=standing, progress=self.desk.progress(), title=self.title,
             reviewer=self.named(request), noun=standing.fitted.kind.noun, n=len(standing.scores),
-            command=self.command, here=name, notice=notice, **facts,
+            command=self.command, here=name, notice=notice, last=last_of(self.desk, self.named(request)), **facts,
         )  # fmt: skip
         return HTMLResponse(text, status)
 
@@ -112,13 +114,15 @@ class Pages:
             raise InputError(f"there is no row {row}; rows are counted from 0 to {n_rows - 1}.")
         return row
 
-    def row_page(self, request: Request, row: int | None, notice: str = "", status: int = 200) -> HTMLResponse:
+    def row_page(
+        self, request: Request, row: int | None, notice: str = "", status: int = 200, note: str = ""
+    ) -> HTMLResponse:
         """The page of a row, of the next in the queue where none is named."""
         standing, queue = self.desk.standing, self.desk.queue()
         shown = row if row is not None else next(iter(queue), None)
         if shown is None:
             return self.page(request, "done", status, notice)
-        facts = {"row": shown, "asked": row is not None, "queue": queue}
+        facts = {"row": shown, "asked": row is not None, "queue": queue, "note": note}
         return self.page(request, "row", status, notice, **facts, **facts_of(self.desk, standing, self.checked(shown)))
 
     # -------------------------------------------------------------------------------------------------------- to see
@@ -152,7 +156,7 @@ class Pages:
             request, "rows", 422 if notice else 200, notice, wish=wish, found=found, states=STATES,
             tests=TESTS, names=self.list.table.column_names,
             complete=self.list.complete, called=called,
-            values=[(row, values_of(self.list, row, wish)) for row in found.rows],
+            values=[(row, values_of(self.list, standing, row, wish)) for row in found.rows],
             address=lambda **other: "/rows?" + urlencode({**given, **other}),
         )  # fmt: skip
 
@@ -197,7 +201,7 @@ class Pages:
         if len(about) != seen:
             last = about[-1]
             again = f"{last.reviewer or 'Somebody'} has called it {last.said} since it was shown. Answer again if you "
-            return self.row_page(request, row, again + "see it otherwise.", 409)
+            return self.row_page(request, row, again + "see it otherwise.", 409, note)
         self.desk.answer(row, said, reviewer=self.named(request), note=note.strip())
         if self.desk.progress().pending >= self.desk.due:
             self.desk.learn_soon()
@@ -205,9 +209,14 @@ class Pages:
 
     def undo(self, request: Request) -> Response:
         """Take the last answer back."""
-        row = self.desk.undo(self.named(request))
-        if row is None:
+        reviewer = self.named(request)
+        last = last_of(self.desk, reviewer)
+        if last is None:
             return self.row_page(request, None, "There is nothing of yours to take back.", 409)
+        row = self.desk.undo(reviewer)
+        if row is None:
+            said = f"Taken back. Somebody else has spoken of {last[1]} since, and that stands."
+            return self.row_page(request, last[0].row, said)
         return RedirectResponse(f"/?row={row}&undone=true", 303)
 
     def learn(self, request: Request) -> Response:
@@ -249,10 +258,16 @@ def facts_of(desk: Desk, standing: Standing, row: int) -> dict[str, Any]:
     heat = standing.heat(row)
     about = desk.answers.about(row)
     pictured = standing.fitted.kind.pictured
+    passages = passages_of(standing, row)
+    read = {one.name for one in passages}
+    reasons = [one.name for one in suspect.reasons]
     return {
-        "suspect": suspect,
+        "suspect": replace(suspect, facts=tuple(one for one in suspect.facts if one[0] not in read)),
+        "passages": passages,
+        "wide_high": size_of(standing, row) if pictured else None,
         "called": desk.called(),
         "about": about,
+        "verdict": desk.answers.current().get(row),
         "meant": len(standing.meant(row)),
         "proposed": row in standing.proposed,
         "pictured": pictured,
@@ -263,18 +278,34 @@ def facts_of(desk: Desk, standing: Standing, row: int) -> dict[str, Any]:
         "width": WIDTH,
         "height": HEIGHT,
         "beside": [(show_text(name), show_value(column[row])) for name, column in standing.material.beside.items()],
-        "alike": [(one, standing.name(one)) for one in standing.alike(row)],
+        "alike": [(one, standing.name(one), glimpse(standing, one, reasons)) for one in standing.alike(row)],
         "findings": {"has_columns": standing.has_columns},
-        "components": standing.fitted.objective.components if suspect.components else {},
-        "highest": max((score for _, score in suspect.components), default=0.0),
+        "components": {},
         "explained": bool(suspect.reasons),
     }
 
 
-def values_of(columns: Rows, row: int, wish: Wish) -> list[tuple[str, str]]:
+def last_of(desk: Desk, reviewer: str) -> tuple[Answer, str] | None:
+    """What a reviewer said last, which an undo would take back, and the name of the row that it was about."""
+    last = desk.answers.last(reviewer)
+    if not last:
+        return None
+    first = max(last, key=lambda one: desk.standing.scores[one.row])
+    return first, desk.standing.name(first.row)
+
+
+def size_of(standing: Standing, row: int) -> tuple[int, int]:
+    """Width and height of a picture as it is sent, so that the page knows its place before it has come."""
+    high, wide = standing.picture(row, SIDE).shape[:2]
+    scale = min(1.0, SIDE / max(high, wide))
+    return max(1, round(wide * scale)), max(1, round(high * scale))
+
+
+def values_of(columns: Rows, standing: Standing, row: int, wish: Wish) -> list[tuple[str, str]]:
     """What a list shows of a row: what it is sorted and filtered by, then its first values."""
+    named = standing.material.ids.keys() | {*standing.fitted.kind.identifies}
     names = [name for name in (wish.column, wish.sort) if name in columns.table.column_names]
-    names = list(dict.fromkeys([*names, *columns.table.column_names]))[:VALUES]
+    names = list(dict.fromkeys([*names, *(name for name in columns.table.column_names if name not in named)]))[:VALUES]
     return [(show_text(name), show_value(columns.table[name][row].as_py())) for name in names]
 
 
