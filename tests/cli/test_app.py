@@ -34,7 +34,15 @@ def test_help_has_examples(run: Run, command: list[str]) -> None:
 
 def test_help_documents_the_exit_codes(run: Run) -> None:
     text = " ".join(run("--help").stdout.split())
-    for code in ("0 done", "1 a bug", "2 the command", "3 the model folder", "130 interrupted", "141 nobody"):
+    for code in (
+        "0 done",
+        "1 a bug",
+        "2 the command",
+        "3 the model folder",
+        "4 the data have moved",
+        "130 interrupted",
+        "141 nobody",
+    ):
         assert code in text
 
 

@@ -30,7 +30,8 @@ Examples:
   expose report model/ new.csv --out report.html
 
 Exit codes: 0 done; 1 a bug in expose; 2 the command, the data or the disk needs a repair, the message says
-which; 3 the model folder was refused; 130 interrupted by Ctrl-C; 141 nobody reads stdout any more.
+which; 3 the model folder was refused; 4 the data have moved, of score with --fail-on-drift;
+130 interrupted by Ctrl-C; 141 nobody reads stdout any more.
 """
 
 

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
@@ -13,14 +14,14 @@ from uuid import uuid4
 from expose.cli.reasons import explained_tables
 from expose.cli.session import Session
 from expose.cli.sources import check_output
-from expose.cli.summary import Rule, Tally, by_p_values, by_threshold, flagged_anew, summarise
+from expose.cli.summary import Rule, Tally, by_p_values, by_threshold, drift_of, flagged_anew, summarise
 from expose.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from expose import Scorer
-    from expose.decide import StepUp
+    from expose.decide import Drift, StepUp
     from expose.scoring.pieces import Batches, Engine, Pieces, Work
     from expose.scoring.work import Scoring
 
@@ -81,7 +82,7 @@ def score_on_engine(
     target = Path(os.path.realpath(out))
     with all_or_nothing(target.with_name(f"{target.name}.parts")) as draft:
         with opened_engine(engine, address) as cluster:
-            done = scored_by(cluster, work, pieces, draft, by_threshold(scorer), fdr)
+            done = scored_by(cluster, work, pieces, draft, by_threshold(scorer), fdr, drift_of(scorer))
         if is_folder(out):
             publish(done.folder, target)
         else:
@@ -116,7 +117,9 @@ class Scored(NamedTuple):
     rule: Rule
 
 
-def scored_by(cluster: Engine, work: Work, pieces: Pieces, draft: Path, rule: Rule, fdr: float | None) -> Scored:
+def scored_by(
+    cluster: Engine, work: Work, pieces: Pieces, draft: Path, rule: Rule, fdr: float | None, drift: Drift
+) -> Scored:
     """Score pieces into a folder of a draft; with ``fdr`` flag the parts anew, in a second pass."""
     from expose.decide import StepUp
     from expose.scoring.pieces import pieces_of, run
@@ -127,8 +130,8 @@ def scored_by(cluster: Engine, work: Work, pieces: Pieces, draft: Path, rule: Ru
             p_values.merge(one.seen)
         cutoff = p_values.cutoff(fdr)
         work, pieces, rule = Selecting(cutoff), pieces_of([str(folder)]), by_p_values(fdr, cutoff)
-    folder, tally = fresh(draft), Tally()
-    for following in run(cluster, work, pieces, folder, Tally):
+    folder, tally = fresh(draft), Tally(drift=drift)
+    for following in run(cluster, work, pieces, folder, partial(Tally, drift=drift)):
         tally.merge(following)
     return Scored(folder, tally, rule)
 

@@ -17,19 +17,25 @@ from typing import TYPE_CHECKING, Any, Final
 
 from expose.cli.session import Session
 from expose.cli.sources import check_output
-from expose.cli.summary import Tally, by_threshold, summarise
+from expose.cli.summary import Tally, by_threshold, drift_of, summarise
+from expose.cli.text import count
 from expose.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from expose import Scorer
+    from expose.decide import Alarm, Drift
     from expose.files.arriving import Incoming
     from expose.scoring import Live
 
 EVERY: Final = 60.0  # seconds between two states, and between two times that the same is told
 PIECE, MOST = 2**16, 2**20  # bytes read at once, and of what is scored together where much has come
 COUNTED: Final = 1_000  # rows after which the highest are looked for
+DRIFT_BEGINS: Final = (
+    "drift begins: after {rows} with a score, {noun}s no longer score as in training; see what has changed"
+)
+DRIFT_ENDS: Final = "drift ends: after {rows} with a score, {noun}s score as in training again"
 NOT_LIVE: Final = "--state and --delay are for rows that are scored as they come: expose score MODEL - --out -"
 
 
@@ -74,6 +80,7 @@ def score_live(
         finally:
             stream.save()
     summarise(session, scorer, stream.counted(), by_threshold(scorer), "-", time.perf_counter() - started)
+    session.moved |= stream.alarm.on
     if stop.asked == signal.SIGINT:
         session.when_interrupted = "every row that had come is answered."
         raise KeyboardInterrupt
@@ -159,7 +166,8 @@ class Stream:
         self._answered, self._begun = bool(kept.get("answered")), str(kept.get("begun", "")).encode("latin-1")
         self._ids: tuple[str, ...] = ()
         self.incoming = self._incoming(str(kept.get("head", "")))
-        self.tally = Tally()
+        drift = drift_of(scorer, self.live.tolerance)
+        self.tally, self.alarm = Tally(drift=drift), self._alarm(drift, kept.get("alarm"))
         self._uncounted: list[pa.Table] = []
         self._saved, self._changed = time.monotonic(), True
         self.save()
@@ -178,6 +186,17 @@ class Stream:
                 "delete the state."
             )
         return live, kept
+
+    def _alarm(self, drift: Drift, kept: dict[str, Any] | None) -> Alarm:
+        from expose.decide import Alarm
+
+        alarm = Alarm(drift)
+        if kept is not None:
+            try:
+                alarm.restore(kept)
+            except InputError:  # of the same model: the live state has said so
+                self.session.say("Drift           is watched anew, as the threshold is another one")
+        return alarm
 
     def _incoming(self, head: str) -> Incoming:
         from expose.files.arriving import Incoming
@@ -251,8 +270,16 @@ class Stream:
         sys.stdout.buffer.flush()
         self._answered = True
         self._uncounted.append(table)
+        self._watch(table)
         if sum(map(len, self._uncounted)) >= COUNTED:
             self.counted()
+
+    def _watch(self, table: pa.Table) -> None:
+        """Tell when drift begins, and when it ends."""
+        noun = self.scorer.fitted.kind.noun
+        for verdict, row in self.alarm.add(table["anomaly_score"].to_numpy()):
+            said = DRIFT_BEGINS if verdict == "moved" else DRIFT_ENDS
+            self.session.tell(said.format(rows=count(row, noun), noun=noun))
 
     def counted(self) -> Tally:
         """How many rows were flagged so far, and the highest."""
@@ -268,7 +295,9 @@ class Stream:
         if self.state is None or not self._changed:
             return
         begun = (self._begun + self.incoming.begun).decode("latin-1")
-        self.live.save(self.state, head=self.incoming.kept_head, begun=begun, answered=self._answered)
+        self.live.save(
+            self.state, head=self.incoming.kept_head, begun=begun, answered=self._answered, alarm=self.alarm.state()
+        )
         self._saved, self._changed = time.monotonic(), False
 
 

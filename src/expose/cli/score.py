@@ -20,7 +20,7 @@ from expose.cli.reasons import explained_tables
 from expose.cli.session import Session
 from expose.cli.sources import check_output, read_as, reading_errors
 from expose.cli.spans import Spans
-from expose.cli.summary import Tally, by_p_values, by_threshold, flagged_anew, summarise
+from expose.cli.summary import Tally, by_p_values, by_threshold, drift_of, flagged_anew, summarise
 from expose.errors import InputError
 
 if TYPE_CHECKING:
@@ -91,6 +91,9 @@ def score(
         int | None,
         typer.Option(metavar="N", min=0, help="Of series, likewise: score a row when N later steps have come."),
     ] = None,
+    fail_on_drift: Annotated[
+        bool, typer.Option(help="End with exit code 4 if the data have moved since training; scores are written.")
+    ] = False,
     engine: Annotated[
         str | None, typer.Option(metavar="NAME", help="Score Parquet files by ray, dask or spark, in many processes.")
     ] = None,
@@ -111,6 +114,7 @@ def score(
     with Session(as_json=as_json, quiet=quiet, debug=debug, stdout_is_data=out == "-", in_batches=True) as session:
         from expose import load
 
+        session.fails_when_moved = fail_on_drift
         if engine is None:
             check_output(out, data)
         else:
@@ -202,7 +206,7 @@ def score_files(
     """Score, write and report; ``reasons`` are given of each row, at most so many."""
     from expose.files import writer
 
-    start, tally = time.perf_counter(), Tally()
+    start, tally = time.perf_counter(), Tally(drift=drift_of(scorer))
     scored = reading_errors(tables_of(scorer, data, reasons, maps, spans))
     with ExitStack() as stack:
         draft = None if maps is None else stack.enter_context(whole_folder(maps.folder))

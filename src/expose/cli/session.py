@@ -27,7 +27,7 @@ from expose.errors import (
 )
 from expose.stores import without_secrets
 
-BUG, REPAIR, REFUSED, INTERRUPTED, NO_READER = 1, 2, 3, 130, 141
+BUG, REPAIR, REFUSED, DRIFTED, INTERRUPTED, NO_READER = 1, 2, 3, 4, 130, 141
 # What a terminal would obey rather than show: control characters, marks that turn the direction of writing; and
 # surrogates, which stand for the bytes of names that are not UTF-8
 _UNSHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -81,6 +81,7 @@ class Session:
         self.stdout_is_data = stdout_is_data
         self.when_interrupted, self.in_batches = when_interrupted, in_batches
         self.interrupted = self.incomplete = False
+        self.moved = self.fails_when_moved = False  # the data, since training; and whether the exit code says so
         self.warned: list[str] = []
         self._seen: set[str] = set()
         self._counted: dict[str, CountedWarning] = {}
@@ -128,6 +129,8 @@ class Session:
             raise typer.Exit(INTERRUPTED)
         if failed is None and self.incomplete:
             raise typer.Exit(REPAIR)
+        if failed is None and self.moved and self.fails_when_moved:
+            raise typer.Exit(DRIFTED)
         if failed is None or isinstance(failed, typer.Exit | typer.Abort | typer.BadParameter):
             return
         if isinstance(failed, BrokenPipeError):
@@ -212,6 +215,10 @@ class Session:
             if isinstance(warning, SkippedWarning):
                 self.result(skipped=warning.examples)
         self._counted.clear()
+
+    def tell(self, text: str) -> None:
+        """Warn of what has just happened, as often as it does; also with ``quiet``."""
+        self._warn(text)
 
     def _warn(self, text: str) -> None:
         text = without_secrets(text)

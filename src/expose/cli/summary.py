@@ -21,11 +21,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from expose import Scorer
+    from expose.decide import Drift
 
 SHOWN = 5
 TRAINED_ON = (
     "These look like the {noun}s that the model was trained on. Their p-values are no evidence: they compare {noun}s "
     "with themselves. Use p-values for {noun}s that the model has not seen."
+)
+
+
+HAVE_MOVED = (
+    "The data have moved since training: {said}. Flags of single {noun}s mean little then. See what has changed; if it "
+    "is to stay, fit anew."
 )
 
 
@@ -69,10 +76,13 @@ class Tally:
         Number of its first row.
     most : int
         How many of the highest are kept.
+    drift : Drift, optional
+        Against whose reference the scores are counted, too.
     """
 
-    def __init__(self, first_row: int = 0, most: int = SHOWN) -> None:
+    def __init__(self, first_row: int = 0, most: int = SHOWN, drift: Drift | None = None) -> None:
         self.first_row, self.most = first_row, most
+        self.drift = None if drift is None else drift.fresh()
         self.rows = self.flagged = 0
         self.total = 0.0
         self.top: list[dict[str, Any]] = []
@@ -89,6 +99,8 @@ class Tally:
         self.total += pc.sum(scored["anomaly_score"]).as_py() or 0.0
         self.flagged += pc.sum(scored["is_anomaly"]).as_py() or 0
         self.rows += scored.num_rows
+        if self.drift is not None:
+            self.drift.add(scored["anomaly_score"].to_numpy())
 
     def merge(self, following: Tally) -> None:
         """Count what another one has counted of the rows that follow."""
@@ -96,6 +108,8 @@ class Tally:
         self.total += following.total
         self.flagged += following.flagged
         self.rows += following.rows
+        if self.drift is not None and following.drift is not None:
+            self.drift.merge(following.drift)
 
     def _keep(self, found: list[dict[str, Any]]) -> None:
         self.top = sorted(self.top + found, key=lambda facts: -facts["anomaly_score"])[: self.most]
@@ -114,6 +128,24 @@ def known_scores(scorer: Scorer) -> Iterator[NDArray[np.float64]]:
         yield from (training, calibration, np.concatenate([training, calibration]))  # together perhaps one table
 
 
+def drift_of(scorer: Scorer, tolerance: float = 0.0) -> Drift:
+    """What counts scores, to tell whether the data have moved; with a tolerance of its own where scores are others."""
+    from expose.decide import Drift
+
+    return Drift.against(scorer.fitted, scorer.threshold, tolerance=tolerance)
+
+
+def say_drift(session: Session, drift: Drift, noun: str) -> None:
+    """Say whether the data have moved; if so, as a warning."""
+    found = drift.verdict()
+    session.result(drift=found.facts())
+    session.moved = found.moved
+    if found.moved:
+        warnings.warn(HAVE_MOVED.format(said=found.said(noun), noun=noun), DataWarning, stacklevel=2)
+    else:
+        session.say(f"Drift           {found.said(noun)}")
+
+
 def summarise(
     session: Session, scorer: Scorer, tally: Tally, rule: Rule, out: str, seconds: float, reasons: int = 0
 ) -> None:
@@ -124,6 +156,8 @@ def summarise(
     kind = scorer.fitted.kind
     session.say(f"Scored          {count(tally.rows, kind.noun)} in {seconds:.1f} s")
     session.say(f"Flagged         {tally.flagged:,} ({share}) {rule.said}")
+    if tally.drift is not None:
+        say_drift(session, tally.drift, kind.noun)
     if any(map(tally.is_of, known_scores(scorer))):
         warnings.warn(TRAINED_ON.format(noun=kind.noun), DataWarning, stacklevel=2)
     top = [folded(one, reasons) for one in tally.top] if reasons else tally.top

@@ -9,6 +9,7 @@ from expose.decide.conformal import (
     p_values_among,
     select,
 )
+from expose.decide.drift import Alarm, Drift, DriftVerdict, Recent
 from expose.decide.mixture import Mixture
 from expose.decide.query import choose_queries
 from expose.decide.reliability import Reliability, checked_confidence, reliability, rms_calibration_error
@@ -19,8 +20,12 @@ from expose.decide.threshold import score_threshold
 from expose.decide.verdict import Verdict
 
 __all__ = [
+    "Alarm",
     "Combination",
+    "Drift",
+    "DriftVerdict",
     "Mixture",
+    "Recent",
     "Reliability",
     "ScoreRule",
     "StepUp",

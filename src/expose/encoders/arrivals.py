@@ -44,6 +44,7 @@ class Arrivals:
     """Samples that are each judged by itself: none has to wait, and nothing is kept of one for another."""
 
     rule = "each is scored when it comes, by itself."
+    whole: bool = True  # whether scores are those that files have
 
     def __init__(self, encoder: Transforms) -> None:
         self.encoder = encoder

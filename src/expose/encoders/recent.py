@@ -98,6 +98,11 @@ class RecentSteps(Arrivals):
         self._news: dict[str, Counter[str]] = {}  # what was noticed: how often, of which series
 
     @property
+    def whole(self) -> bool:  # type: ignore[override]  # of all others it is the same
+        """Whether rows wait until their scores are those of a file."""
+        return self.delay == self.windows.window - 1
+
+    @property
     def rule(self) -> str:  # type: ignore[override]  # of all others it is the same
         """How rows are scored as they come, in a sentence."""
         full = self.windows.window - 1

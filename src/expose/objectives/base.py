@@ -60,6 +60,9 @@ class Objective(nn.Module):
         The fewest rows that may be scored at once, see `expose.training.tiles`. On a CPU torch takes 32 numbers at a
         time and the rest one by one, of which softplus, sigmoid and their like have other last digits, too seldom for
         a trial to tell. Without such functions it may be as low as 4, and few rows cost less.
+    in_sample : float
+        How far scores of the rows that were trained on may lie from those of other rows alike, as a distance of
+        Kolmogorov and Smirnov: what `expose.decide.Drift` tolerates. 1 where they say nothing of other rows.
     lowest : dict of str to int or float
         The lowest value that a hyper-parameter may have. Whole numbers of those whose lowest is one; None where that
         is the default.
@@ -79,6 +82,7 @@ class Objective(nn.Module):
     components: Mapping[str, str] = {}
     placeless: str = ""
     smallest_tile: int = 32
+    in_sample: float = 0.25
     lowest: Mapping[str, float] = {}
     layout: Layout | None = None  # what `build` was given
 
@@ -153,6 +157,7 @@ class MemoryObjective(Objective):
     """
 
     recipe: Recipe = Remember()
+    in_sample: float = 0.1  # a remembered row is judged without itself
 
     def prepare(self, rows: Tensor) -> None:
         """Remember all of these rows, none a known anomaly."""

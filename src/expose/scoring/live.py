@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 UNREADABLE: Final = "{count} row(s) cannot be read as in training: no score ({examples})"
+EARLY: Final = 0.35  # distance of Kolmogorov and Smirnov between scores at once and of files, of the same steps
 NO_ROW: Final = "{count} line(s) are no rows: no score ({examples})"
 
 
@@ -153,6 +154,11 @@ class Live:
     def rule(self) -> str:
         """How rows are scored as they come, in a sentence."""
         return self.arrivals.rule
+
+    @property
+    def tolerance(self) -> float:
+        """How far scores as rows come may lie from those of files, for `expose.decide.Drift`."""
+        return 0.0 if self.arrivals.whole else EARLY
 
     @property
     def waiting(self) -> int:
