@@ -19,7 +19,7 @@ import sys
 import sysconfig
 import textwrap
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 from typing import Any
@@ -155,7 +155,13 @@ def names_bound(node: ast.stmt) -> list[str]:
 
 def source_of(root: str) -> str:
     """Code of a root as the interpreter sees it: no comments, no docstrings, no layout."""
-    return "\n".join(ast.unparse(node) for node in statements(root))
+    return "\n".join(map(unparsed, statements(root)))
+
+
+@cache
+def unparsed(node: ast.stmt) -> str:
+    """A statement as text, made once as long as its file stays as it is."""
+    return ast.unparse(node)
 
 
 @lru_cache
@@ -186,8 +192,9 @@ def folder_of(package: str) -> Path:
     return Path(spec.origin).parent
 
 
+@cache
 def without_docstrings(source: str) -> ast.Module:
-    """Parse code, with nothing in place of docstrings."""
+    """Parse code, with nothing in place of docstrings; the same code is the same tree."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
