@@ -179,11 +179,11 @@ def test_ten_rows_are_labelled_by_keyboard_and_the_model_learns(review: Review, 
     page.wait_for_url("**/changes")
     expect(page.get_by_role("heading", name="What changed", exact=True)).to_be_visible()
     page.wait_for_selector(".tiles")
-    expect(page.locator(".learned")).to_contain_text("learned from 10 rows")
+    expect(page.locator("main .lead")).to_contain_text("learned from 10 rows")
     expect(page.locator("main .lead")).to_contain_text(f"{list(said.values()).count('1')} anom")
     expect(page.locator("#goal")).to_have_attribute("value", "0")
     page.keyboard.press("q")
-    page.wait_for_selector("#subject")
+    expect(page.locator(".learned")).to_contain_text("learned from 10 rows")
     assert page.locator("#subject").inner_text() not in said
     page.reload()
     expect(page.locator(".counts")).to_contain_text(f"{list(said.values()).count('0')} normal")

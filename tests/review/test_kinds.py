@@ -115,7 +115,7 @@ def test_what_follows_each_other_is_shown_as_a_curve(opened: Any, kind: str) -> 
     assert paths
     assert "nan" not in "".join(paths)
     event = desk.standing.meant(desk.queue()[0])
-    assert f"all {len(event)}" in client.get("/").text or len(event) == 1
+    assert f"event of {len(event)} " in client.get("/").text or len(event) == 1
 
 
 def test_a_text_is_shown_with_its_words(opened: Any) -> None:

@@ -165,32 +165,6 @@ def test_the_log_tells_of_requests_and_never_of_data(table: Made, client: Any) -
     assert TOKEN not in file.getvalue()
 
 
-def test_who_goes_away_is_no_error(table: Made, started: Started) -> None:
-    process, url = started(table[0])
-    host, _, port = url.removeprefix("http://").partition(":")
-    head = b"POST /score HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n["
-    for body in (
-        head,
-        head[:20],
-        b"\x16\x03\x01 no HTTP at all\r\n\r\n",
-        head.replace(b"90", b"-1"),
-        head.replace(b"90", b"1"),
-    ):
-        with socket.create_connection((host, int(port)), timeout=10) as sent:
-            sent.sendall(body)
-            sent.settimeout(0.5)
-            with suppress(TimeoutError):
-                while sent.recv(1000):
-                    pass
-    assert httpx.post(f"{url}/score", json=[ROW]).status_code == 200
-    process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=20)
-    assert process.returncode == 0
-    records = [json.loads(line) for line in err.splitlines()]
-    assert [one["status"] for one in records if one["event"] == "request"] == [499, 422, 200]
-    assert not [one for one in records if one["level"] == "error"]
-
-
 def test_answers_come_as_is_accepted(table: Made, client: Any) -> None:
     own = client(table[0])
     for accept, media in {
@@ -367,7 +341,7 @@ def test_killed_under_load_it_gives_no_wrong_answer_and_begins_anew(
         process.wait(10)
         assert [*tmp_path.glob("expose-serve-*")]
         before = len(right)
-        _, again = started(table[0])
+        second, again = started(table[0])
         urls.append(again)
         time.sleep(0.7)
         stop.set()
@@ -378,10 +352,45 @@ def test_killed_under_load_it_gives_no_wrong_answer_and_begins_anew(
     assert {*right} == {(200, True)}
     assert failed
     assert len([*tmp_path.glob("expose-serve-*")]) == 1  # what was left is gone
+    second.send_signal(signal.SIGINT)
+    second.communicate(timeout=20)
+    assert second.returncode == 130
+    assert not [*tmp_path.glob("expose-serve-*")]
 
 
-def test_asked_to_stop_it_answers_what_has_begun(table: Made, started: Started) -> None:
-    process, url = started(table[0])
+def check_who_goes_away(url: str) -> None:
+    """Clients that leave in the midst, or speak no HTTP."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    head = b"POST /score HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 90\r\n\r\n["
+    no_http = b"\x16\x03\x01 no HTTP at all\r\n\r\n"
+    for body in (head, head[:20], no_http, head.replace(b"90", b"-1"), head.replace(b"90", b"1")):
+        with socket.create_connection((host, int(port)), timeout=10) as sent:
+            sent.sendall(body)
+            sent.settimeout(0.5)
+            with suppress(TimeoutError):
+                while sent.recv(1000):
+                    pass
+
+
+def check_another_model(process: subprocess.Popen[str], url: str, model: Path, place: Path) -> None:
+    """Asked by a signal it looks for another model."""
+    before = httpx.get(f"{url}/model").json()
+    put(model, place)
+    process.send_signal(signal.SIGHUP)
+    for _ in range(200):
+        after = httpx.get(f"{url}/model").json()
+        if after["generation"] == 2:
+            break
+        time.sleep(0.05)
+    assert after["generation"] == 2
+    assert after["model"] != before["model"]
+
+
+def test_asked_to_stop_it_answers_what_has_begun(table: Made, other: Path, started: Started, tmp_path: Path) -> None:
+    put(table[0], tmp_path / "model")
+    process, url = started(tmp_path / "model", "--look-every", 1_000)
+    check_who_goes_away(url)
+    check_another_model(process, url, other, tmp_path / "model")
     rows = pd.read_csv(table[1], sep=";", dtype=str, keep_default_na=False).to_dict("records")
     with ThreadPoolExecutor(3) as pool:
         long = [pool.submit(httpx.post, f"{url}/score?reasons=3", json=rows, timeout=30) for _ in range(3)]
@@ -393,27 +402,16 @@ def test_asked_to_stop_it_answers_what_has_begun(table: Made, started: Started) 
     assert process.returncode == 0
     assert json.loads(out)["requests"] > 3
     records = [json.loads(line) for line in err.splitlines()]
-    assert (records[0]["event"], records[-1]["event"]) == ("started", "stopped")
-
-
-def test_asked_by_a_signal_it_looks_for_another_model(
-    table: Made, other: Path, started: Started, tmp_path: Path
-) -> None:
-    put(table[0], tmp_path / "model")
-    process, url = started(tmp_path / "model", "--look-every", 1_000)
-    before = httpx.get(f"{url}/model").json()
-    put(other, tmp_path / "model")
-    process.send_signal(signal.SIGHUP)
-    for _ in range(200):
-        after = httpx.get(f"{url}/model").json()
-        if after["generation"] == 2:
-            break
-        time.sleep(0.05)
-    assert after["generation"] == 2
-    assert after["model"] != before["model"]
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
-    assert process.returncode == 130
+    assert [one["event"] for one in records if one["event"] != "request"] == [
+        "started",
+        "server",
+        "server",
+        "model taken over",
+        "stopped",
+    ]
+    scored = [one["status"] for one in records if one.get("path") == "/score"]
+    assert scored == [499, 422, 200, 200, 200]
+    assert not [one for one in records if one["level"] == "error"]
 
 
 def test_what_cannot_begin_says_why(table: Made, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 from pathlib import Path
@@ -44,6 +45,7 @@ def serve(
     batch_rows: Annotated[int, typer.Option(metavar="N", help="Of concurrent requests, scored together.")] = 1_024,
     batch_wait: Annotated[float, typer.Option(metavar="MS", help="At most, for one that is being received.")] = 2,
     look_every: Annotated[float, typer.Option(metavar="SECONDS", help="For another model in the folder.")] = 2,
+    drift_hours: Annotated[float, typer.Option(metavar="N", help="Of how long the scores are compared.")] = 1,
     device: opt.Device = "auto",
     quiet: opt.Quiet = False,
     as_json: opt.Json = False,
@@ -59,10 +61,11 @@ def serve(
         token = token_of(token_file)
         limits = Limits(body=int(max_body * 2**20), rows=max_rows, seconds=max_seconds, waiting=max_waiting,
                         together=batch_rows, gather=batch_wait / 1e3)  # fmt: skip
-        if look_every <= 0:
-            raise InputError(f"--look-every is a number of seconds above 0; got {look_every:g}.")
+        for name, value in (("--look-every", look_every), ("--drift-hours", drift_hours)):
+            if not 0 < value < math.inf:
+                raise InputError(f"{name} is a number above 0; got {value:g}.")
         chosen: dict[str, Any] = {"threshold": None if threshold is None else opt.threshold_of(threshold)}
-        chosen |= {"id": id_columns, "device": device, "look_every": look_every}
+        chosen |= {"id": id_columns, "device": device, "look_every": look_every, "drift_seconds": 3_600 * drift_hours}
         application = app_of(app, str(model), limits, token, chosen)
         run(session, application, host, port, token)
 

@@ -150,7 +150,8 @@ class Desk:
         standing, current = self.standing, self.answers.current()
         known = standing.fitted.known
         found: dict[int, None] = {}
-        for row in chain(standing.proposed, standing.foremost):
+        proposed = sorted(standing.proposed, key=standing.ranks.__getitem__)  # all are asked, suspects first
+        for row in chain(proposed, standing.foremost):
             if row not in current and known[row] < 0:
                 found.setdefault(int(row))
             if len(found) >= most:

@@ -70,7 +70,12 @@ def stretch(
     panels.append(panel("score", cut, scores, standing.threshold))
     at = positions(cut.at, cut.at[[event[0] - part.start, event[1] - part.start]])
     title = f"{title} of {curve.name}" if curve.name and part.start == 0 and title.startswith("The") else title
-    return Stretch(title, when(cut, 0), when(cut, -1), (float(at[0]), float(at[1])), panels)
+    return Stretch(title, at_place(cut, 0), at_place(cut, -1), (float(at[0]), float(at[1])), panels)
+
+
+def at_place(curve: Curve, place: int) -> str:
+    """The time of a step; the number of one whose time is a number."""
+    return when(curve, place).removesuffix(".0")
 
 
 def positions(times: NDArray[Any], some: NDArray[Any]) -> Floats:

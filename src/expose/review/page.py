@@ -22,6 +22,7 @@ from expose.errors import InputError
 from expose.report.heat import legend_of
 from expose.report.pictures import pillow_image
 from expose.report.rendering import environment
+from expose.report.suspects import Suspect
 from expose.report.typical import show_text, show_value
 from expose.review.answers import LONGEST_NOTE, Answer
 from expose.review.desk import Desk
@@ -37,6 +38,7 @@ LONGEST_NAME: Final = 40  # signs of a reviewer's
 WHO: Final = "expose-reviewer"  # cookie
 VALUES: Final = 3  # of each row in a list
 LEFT: Final = 20  # rows of the ranking shown after a refit
+OTHERS: Final = 100  # values of a row beside those that make it unusual
 
 
 def app_of(
@@ -262,8 +264,10 @@ def facts_of(desk: Desk, standing: Standing, row: int) -> dict[str, Any]:
     read = {one.name for one in passages}
     reasons = [one.name for one in suspect.reasons]
     return {
-        "suspect": replace(suspect, facts=tuple(one for one in suspect.facts if one[0] not in read)),
+        "subject": standing.name(row),
+        "suspect": plainly(suspect, read),
         "passages": passages,
+        "others": others_of(standing, row, suspect, read),
         "wide_high": size_of(standing, row) if pictured else None,
         "called": desk.called(),
         "about": about,
@@ -283,6 +287,19 @@ def facts_of(desk: Desk, standing: Standing, row: int) -> dict[str, Any]:
         "components": {},
         "explained": bool(suspect.reasons),
     }
+
+
+def plainly(suspect: Suspect, read: set[str]) -> Suspect:
+    """A suspect without what stands elsewhere on the page: the one thing that it is called by, and its texts."""
+    facts = tuple(one for one in suspect.facts if one[0] not in read)
+    return replace(suspect, facts=facts, ids=suspect.ids if len(suspect.ids) > 1 else ())
+
+
+def others_of(standing: Standing, row: int, suspect: Suspect, read: set[str]) -> list[tuple[str, str]]:
+    """The values of a row that are not said already: neither names of it, nor reasons."""
+    said = read | {name for name, _ in suspect.ids + suspect.facts} | {one.name for one in suspect.reasons}
+    shown = [(show_text(name), value) for name, value in standing.material.shown.show(row).items()]
+    return [(name, show_value(value)) for name, value in shown if name not in said][:OTHERS]
 
 
 def last_of(desk: Desk, reviewer: str) -> tuple[Answer, str] | None:

@@ -9,11 +9,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from expose.report.suspects import TELLING
 from expose.report.typical import clean_text, show_text, show_value
 from expose.review.standing import Standing
 
 LONGEST: Final = 4_000  # signs of a text
+TELLING: Final = 0.5  # of what the most telling words carry, from which on others are marked, too
 GLIMPSED: Final = 3  # values of a row beside others
 _WORD: Final = re.compile(r"\S+")
 
@@ -32,7 +32,9 @@ def passages_of(standing: Standing, row: int) -> list[Passage]:
     kind, shown = standing.fitted.kind, standing.material.shown
     if not kind.has_pieces:
         return []
-    shares = {one.name: one.share for one in standing.look(row).reasons if one.share >= TELLING}
+    reasons = standing.look(row).reasons
+    least = TELLING * max((one.share for one in reasons), default=0.0)
+    shares = {one.name: one.share for one in reasons if one.share >= least}
     names, others = kind.without_each(shown.samples, row)
     told = [(place, shares[show_text(name)]) for place, name in enumerate(names) if show_text(name) in shares]
     without = [(tuple(kind.show(others, place).values()), share) for place, share in told]

@@ -35,8 +35,9 @@ def app(model: str | Path, *, limits: Limits | None = None, token: str | None = 
         this machine are answered: their host is ``localhost`` or an address of the loopback.
     **more
         ``id``, ``threshold`` and ``device`` as `Scorer` takes them; ``look_every``, the seconds between two looks
-        whether another model stands in the folder (default 2, None: only when asked); ``log``, what is called with
-        each record (a dict) of what happens.
+        whether another model stands in the folder (default 2, None: only when asked); ``drift_seconds``, of how long a
+        time it is told whether scores are as in training (default an hour); ``log``, what is called with each event and
+        its facts.
 
     Raises
     ------

@@ -29,6 +29,7 @@ from expose.serve.places import Place
 from expose.serve.problems import Problem
 from expose.serve.schema import described
 from expose.serve.scoring import Answer, Job, Worker
+from expose.serve.watch import HOUR, Watch
 
 IN_MEMORY: Final = 2**20  # bytes of a body; what is larger waits on disk
 MOST_REASONS: Final = 10
@@ -44,6 +45,7 @@ class Service:
     worker: Worker
     metrics: Metrics
     watcher: Watcher
+    watch: Watch
     limits: Limits
     place: Place
     log: Log
@@ -62,6 +64,7 @@ def made(
     *,
     log: Log | None = None,
     look_every: float | None = 2.0,
+    drift_seconds: float = HOUR,
     **given: Any,
 ) -> FastAPI:
     """Make the application; see `expose.serve.app`."""
@@ -69,9 +72,11 @@ def made(
     models = Models(folder, log, **given)
     place = Place()
     worker = Worker(models, limits, place.folders, log)
-    metrics = Metrics(models, lambda: worker.unfinished)
+    watch = Watch(models.current, log, drift_seconds)
+    models.when_new.append(watch.renew)
+    metrics = Metrics(models, watch, lambda: worker.unfinished)
     worker.told = metrics.batch
-    service = Service(models, worker, metrics, Watcher(models, look_every), limits, place, log)
+    service = Service(models, worker, metrics, Watcher(models, look_every), watch, limits, place, log)
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
@@ -106,6 +111,7 @@ def add_paths(app: FastAPI, service: Service) -> None:
         form = accepted(request.headers.get("accept", ""))
         answer = await answered(service, request, form, reasons)
         service.metrics.scored(answer.table, noted=bool(answer.notes))
+        service.watch.add(answer.served, answer.table["anomaly_score"].to_numpy())
         passage_of(request).facts.update(rows=len(answer.table), model=answer.served.name)
         headers = {"X-Model": answer.served.name, "X-Rows": str(len(answer.table))}
         if answer.notes:
@@ -116,7 +122,7 @@ def add_paths(app: FastAPI, service: Service) -> None:
     async def model() -> Response:
         served = service.models.current
         scorer = served.scorer
-        facts = served.described(media_of(scorer.fitted.kind, scorer.reading))
+        facts = served.described(media_of(scorer.fitted.kind, scorer.reading)) | {"drift": service.watch.facts()}
         return JSONResponse(facts, headers={"X-Model": served.name})
 
     @app.get("/health")

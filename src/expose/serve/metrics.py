@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 
 from expose.serve.models import Models
+from expose.serve.watch import Watch
 
 MEDIA = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -22,11 +23,12 @@ class Metrics:
     Parameters
     ----------
     models : Models
+    watch : Watch
     unfinished : callable
         How many requests wait for their scores.
     """
 
-    def __init__(self, models: Models, unfinished: Callable[[], int]) -> None:
+    def __init__(self, models: Models, watch: Watch, unfinished: Callable[[], int]) -> None:
         self.total = 0
         self.registry = CollectorRegistry()
         own: dict[str, Any] = {"registry": self.registry}
@@ -48,7 +50,7 @@ class Metrics:
             "expose_batch_requests", "Requests that were scored together.", buckets=_ROWS[:9], **own
         )
         Gauge("expose_waiting_requests", "Requests that are scored or wait for it.", **own).set_function(unfinished)
-        self.registry.register(OfModels(models))
+        self.registry.register(OfModels(models, watch))
 
     def scored(self, table: Any, *, noted: bool) -> None:
         """Count the rows of an answer."""
@@ -76,8 +78,8 @@ class Metrics:
 class OfModels:
     """What is known of the model that is served when somebody asks."""
 
-    def __init__(self, models: Models) -> None:
-        self.models = models
+    def __init__(self, models: Models, watch: Watch) -> None:
+        self.models, self.watch = models, watch
 
     def collect(self) -> Any:
         """Generation, name, threshold, and how often another model was taken over or refused."""
@@ -92,3 +94,20 @@ class OfModels:
         for what, count in self.models.swaps.items():
             swaps.add_metric([what], count)
         yield swaps
+        yield from self._of_scores()
+
+    def _of_scores(self) -> Iterator[Any]:
+        """How far the scores of the last hour, or whatever was said, are from those of training."""
+        found, alarm = self.watch.verdict(), self.watch.alarm
+        gauges = {
+            "moved": ("Whether scores of the window are not as in training.", float(found.moved)),
+            "distance": ("Kolmogorov-Smirnov distance to the scores of training.", found.distance),
+            "tolerance": ("The distance that counts as none.", found.tolerance),
+            "p_value": ("Of the hypothesis that scores are as in training.", found.p_value),
+            "rows": ("Samples in the window.", float(found.rows)),
+            "flagged_share": ("Share of them that is flagged.", found.flagged),
+            "expected_share": ("Share that was expected.", found.expected),
+            "alarm": ("Whether the alarm is on, which may be asked at any time.", float(alarm.on)),
+        }
+        for name, (what, value) in gauges.items():
+            yield GaugeMetricFamily(f"expose_drift_{name}", what, value)
