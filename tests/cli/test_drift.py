@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from commands import Run, facts, run_in_process
 
+from expose.cli.moved import Glimpse
+from expose.kinds import Batch
 from expose.scoring.pieces import pieces_of
 
 ROWS = 4320
@@ -58,6 +60,8 @@ def test_a_shifted_sensor_is_said_and_the_scores_are_written(
     assert found["drift"]["verdict"] == "moved"
     assert found["drift"]["rows"] == found["flagged"] == len(pd.read_csv(out)) == ROWS
     assert found["drift"]["distance"] > 0.9
+    assert next(iter(found["drift"]["columns"])) == "bar"
+    assert "the most telling first: bar" in told.stderr
 
 
 @pytest.mark.parametrize("model", ["rows", "steps"])
@@ -71,6 +75,17 @@ def test_quiet_days_and_those_of_training_are_no_drift(
     assert facts(result)["drift"]["verdict"] == "as in training"
     assert not facts(result)["warnings"]
     assert "Drift           none: scores are as in training" in run("score", *given).stdout
+
+
+def test_the_rows_that_are_explained_are_a_fair_choice_of_all_batches() -> None:
+    chosen = []
+    for seed in range(300):
+        glimpse = Glimpse(cast(Any, None), seed)
+        batches = [Batch(np.arange(100 * first, 100 * first + 100)) for first in range(20)]
+        assert list(glimpse.read(batches)) == batches
+        assert [len(rows) for rows in glimpse.kept] == [8] * 4
+        chosen += [int(rows[0]) // 100 for rows in glimpse.kept]
+    assert 30 < np.bincount(chosen, minlength=20).min() <= np.bincount(chosen).max() < 95  # 60 on average
 
 
 def test_few_rows_say_nothing(run: Run, folder: Path, tmp_path: Path) -> None:
@@ -91,6 +106,7 @@ def test_with_false_discoveries_and_reasons_it_is_the_same(run: Run, folder: Pat
     ]
     assert [one["verdict"] for one in verdicts] == ["moved"] * 3
     assert verdicts[0] == verdicts[1]
+    assert next(iter(verdicts[2]["columns"])) == "bar"
 
 
 def test_an_error_is_more_than_drift(run: Run, folder: Path, tmp_path: Path) -> None:
@@ -121,7 +137,9 @@ def test_many_processes_give_the_verdict_of_one(
         for place, more in enumerate([[], ["--engine", "dask"]])
     )
     assert one.exit_code == many.exit_code == 4
-    assert facts(one)["drift"] == facts(many)["drift"]
+    alone, together = facts(one)["drift"], facts(many)["drift"]
+    assert alone.pop("columns")
+    assert alone == together
 
 
 # ------------------------------------------------------------------------------------------------- as rows come

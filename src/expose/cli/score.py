@@ -16,6 +16,7 @@ from expose.cli import options as opt
 from expose.cli.engines import check_address, check_engine_output, score_on_engine
 from expose.cli.live import NOT_LIVE, score_live, why_not_live
 from expose.cli.maps import MOST, Maps, check_maps, whole_folder
+from expose.cli.moved import Glimpse
 from expose.cli.reasons import explained_tables
 from expose.cli.session import Session
 from expose.cli.sources import check_output, read_as, reading_errors
@@ -206,8 +207,8 @@ def score_files(
     """Score, write and report; ``reasons`` are given of each row, at most so many."""
     from expose.files import writer
 
-    start, tally = time.perf_counter(), Tally(drift=drift_of(scorer))
-    scored = reading_errors(tables_of(scorer, data, reasons, maps, spans))
+    start, tally, glimpse = time.perf_counter(), Tally(drift=drift_of(scorer)), Glimpse(scorer)
+    scored = reading_errors(tables_of(scorer, data, reasons, maps, spans, glimpse))
     with ExitStack() as stack:
         draft = None if maps is None else stack.enter_context(whole_folder(maps.folder))
         sink = stack.enter_context(writer(out, spreadsheet_safe=spreadsheet_safe))
@@ -221,7 +222,7 @@ def score_files(
             tally.add(table)
         if maps is not None and draft is not None:
             maps.draw(draft)
-    summarise(session, scorer, tally, rule, out, time.perf_counter() - start, reasons)
+    summarise(session, scorer, tally, rule, out, time.perf_counter() - start, reasons, glimpse)
     if maps is not None:
         maps.summarise(session)
     if spans is not None:
@@ -229,12 +230,12 @@ def score_files(
 
 
 def tables_of(
-    scorer: Scorer, data: list[str], reasons: int, maps: Maps | None = None, spans: Spans | None = None
+    scorer: Scorer, data: list[str], reasons: int, maps: Maps | None, spans: Spans | None, glimpse: Glimpse
 ) -> Iterator[pa.Table]:
     """Scored tables of files, with or without reasons and maps."""
+    batches = glimpse.read(scorer.fitted.kind.scan(data, scorer.reading))
     if not reasons and maps is None and spans is None:
-        return scorer.scan(data)
-    batches = scorer.fitted.kind.scan(data, scorer.reading)
+        return (scorer.table(batch) for batch in batches)
     return explained_tables(scorer, batches if spans is None else spans.read(batches), reasons, maps)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from expose.cli.answer import counted_from
+from expose.cli.moved import Glimpse, in_columns
 from expose.cli.reasons import folded
 from expose.cli.session import Session
 from expose.cli.sources import ROW, named
@@ -31,8 +32,8 @@ TRAINED_ON = (
 
 
 HAVE_MOVED = (
-    "The data have moved since training: {said}. Flags of single {noun}s mean little then. See what has changed; if it "
-    "is to stay, fit anew."
+    "The data have moved since training: {said}.{columns} Flags of single {noun}s mean little then. See what has "
+    "changed; if it is to stay, fit anew."
 )
 
 
@@ -135,19 +136,28 @@ def drift_of(scorer: Scorer, tolerance: float = 0.0) -> Drift:
     return Drift.against(scorer.fitted, scorer.threshold, tolerance=tolerance)
 
 
-def say_drift(session: Session, drift: Drift, noun: str) -> None:
-    """Say whether the data have moved; if so, as a warning."""
+def say_drift(session: Session, drift: Drift, noun: str, glimpse: Glimpse | None) -> None:
+    """Say whether the data have moved; if so, as a warning, with the columns that it comes from."""
     found = drift.verdict()
-    session.result(drift=found.facts())
     session.moved = found.moved
+    columns = glimpse.columns() if glimpse is not None and found.moved else {}
+    session.result(drift=found.facts() | ({"columns": columns} if columns else {}))
     if found.moved:
-        warnings.warn(HAVE_MOVED.format(said=found.said(noun), noun=noun), DataWarning, stacklevel=2)
+        said = HAVE_MOVED.format(said=found.said(noun), columns=in_columns(columns), noun=noun)
+        warnings.warn(said, DataWarning, stacklevel=2)
     else:
         session.say(f"Drift           {found.said(noun)}")
 
 
 def summarise(
-    session: Session, scorer: Scorer, tally: Tally, rule: Rule, out: str, seconds: float, reasons: int = 0
+    session: Session,
+    scorer: Scorer,
+    tally: Tally,
+    rule: Rule,
+    out: str,
+    seconds: float,
+    reasons: int = 0,
+    glimpse: Glimpse | None = None,
 ) -> None:
     """Say what was found, to machines or to people."""
     counts = {"rows": tally.rows, "flagged": tally.flagged}
@@ -157,7 +167,7 @@ def summarise(
     session.say(f"Scored          {count(tally.rows, kind.noun)} in {seconds:.1f} s")
     session.say(f"Flagged         {tally.flagged:,} ({share}) {rule.said}")
     if tally.drift is not None:
-        say_drift(session, tally.drift, kind.noun)
+        say_drift(session, tally.drift, kind.noun, glimpse)
     if any(map(tally.is_of, known_scores(scorer))):
         warnings.warn(TRAINED_ON.format(noun=kind.noun), DataWarning, stacklevel=2)
     top = [folded(one, reasons) for one in tally.top] if reasons else tally.top

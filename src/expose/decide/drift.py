@@ -48,6 +48,7 @@ TIMES: Final = 2.0  # as many rows above the threshold are allowed as were expec
 OF_TOLERANCE: Final = 0.5  # ... so much of the tolerance more
 EXACT: Final = 0.1  # the tolerance where rows are compared with others that were not trained on
 WATCHED: Final = (0.2, 0.5, 0.8)  # quantiles of the reference at which an alarm looks, beside the threshold
+MANY: Final = 1_000  # rows from which on a training set is not known by heart
 UNKNOWN: Final = 1.0  # a tolerance that says: scores of training rows say nothing of others
 AS_TRAINED, MOVED, TOO_FEW, UNJUDGED = "as in training", "moved", "too few rows", "not judged"
 KS, RATES = "Kolmogorov-Smirnov distance", "share above the threshold"
@@ -195,7 +196,7 @@ class DriftVerdict:
         """
         rows = f"{self.rows:,} {noun}{'' if self.rows == 1 else 's'}"
         if self.verdict == UNJUDGED:
-            return f"not judged: scores of {noun}s trained on say nothing of others here; fit with --calibration 5"
+            return f"not judged: scores of the training {noun}s say nothing of others here; fit with --calibration 5"
         if self.verdict == TOO_FEW:
             few = f"{rows}, at least {FEWEST} are needed"
             if self.rows >= FEWEST:
@@ -263,7 +264,8 @@ class Drift:
             samples["training scores of no known anomalies"] = training[~known]
         if calibration is not None:
             samples["calibration scores"] = calibration
-        tolerance = max(tolerance, fitted.objective.in_sample if calibration is None else EXACT)
+        own = EXACT if calibration is not None else in_sample(fitted.objective.in_sample, len(training))
+        tolerance = max(tolerance, own)
         inflation = 1.0 if fitted.kind.alone else inflation_of(training)
         return cls(Reference.of(samples, fitted.threshold_score(threshold), tolerance, inflation))
 
@@ -380,6 +382,19 @@ def upper_bound(shares: Floats, sizes: Floats) -> Floats:
     middle, half = shares + z**2 / (2 * sizes), z * np.sqrt(shares * (1 - shares) / sizes + (z / (2 * sizes)) ** 2)
     found: Floats = (middle + half) / (1 + z**2 / sizes)
     return found
+
+
+def in_sample(tolerance: float, rows: int) -> float:
+    """How far scores of so many rows that were trained on may lie from those of others: of few rows further.
+
+    Examples
+    --------
+    >>> in_sample(0.1, 50), in_sample(0.25, 4000), in_sample(0.25, 250), in_sample(0.25, 50)
+    (0.1, 0.25, 0.5, 1.0)
+    """
+    if tolerance <= EXACT:  # judged without themselves
+        return tolerance
+    return min(UNKNOWN, tolerance * math.sqrt(max(1.0, MANY / rows)))
 
 
 def inflation_of(scores: Floats) -> float:

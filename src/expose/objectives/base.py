@@ -62,7 +62,8 @@ class Objective(nn.Module):
         a trial to tell. Without such functions it may be as low as 4, and few rows cost less.
     in_sample : float
         How far scores of the rows that were trained on may lie from those of other rows alike, as a distance of
-        Kolmogorov and Smirnov: what `expose.decide.Drift` tolerates. 1 where they say nothing of other rows.
+        Kolmogorov and Smirnov, of a thousand training rows or more: what `expose.decide.Drift` tolerates. 1 where they
+        say nothing of other rows.
     lowest : dict of str to int or float
         The lowest value that a hyper-parameter may have. Whole numbers of those whose lowest is one; None where that
         is the default.
