@@ -187,10 +187,10 @@ def test_training_scores_that_say_nothing_of_others_are_not_compared_with() -> N
 def test_of_few_training_rows_that_are_known_by_heart_less_is_said() -> None:
     by_heart = SimpleNamespace(in_sample=0.25)
     verdicts = []
-    for n in (2000, 250, 40):
+    for n in (2000, 400, 40):
         scores = np.linspace(0, 1, n)
         verdicts.append(
-            judged(Drift.against(model(scores, objective=by_heart)), np.linspace(0, 1, 5000) + 0.35).verdict
+            judged(Drift.against(model(scores, objective=by_heart)), np.linspace(0, 1, 5000) - 0.35).verdict
         )
     assert verdicts == ["moved", "as in training", "not judged"]
 
