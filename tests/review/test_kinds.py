@@ -124,3 +124,7 @@ def test_a_text_is_shown_with_its_words(opened: Any) -> None:
     assert "&lt;b&gt;" in page
     assert "<b>bonus" not in page
     assert re.search(r'<th scope="row"><bdi>&#34;(casino|lottery)', page)
+    marked = re.search(r'<mark title="[^"]+">([^<]*(casino|lottery|bonus)[^<]*)</mark>', page)
+    assert marked is not None
+    assert "&lt;b&gt;" in marked[1] or "bonus" not in marked[1]
+    assert "<bdi>text</bdi>" in page  # of those that are most like it
