@@ -14,6 +14,7 @@ from expose.errors import InputError, MissingExtraError, ModelFolderError
 from expose.files import column_names
 from expose.persistence import DESCRIPTION
 from expose.scoring import Scorer
+from expose.serve.garbage import settle_again
 from expose.stores import Place, Stored, place_of
 
 ROUNDS: Final = 5  # of reading, where another model comes in between
@@ -208,4 +209,5 @@ class Watcher:
             self._asked.clear()
             if self._stopped:
                 return
-            self.models.look()
+            if self.models.look():
+                settle_again()

@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from expose.errors import InputError
+from expose.serve.garbage import settle
 from expose.serve.log import Log, OfServer
 
 IDLE = 75  # seconds after which a connection without requests is closed
@@ -93,6 +94,7 @@ class Server(uvicorn.Server):
         """Listen, and say so."""
         await super().startup(sockets)
         if self.started:
+            settle()
             self.when_ready()
 
     @contextmanager
