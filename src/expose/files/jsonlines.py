@@ -55,14 +55,14 @@ class JsonLines:
         """Yield the rows as Arrow tables of these columns."""
         known, rows, size = frozenset(self.names), list[list[str | None]](), 0
         for place, cells in self._objects():
-            if new := [name for name, cell in cells.items() if cell and name not in known]:
+            if not known.issuperset(cells) and (new := [n for n, cell in cells.items() if cell and n not in known]):
                 raise InputError(
                     f"{self.label}, {place}: the key {new[0]!r} is in none of the first "
                     f"{_LOOKED_AT:,} objects, and a stream is read only once. Save it as a file, or begin it with an "
                     "object that holds every key (null where there is nothing)."
                 )
             rows.append([cells.get(name) for name in names])
-            size += sum(len(cell or "") for cell in rows[-1])
+            size += sum(map(len, filter(None, rows[-1])))
             if len(rows) == batch_rows or size > BLOCK:
                 yield as_table(rows, names)
                 rows, size = [], 0
@@ -125,11 +125,14 @@ def cells_of(one: Any, label: str, place: str, commas: Collection[str] = ()) -> 
     """
     if not isinstance(one, dict):
         raise InputError(f"{label}, {place}: expected a JSON object per row, got {_written(one)[:80]!r}.")
-    cells: dict[str, str] = {}
-    for name, value in _flat(one, ""):
-        if name in cells:
-            raise InputError(f"{label}, {place}: two values for {name!r}. Rename one of the keys.")
-        cells[name] = value.replace(".", ",") if name in commas and isinstance(value, _Number) else value
+    cells = dict(pairs := _pairs(one))
+    if len(cells) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{label}, {place}: two values for {twice!r}. Rename one of the keys.")
+    for name in cells.keys() & commas:
+        if isinstance(cells[name], _Number):
+            cells[name] = cells[name].replace(".", ",")
     try:
         "".join((*cells, *cells.values())).encode()
     except UnicodeEncodeError as error:
@@ -144,9 +147,11 @@ def _without_empty_objects(rows: Iterable[dict[str, str]]) -> tuple[str, ...]:
     ('user.id', 'x')
     """
     filled: dict[str, bool] = {}
+    full = set[str]()
     for cells in rows:
-        for name, cell in cells.items():
-            filled[name] = filled.get(name, False) or bool(cell)
+        if not full.issuperset(cells):
+            filled |= {name: bool(cell) or name in full for name, cell in cells.items()}
+            full.update(name for name, cell in cells.items() if cell)
     outer = {name[:end] for name in filled for end in (m.start() for m in re.finditer(r"\.", name))}
     return tuple(name for name, full in filled.items() if full or name not in outer)
 
@@ -162,6 +167,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_unique, parse_int=_Number, parse_float=_Number, parse_constant=_Number
 )
+
+
+def _pairs(one: dict[str, Any]) -> Collection[tuple[str, str]]:
+    """Names and cells; of nearly all objects they are what these hold."""
+    kinds = set(map(type, one.values()))
+    return one.items() if kinds <= {str, _Number} else list(_flat(one, ""))
 
 
 def _flat(one: dict[str, Any], prefix: str) -> Iterator[tuple[str, str]]:

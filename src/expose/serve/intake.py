@@ -228,7 +228,7 @@ def checked_json(data: bytes, sent: Sent, reading: Reading, limits: Limits) -> b
         raise Problem(422, f"each row is a JSON object of names and values; one is {what}.")
     if len(rows) > limits.rows:
         raise too_large(f"there are {len(rows):,} rows", limits.rows, "Send them in parts.")
-    n_names = len({name for row in rows for name in row})
+    n_names = len(set[str]().union(*rows))
     if len(rows) * n_names > limits.cells:
         found = f"there are {len(rows):,} rows of {n_names:,} different names, {len(rows) * n_names:,} cells"
         raise too_large(found, limits.cells, "Send them in parts.")
