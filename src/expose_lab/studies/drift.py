@@ -391,6 +391,8 @@ def context(page: Page) -> dict[str, Any]:
         "tests": tests,
         "false_by_share": by_share(usual.where(what="none")),
         "false_by_size": grid(tables.where(what="none"), by_size, columns, "model"),
+        "n_draws": sum(SIZES[row["n"]] for row in tables.where(what="none")),
+        "n_false": round(sum(SIZES[row["n"]] * row["moved"] for row in tables.where(what="none"))),
         "worst": worst(tables.where(what="none")),
         "power": grid(changed, power, columns, "what has changed"),
         "by_set": grid(usual, by_set, of_change, "set"),
@@ -407,7 +409,7 @@ def context(page: Page) -> dict[str, Any]:
         ),
         "series": grid(series, kinds, of_series_, "series"),
         "series_by_base": grid(
-            series.where(part="series"),
+            series.where(part="series", n=HALF),
             {base: {"set": base} for base in BASES},
             {**of_series_, "rows that count as one": Column("inflation", {}, 1, 0, spread=False)},
             "series",
@@ -431,7 +433,7 @@ def worst(found: Rows) -> str:
         name: max((found.where(set=one).mean(name), one) for one in found.each("set"))
         for name in ("moved", "plain", "stability")
     }
-    return ", ".join(f"{100 * share:.1f} % ({name})" for share, name in means.values())
+    return " / ".join(f"{100 * share:.1f} ({name})" if share else "0.0" for share, name in means.values())
 
 
 def of_watchers(streams: Rows) -> str:
