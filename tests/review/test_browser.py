@@ -29,6 +29,7 @@ expect = playwright.expect
 
 PATIENCE = 30_000  # milliseconds: a machine may be busy
 expect.set_options(timeout=PATIENCE)
+CLIENT = httpx.Client(timeout=PATIENCE / 1_000)
 WIDE, PHONE = {"width": 1200, "height": 900}, {"width": 360, "height": 740}
 CALLED = '#undo .state:text-is("{}")'  # what was said last, as the page shows it
 
@@ -45,14 +46,16 @@ class Review(NamedTuple):
         return self.url.split("/?")[0]
 
     def lines(self) -> list[dict[str, str]]:
-        """What is in the file."""
+        """What is in the file, which the first answer makes."""
+        if not self.answers.exists():
+            return []
         with self.answers.open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))
 
     def end(self, how: int = signal.SIGINT) -> str:
         """Stop it, and give the rest of what it said."""
         self.process.send_signal(how)
-        return self.process.communicate(timeout=30)[0]
+        return self.process.communicate(timeout=120)[0]
 
 
 def begin(model: Path, data: Path, *options: str) -> Review:
@@ -309,8 +312,11 @@ def test_two_tabs_lose_no_answer_and_the_second_is_told(review: Review, opened: 
     assert [line["reviewer"] for line in review.lines()[before:]] == ["Ada", "Grace", "Ada"]
 
 
-def test_a_kill_loses_no_answer(trained: tuple[Path, Path], opened: Any, tmp_path: Path) -> None:
-    options = ["--answers", str(tmp_path / "answers.csv"), "--out", str(tmp_path / "learned"), "--reviewer", "Ada"]
+def test_a_kill_loses_no_answer_and_five_are_learned_from(
+    trained: tuple[Path, Path], opened: Any, tmp_path: Path
+) -> None:
+    options = ["--answers", str(tmp_path / "answers.csv"), "--out", str(tmp_path / "learned"), "--due", "5"]
+    options += ["--reviewer", "Ada"]
     review = begin(*trained, *options)
     page, _ = opened(review)
     names = [answer(page, "n") for _ in range(3)]
@@ -327,10 +333,15 @@ def test_a_kill_loses_no_answer(trained: tuple[Path, Path], opened: Any, tmp_pat
         expect(page.locator("#subject")).not_to_have_text(names[0])
         names.append(answer(page, "a"))
         assert [line["account"] for line in again.lines()] == names
+        names.append(answer(page, "n"))  # the fifth, so a fit begins by itself
+        subject = page.locator("#subject").inner_text()
+        expect(page.locator(".learned")).to_contain_text("learned from 5 rows")
+        expect(page.locator("#said")).to_contain_text("The model has learned")
+        expect(page.locator("#subject")).to_have_text(subject)  # what is looked at stays
         clean(heard, again)
     finally:
         said = json.loads(again.end())
-    assert (said["anomalies"], said["normal"], said["interrupted"]) == (1, 3, False)
+    assert (said["anomalies"], said["normal"], said["interrupted"]) == (1, 4, False)
 
 
 def test_without_javascript_forms_and_links_do_the_same(review: Review, opened: Any) -> None:
@@ -431,7 +442,7 @@ def test_nothing_in_the_data_runs_and_all_of_it_can_be_read(opened: Any, tmp_pat
         assert page.evaluate(INJECTED) == []
         assert [one for one in heard.console if "422" not in one] == []
         clean(heard._replace(console=[]), review)
-        exported = httpx.get(review.origin + "/answers.csv", headers=bearer(review)).text
+        exported = CLIENT.get(review.origin + "/answers.csv", headers=bearer(review)).text
         assert "'=cmd" in exported
         assert not re.search(r"(^|,)=cmd", exported, re.MULTILINE)
     finally:
@@ -448,14 +459,14 @@ def bearer(review: Review) -> dict[str, str]:
 def test_only_the_page_itself_is_answered(review: Review, opened: Any) -> None:
     before = review.lines()
     form = {"row": "9", "said": "anomaly", "seen": "0"}
-    assert httpx.get(review.origin + "/").status_code == 403
-    assert httpx.get(review.origin + "/?token=guessed").status_code == 403
+    assert CLIENT.get(review.origin + "/").status_code == 403
+    assert CLIENT.get(review.origin + "/?token=guessed").status_code == 403
     rebound = {**bearer(review), "Host": "evil.example:80"}
-    assert httpx.get(review.origin + "/", headers=rebound).status_code == 403
+    assert CLIENT.get(review.origin + "/", headers=rebound).status_code == 403
     for origin in ("http://evil.example", "null", "http://127.0.0.1:1"):
         foreign = {**bearer(review), "Origin": origin}
-        assert httpx.post(review.origin + "/answer", data=form, headers=foreign).status_code == 403
-    assert httpx.post(review.origin + "/answer", data=form, headers=bearer(review)).status_code == 403
+        assert CLIENT.post(review.origin + "/answer", data=form, headers=foreign).status_code == 403
+    assert CLIENT.post(review.origin + "/answer", data=form, headers=bearer(review)).status_code == 403
     page, heard = opened(review)
     (cookie,) = [one for one in page.context.cookies() if one["name"].startswith("expose-review")]
     assert cookie["httpOnly"]
