@@ -53,6 +53,7 @@ JSON_BODIES = {
     "no rows": (b"[]", "hold no keys"),
     "rows in a row": (b"[[1, 2]]", 'each row is a JSON object of names and values; one is ["1", "2"]'),
     "texts": (b'["a"]', "each row is a JSON object"),
+    "a null among rows": (json.dumps([ROW, None]).encode(), "each row is a JSON object of names and values; one is null"),
     "a key twice": (b'[{"amount": 1, "amount": 2}]', "two values for 'amount'"),
     "half a character": (b'[{"amount": "\\ud800"}]', "half of a character"),
     "latin-1": ('[{"shop": "café"}]'.encode("latin-1"), "the body is no application/json"),
@@ -70,6 +71,14 @@ def test_json_that_cannot_be_used(table: Made, client: Any, what: str) -> None:
     body, message = JSON_BODIES[what]
     response = client(table[0]).post("/score", content=body, headers={"Content-Type": "application/json"})
     assert message in refused(response, 422)
+
+
+def test_lines_of_json_end_where_lines_end(table: Made, client: Any) -> None:
+    """As expose score has it: other programs leave U+2028 and U+0085 in texts as they are."""
+    names = ["a\u2028b", "c\x85d", "e\rf"]
+    lines = "\r\n".join(json.dumps(ROW | {"account": name}, ensure_ascii=False) for name in names)
+    response = client(table[0]).post("/score", content=lines, headers={"Content-Type": "application/x-ndjson"})
+    assert [row["account"] for row in response.json()["rows"]] == names, response.text
 
 
 def test_a_value_that_is_none_is_said(table: Made, client: Any) -> None:
@@ -96,6 +105,11 @@ BODIES = {
     ("text/csv", b"amount,hour,shop,when\n1,2,books,\xff\xfe\x00\n"): (422, ""),
     ("text/csv; charset=zip", b"amount\n1"): (415, "there is no encoding 'zip'"),
     ("text/csv; charset=base64", b"amount\n1"): (415, "there is no encoding 'base64'"),
+    ("text/csv; charset=punycode", b"amount\n1"): (415, "there is no encoding 'punycode'"),  # takes hours for a body
+    ("text/csv; charset=unicode-escape", b"amount\n1"): (415, "there is no encoding 'unicode-escape'"),
+    ("text/csv; charset=IDNA", b"amount\n1"): (415, "there is no encoding 'IDNA'"),
+    ("application/json; charset=latin-1", b'[{"amount": 1}]'): (415, "application/json is read as utf-8"),
+    ("application/x-ndjson", json.dumps(ROW).encode() + b"\n\nx\n"): (422, "application/x-ndjson: line 3: Expecting value"),
     ("text/plain", b"a"): (415, "this model scores tables, which come as application/json or text/csv"),
     ("", b"a"): (415, "there is no Content-Type"),
     ("application/x-www-form-urlencoded", b"amount=1"): (415, "got 'application/x-www-form-urlencoded'"),

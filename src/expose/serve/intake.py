@@ -5,6 +5,7 @@ What a body may unpack to is bounded before it is unpacked, and nothing in it ca
 
 from __future__ import annotations
 
+import codecs
 import json
 import shutil
 import zlib
@@ -115,6 +116,8 @@ def check_media(kind: Kind, reading: Reading, content_type: str, encoding: str) 
             "the body as it is" + (", or packed by gzip." if media != FILES else "."),
         )
     charset = given.get("charset")
+    if charset is not None and media in (JSON, NDJSON) and charset.lower() not in ("utf-8", "utf8", "us-ascii"):
+        raise Problem(415, f"{media} is read as utf-8, which JSON is always in; got {charset!r}. Write it anew.")
     if charset is not None and (media not in (CSV, TSV, LINES, JSON, NDJSON) or not is_encoding(charset)):
         raise Problem(415, f"there is no encoding {charset!r} of {media}; expected one such as utf-8 or latin-1.")
     return Sent(media, charset=charset, gzipped=packing == "gzip")
@@ -132,12 +135,19 @@ def parsed_type(content_type: str) -> tuple[str, dict[str, str]]:
 
 
 def is_encoding(name: str) -> bool:
-    """Whether it is one of text; Python has others, which unpack."""
+    """Whether it is one of text; Python has others, which unpack, or take hours for what they write in a few bytes.
+
+    >>> [is_encoding(one) for one in ("utf-8", "cp1252", "zip", "punycode")]
+    [True, True, False, False]
+    """
     try:
         "".encode(name)
+        return codecs.lookup(name).name not in _OF_NAMES
     except (LookupError, ValueError):
         return False
-    return True
+
+
+_OF_NAMES: Final = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "unicode-escape", "raw-unicode-escape")
 
 
 # ---------------------------------------------------------------------------------------------- into a folder
@@ -220,11 +230,11 @@ def checked_json(data: bytes, sent: Sent, reading: Reading, limits: Limits) -> b
         When it is something else than one object for each row.
     """
     rows = parsed_json(data, sent)
-    wrong = next((row for row in rows if not isinstance(row, dict)), None)
-    if wrong is not None:
+    wrong = [row for row in rows if not isinstance(row, dict)]
+    if wrong:
         if sent.media == JSON and reading.text is not None and all(isinstance(row, str | None) for row in rows):
             return json.dumps([{reading.text: row} for row in rows]).encode()
-        what = json.dumps(wrong, ensure_ascii=False)[:80]
+        what = json.dumps(wrong[0], ensure_ascii=False)[:80]
         raise Problem(422, f"each row is a JSON object of names and values; one is {what}.")
     if len(rows) > limits.rows:
         raise too_large(f"there are {len(rows):,} rows", limits.rows, "Send them in parts.")
@@ -240,7 +250,7 @@ def parsed_json(data: bytes, sent: Sent) -> list[Any]:
     try:
         text = data.decode("utf-8-sig")
         if sent.media == NDJSON:
-            return [_DECODER.decode(line) for line in text.splitlines() if line.strip()]
+            return [*json_lines(text)]
         rows = _DECODER.decode(text.strip())
     except (ValueError, RecursionError) as error:  # of decoding, too
         raise Problem(422, f"the body is no {sent.media}: {error}.") from None
@@ -251,6 +261,16 @@ def parsed_json(data: bytes, sent: Sent) -> list[Any]:
             f"{'an object' if isinstance(rows, dict) else 'a single value'}. Put it in brackets.",
         )
     return rows
+
+
+def json_lines(text: str) -> Iterator[Any]:
+    """Values of JSON Lines; what ends a line elsewhere, such as U+2028, may stand in a text."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                yield _DECODER.decode(line.strip())
+            except ValueError as error:
+                raise ValueError(f"line {number}: {error}") from None
 
 
 _DECODER: Final = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=str)
