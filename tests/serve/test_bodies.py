@@ -202,6 +202,21 @@ def test_json_of_ever_new_names(table: Made, client: Any) -> None:
     assert "5,000 rows of 5,000 different names" in refused(client(table[0]).post("/score", json=rows), 413)
 
 
+def test_nothing_is_scored_of_a_body_with_too_many_rows(
+    table: Made, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else others wait for scores that nobody gets."""
+    monkeypatch.setattr("expose.kinds.table.AT_ONCE", 6)
+    service = client(table[0], limits=Limits(rows=10))
+    scorer = service.app.state.service.models.current.scorer
+    scored: list[Any] = []
+    monkeypatch.setattr(type(scorer), "columns", lambda self, given: scored.append(given))
+    text = "account;amount;hour;shop;when\n" + 11 * "x;50,5;12;books;01.01.2026\n"
+    response = service.post("/score", content=text, headers={"Content-Type": "text/csv"})
+    assert "there are 11 samples or more; at most 10" in refused(response, 413)
+    assert not scored
+
+
 def test_limits_of_rows_and_bodies(table: Made, client: Any) -> None:
     own = client(table[0], limits=Limits(body=2_000, rows=3))
     assert own.post("/score", json=[ROW] * 3).status_code == 200

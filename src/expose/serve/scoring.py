@@ -290,12 +290,14 @@ class Steps:
     def _tables(self, files: Taken) -> Generator[None, Columns | None, list[Any]]:
         scorer, job = self.served.scorer, self.job
         batches = iter(scorer.fitted.kind.scan(files.sources, files.reading))
-        batch, total, tables = next(batches, None), 0, list[Any]()
+        batch, tables = next(batches, None), list[Any]()
         if batch is None:
             raise Problem(422, f"there is no {scorer.fitted.kind.noun} in the body.")
+        total = check_size(batch.samples, 0, self.limits)
         while batch is not None:
-            total = check_size(batch.samples, total, self.limits)
             following = next(batches, None)
+            if following is not None:  # looked at before any is scored, which takes longer
+                total = check_size(following.samples, total, self.limits)
             self.read, self.is_whole = Read(job, files, batch), not tables and following is None
             columns = yield
             given = None
