@@ -77,3 +77,5 @@ def test_files_of_its_deployment_start_it_with_options_that_there_are() -> None:
     for text in (re.findall(r"^ExecStart=(.*)$", unit, re.M)[0], re.findall(r"^ENTRYPOINT (.*)$", container, re.M)[0]):
         assert "serve" in text
         assert {*re.findall(r"--[\w-]+", text)} <= known
+    copied = re.findall(r"^COPY (.*) \S+$", container, re.M)  # a token that lies beside it would stay in the image
+    assert {name for names in copied for name in names.split()} == {"pyproject.toml", "README.md", "LICENSE", "src"}

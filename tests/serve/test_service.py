@@ -153,9 +153,9 @@ def test_the_log_tells_of_requests_and_never_of_data(table: Made, client: Any) -
     file = io.StringIO()
     own = client(table[0], token=TOKEN, log=Log(file))
     said = {"Authorization": f"Bearer {TOKEN}", "X-Request-Id": "mine-1"}
-    own.post("/score?reasons=1&secret=4711", json=[ROW | {"shop": "secret 4711"}], headers=said)
+    own.post("/score?reasons=1", json=[ROW | {"shop": "secret 4711"}], headers=said)
     own.post("/score", json=[ROW | {"amount": "secret 4711"}] * 30, headers=said | {"X-Request-Id": "a b"})
-    own.get("/secret4711", headers={"Authorization": "Bearer secret4711"})
+    own.get("/secret4711?secret=4711", headers={"Authorization": "Bearer secret4711"})
     records = [json.loads(line) for line in file.getvalue().splitlines()]
     assert [one["status"] for one in records] == [200, 422, 401]
     assert [one["path"] for one in records] == ["/score", "/score", "other"]
@@ -179,6 +179,9 @@ def test_answers_come_as_is_accepted(table: Made, client: Any) -> None:
         answer = own.post(f"/score?reasons={reasons}", json=[ROW])
         assert answer.status_code == 422
         assert "reasons must be a whole number from 0 to 10" in answer.json()["detail"]
+    misspelt = own.post("/score?reason=3", json=[ROW])  # else no reasons would come, without a word
+    assert misspelt.status_code == 422
+    assert "there is no parameter 'reason'" in misspelt.json()["detail"]
     assert own.post("/score/", json=[ROW]).status_code == 404
     assert own.get("/score").headers["allow"] == "POST"
 
