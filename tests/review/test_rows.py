@@ -33,6 +33,7 @@ def test_search_looks_at_names_values_and_numbers(ask) -> None:
     assert 17 in ask(search="17").rows
     assert ask(search="row 17").rows == [17]
     assert ask(search="(a+)+$").rows == []  # no pattern, a text
+    assert ask(search="1" * 5_000).rows == []  # more digits than Python reads
 
 
 def test_filters(ask, desk: Desk) -> None:

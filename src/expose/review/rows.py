@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PAGE: Final = 50  # rows at a time
+DIGITS: Final = 18  # of the number of a row; Python refuses to read thousands
 SHOWN: Final = 20_000  # samples without columns, of which what a person sees of each is searched
 STATES: Final = ("all", "open", "anomaly", "normal", "skipped")
 TESTS: Final = {
@@ -152,7 +153,7 @@ class Rows:
         for column in self.texts.values():
             found |= _mask(pc.match_substring(column, text.lower()))
         number = text.removeprefix(standing.fitted.kind.noun).strip()
-        if number.isdecimal() and int(number) < self._n_rows:  # a row by its number
+        if number.isdecimal() and len(number) <= DIGITS and int(number) < self._n_rows:  # a row by its number
             found[int(number)] = True
         return found
 
