@@ -163,6 +163,26 @@ def test_what_is_no_file_of_answers_is_refused_and_left_alone(path: Path, text: 
     assert path.read_bytes() == before
 
 
+def test_a_file_that_is_gone_is_begun_anew(path: Path) -> None:
+    answers = Answers(path, 10)
+    answers.add([3], "anomaly", reviewer="Ada")
+    path.unlink()
+    assert labels(answers) == {}
+    answers.add([4], "normal", reviewer="Ada")
+    assert labels(answers) == labels(Answers(path, 10)) == {4: 0}  # with a header
+
+
+def test_a_file_that_was_replaced_is_read_anew(path: Path) -> None:
+    answers = Answers(path, 10)
+    answers.add([3, 4], "anomaly", reviewer="Ada")
+    header, *lines = path.read_text().splitlines(keepends=True)
+    for kept in (lines[1:], lines[::-1]):  # a line less, and as many in another order, as an editor saves them
+        other = path.with_suffix(".new")
+        other.write_text("".join([header, *kept]))
+        other.replace(path)
+        assert labels(answers) == labels(Answers(path, 10))
+
+
 def test_wrong_answers_are_refused(path: Path) -> None:
     answers = Answers(path, 3)
     with pytest.raises(InputError, match="there is no row 3"):

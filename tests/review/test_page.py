@@ -184,6 +184,24 @@ def test_a_full_disk_is_said_and_the_review_goes_on(client: Any, desk: Desk, mon
     assert client.get("/").status_code == 200
 
 
+def test_a_file_of_answers_that_a_spreadsheet_has_changed_is_said(client: Any, desk: Desk) -> None:
+    post(client, "/answer", row=3, said="anomaly")
+    desk.answers.path.write_text(desk.answers.path.read_text().replace(",", ";") + "longer than it was\n")
+    desk.answers.path.rename(desk.answers.path.with_suffix(".old"))
+    desk.answers.path.write_bytes(desk.answers.path.with_suffix(".old").read_bytes())
+    for answer in (client.get("/"), post(client, "/answer", row=4, said="normal")):
+        assert answer.status_code == 422
+        assert "holds no answers about these data" in answer.text
+
+
+def test_answers_that_are_gone_are_said(client: Any, desk: Desk) -> None:
+    post(client, "/answer", row=3, said="anomaly")
+    desk.answers.path.unlink()
+    answer = post(client, "/answer", row=3, said="normal", seen=1)
+    assert answer.status_code == 409
+    assert "not in the file of answers any more" in answer.text
+
+
 def test_what_the_model_does_not_look_at_is_shown_beside(client: Any) -> None:
     text = client.get("/?row=7").text
     assert "A007" in text

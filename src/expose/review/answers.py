@@ -72,10 +72,7 @@ class Answers:
     def __init__(self, path: Path, n_rows: int, names: Mapping[str, Sequence[Any]] | None = None) -> None:
         self.path, self.n_rows = path, n_rows
         self._names = {name: column for name, column in (names or {}).items() if name not in (ROW, *OWN)}
-        self._entries: list[Answer] = []
-        self._of_row: dict[int, list[Answer]] = {}
-        self._standing: dict[int, list[Answer]] = {}  # ... of which nobody has taken back
-        self._read = 0  # bytes
+        self._forget()
         self._guard = threading.RLock()
         self._header = (ROW, *self._names, *OWN)
         with self._guard:
@@ -208,11 +205,22 @@ class Answers:
                     file.truncate(file.read().rfind(b"\n") + 1)
             yield file
 
+    def _forget(self, file: tuple[int, int] | None = None) -> None:
+        """Nothing was read yet, of a file that the system calls so."""
+        self._entries: list[Answer] = []
+        self._of_row: dict[int, list[Answer]] = {}
+        self._standing: dict[int, list[Answer]] = {}  # ... of which nobody has taken back
+        self._file, self._read = file, 0  # bytes
+
     def _catch_up(self) -> None:
-        """Read the lines that were written since."""
+        """Read the lines that were written since; all, if somebody has put another file in its place."""
         if not self.path.exists():
+            self._forget()
             return
         with self.path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            if (found.st_dev, found.st_ino) != self._file or found.st_size < self._read:
+                self._forget((found.st_dev, found.st_ino))
             file.seek(self._read)
             new = file.read()
         new = new[: new.rfind(b"\n") + 1]

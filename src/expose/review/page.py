@@ -7,7 +7,7 @@ answers.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.resources import files
 from typing import Annotated, Any, Final
@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlencode
 import uvicorn
 from fastapi import FastAPI, Form, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from expose.errors import InputError
 from expose.report.heat import legend_of
@@ -201,9 +201,7 @@ class Pages:
             raise InputError(f"a note has at most {LONGEST_NOTE:,} signs; this one has {len(note):,}.")
         about = self.desk.answers.about(self.checked(row))
         if len(about) != seen:
-            last = about[-1]
-            again = f"{last.reviewer or 'Somebody'} has called it {last.said} since it was shown. Answer again if you "
-            return self.row_page(request, row, again + "see it otherwise.", 409, note)
+            return self.row_page(request, row, f"{spoken(about)} Answer again if you see it otherwise.", 409, note)
         self.desk.answer(row, said, reviewer=self.named(request), note=note.strip())
         if self.desk.progress().pending >= self.desk.due:
             self.desk.learn_soon()
@@ -238,14 +236,28 @@ class Pages:
 
     # ------------------------------------------------------------------------------------------------ what goes wrong
 
-    def refused(self, request: Request, error: Exception) -> HTMLResponse:
+    def refused(self, request: Request, error: Exception) -> Response:
         """What was asked for cannot be."""
         said = str(error) if isinstance(error, InputError) else "The form lacks something, or holds what it cannot."
-        return self.page(request, "refused", 422, said)
+        return self.sorry(request, 422, said)
 
-    def unwritten(self, request: Request, error: Exception) -> HTMLResponse:
+    def unwritten(self, request: Request, error: Exception) -> Response:
         """The disk is full, say."""
-        return self.page(request, "refused", 500, f"The answer was not kept: {error}")
+        return self.sorry(request, 500, f"The answer was not kept: {error}")
+
+    def sorry(self, request: Request, status: int, said: str) -> Response:
+        """What went wrong; without the rest of the page where the file of answers cannot be read."""
+        try:
+            return self.page(request, "refused", status, said)
+        except (InputError, OSError):
+            return PlainTextResponse(said, status)
+
+
+def spoken(about: Sequence[Answer]) -> str:
+    """That others have spoken of a row since it was shown, or that their answers are gone."""
+    if not about:
+        return "What was said of it is not in the file of answers any more."
+    return f"{about[-1].reviewer or 'Somebody'} has called it {about[-1].said} since it was shown."
 
 
 def _static(name: str) -> bytes:
