@@ -169,7 +169,7 @@ def reasons_of(query: Mapping[str, str]) -> int:
         When it is no such number, or something else is asked for, such as ``?reason=3``.
     """
     if unknown := sorted({*query} - {"reasons"}):
-        raise Problem(422, f"there is no parameter {unknown[0][:80]!r}; what can be asked for is reasons, as ?reasons=3.")
+        raise Problem(422, f"there is no parameter {unknown[0][:80]!r}; there is reasons, as ?reasons=3.")
     given = query.get("reasons", "0")
     if not given.isascii() or not given.isdigit() or len(given) > len(str(MOST_REASONS)) or int(given) > MOST_REASONS:
         raise Problem(422, f"reasons must be a whole number from 0 to {MOST_REASONS}: how many are given of each row.")
