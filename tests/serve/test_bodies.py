@@ -99,6 +99,7 @@ BODIES = {
     ("text/csv", b"PK\x03\x04zip"): (415, "packed or binary"),
     ("text/csv", gzip.compress(b"amount\n1")): (415, "packed or binary"),
     ("text/csv", parquet_of(pa.table({"amount": [1.0]}))): (415, "packed or binary"),
+    ("text/csv", b"a" * 200_000): (422, "no row below them"),
     ("text/csv", b"<html>"): (422, "rows.csv: expected a table, but this looks like HTML"),
     ("text/csv", b"amount,hour,shop,when\n"): (422, "no row below them"),
     ("text/csv", b"amount,hour,shop,when\n1,2,books\n"): (422, "rows.csv"),
@@ -153,6 +154,16 @@ def test_every_damaged_byte_of_a_binary_body_is_an_answer(table: Made, client: A
             assert response.status_code in (200, 413, 415, 422), (media, place, response.text)
 
 
+def test_texts_of_a_binary_body_that_are_none(table: Made, client: Any) -> None:
+    own = client(table[0])
+    rows = pa.Table.from_pylist([ROW])
+    for media, whole in ((ARROW, stream_of(rows)), (PARQUET, parquet_of(rows, compression="none"))):
+        for old, new in ((b"books", b"b\xffoks"), (b"account", b"acc\xffunt")):
+            assert old in whole
+            response = own.post("/score", content=whole.replace(old, new), headers={"Content-Type": media})
+            assert "that can be read" in refused(response, 422)
+
+
 def test_encodings_and_packing(table: Made, client: Any) -> None:
     own = client(table[0])
     rows = pd.DataFrame([ROW | {"account": "café"}]).to_csv(index=False)
@@ -199,7 +210,24 @@ def test_rows_that_need_no_bytes_are_counted_before_they_are_made(table: Made, c
 
 def test_json_of_ever_new_names(table: Made, client: Any) -> None:
     rows = [{f"k{place}": 1} for place in range(5_000)]
-    assert "5,000 rows of 5,000 different names" in refused(client(table[0]).post("/score", json=rows), 413)
+    assert "5,000 rows of 5,000 columns, 25,000,000 cells; at most 10,000,000" in refused(
+        client(table[0]).post("/score", json=rows), 413
+    )
+
+
+def test_columns_that_nobody_looks_at_are_too_many(table: Made, client: Any) -> None:
+    own = client(table[0], limits=Limits(columns=50))
+    wide = ROW | {f"c{place}": 1 for place in range(50)}
+    frame = pa.Table.from_pylist([wide])
+    bodies = {
+        "application/json": json.dumps([wide]).encode(),
+        "text/csv": pd.DataFrame([wide]).to_csv(index=False).encode(),
+        ARROW: stream_of(frame),
+        PARQUET: parquet_of(frame),
+    }
+    for media, body in bodies.items():
+        detail = refused(own.post("/score", content=body, headers={"Content-Type": media}), 413)
+        assert "columns; at most 50 are taken at once. Leave out what the model does not look at." in detail
 
 
 def test_nothing_is_scored_of_a_body_with_too_many_rows(

@@ -52,6 +52,7 @@ class Delimited:
     def __init__(self, origin: Origin, dialect: Dialect, *, tabs: bool = False) -> None:
         self.origin, self.label = origin, origin.label
         self.encoding, text, truncated = sample(origin, dialect.encoding)
+        csv.field_size_limit(max(LONGEST, csv.field_size_limit()))  # of the process; it cannot be set for one reader
         self.layout = find_layout(text, dialect, self.label, truncated=truncated, tabs=tabs)
         self.names = self.layout.header.names
         self.notes = (*_of_encoding(self.encoding, dialect), *self.layout.notes)
@@ -62,7 +63,6 @@ class Delimited:
 
     def tables(self, names: Sequence[str], batch_rows: int) -> Iterator[Any]:
         """Yield the rows as Arrow tables of these columns, a block at a time."""
-        csv.field_size_limit(max(LONGEST, csv.field_size_limit()))  # of the process; it cannot be set for one reader
         with opened_text(self.origin, self.encoding) as text:
             rows = Rows(text, self.layout, self.label)
             while table := self._table(rows, names, batch_rows):

@@ -57,7 +57,7 @@ def find_header(records: Sequence[Record], header: bool | None, titles: bool, la
 
     Parameters
     ----------
-    records : sequence of Record, blank lines left out; at least one
+    records : sequence of Record, blank lines left out
     header : bool or None
         Whether there is one, if somebody said so.
     titles : bool
@@ -79,6 +79,8 @@ def find_header(records: Sequence[Record], header: bool | None, titles: bool, la
     >>> found.notes
     ("1 line above the header left out: 'My export'", '1 empty column without a name at the end left out')
     """
+    if not records:
+        raise InputError(f"{label}: its first line is too long for a line of names. Expected a header and rows.")
     width = usual_width([record.cells for record in records])
     if header is False:
         first = records[0].cells

@@ -36,7 +36,7 @@ def arrow_to_parquet(data: bytes, path: Path, limits: Limits) -> None:
         for batch in table.to_batches():
             check_expanded(batch, limits)
         pq.write_table(table, path, compression="none")
-    except (pa.ArrowException, struct.error, OSError, IndexError) as error:
+    except (pa.ArrowException, struct.error, OSError, IndexError, UnicodeDecodeError) as error:
         raise Problem(422, f"the body is no Arrow stream that can be read: {reason(error)}") from error
 
 
@@ -118,6 +118,7 @@ def check_parquet(data: bytes, limits: Limits) -> None:
         with pq.ParquetFile(pa.BufferReader(data), read_dictionary=texts, pre_buffer=False) as file:
             rows = size = 0
             for batch in file.iter_batches(_AT_ONCE, columns=texts):
+                batch.validate(full=True)  # texts are UTF-8, too
                 rows += len(batch)
                 size += check_expanded(batch, limits, size)
                 check_cells(rows, len(names), limits)
@@ -128,11 +129,15 @@ def check_parquet(data: bytes, limits: Limits) -> None:
 
 
 def check_cells(rows: int, columns: int, limits: Limits) -> None:
-    """Refuse more rows or cells than are allowed."""
+    """Refuse more rows, columns or cells than are allowed."""
     if rows > limits.rows:
         raise too_large(f"there are {rows:,} rows", limits.rows, _PARTS)
+    if columns > limits.columns:
+        raise too_large(f"there are {columns:,} columns", limits.columns, "Leave out what the model does not look at.")
     if rows * columns > limits.cells:
-        raise too_large(f"there are {rows:,} rows of {columns:,} columns", limits.cells, _PARTS)
+        raise too_large(
+            f"there are {rows:,} rows of {columns:,} columns, {rows * columns:,} cells", limits.cells, _PARTS
+        )
 
 
 def check_expanded(batch: Any, limits: Limits, before: int = 0) -> int:

@@ -21,7 +21,7 @@ from expose.files import column_names, read
 from expose.files.lines import COLUMN as TEXT
 from expose.kinds.base import Kind, Reading
 from expose.kinds.text_sources import LINES as EACH_LINE
-from expose.serve.binary import arrow_to_parquet, check_parquet
+from expose.serve.binary import arrow_to_parquet, check_cells, check_parquet
 from expose.serve.limits import Limits
 from expose.serve.places import Folders
 from expose.serve.problems import Problem, too_large
@@ -48,6 +48,7 @@ ALSO: Final = {
 }
 TABLES: Final = (".csv", ".tsv", ".json", ".jsonl", ".parquet")  # among files those that list others
 PIECE: Final = 2**16
+TOP: Final = 20  # lines among which the names of the columns stand
 PACKED: Final = (
     b"\x1f\x8b",
     b"BZh",
@@ -191,6 +192,8 @@ def from_body(sent: Sent, folder: Path, kind: Kind, reading: Reading, limits: Li
             data = checked_json(data, sent, reading, limits)
         else:
             check_unpacked(data, "the body", "Or send it with Content-Encoding: gzip.")
+            if sent.media in (CSV, TSV):
+                check_width(data, limits)
         path.write_bytes(data)
     return Taken(folder, [str(path)], reading)
 
@@ -221,6 +224,12 @@ def check_unpacked(head: bytes, what: str, way: str) -> None:
         raise Problem(415, f"{what} is packed or binary, not the text that it is said to be. Send it unpacked. {way}")
 
 
+def check_width(data: bytes, limits: Limits) -> None:
+    """Refuse text of too many columns by its first lines, before it is looked at how they are parted."""
+    for line in data[: limits.body].split(b"\n", TOP)[:TOP]:
+        check_cells(1, max(line.count(sign) for sign in (b",", b";", b"\t", b"|")) + 1, limits)
+
+
 def checked_json(data: bytes, sent: Sent, reading: Reading, limits: Limits) -> bytes:
     """JSON whose rows and columns are few enough; a list of texts becomes one of objects.
 
@@ -236,12 +245,7 @@ def checked_json(data: bytes, sent: Sent, reading: Reading, limits: Limits) -> b
             return json.dumps([{reading.text: row} for row in rows]).encode()
         what = json.dumps(wrong[0], ensure_ascii=False)[:80]
         raise Problem(422, f"each row is a JSON object of names and values; one is {what}.")
-    if len(rows) > limits.rows:
-        raise too_large(f"there are {len(rows):,} rows", limits.rows, "Send them in parts.")
-    n_names = len(set[str]().union(*rows))
-    if len(rows) * n_names > limits.cells:
-        found = f"there are {len(rows):,} rows of {n_names:,} different names, {len(rows) * n_names:,} cells"
-        raise too_large(found, limits.cells, "Send them in parts.")
+    check_cells(len(rows), len(set[str]().union(*rows)), limits)
     return data
 
 
@@ -360,7 +364,6 @@ def check_size(samples: Any, before: int, limits: Limits) -> int:
     total = before + len(samples)
     if total > limits.rows:
         raise too_large(f"there are {total:,} samples or more", limits.rows, "Send them in parts.")
-    if isinstance(samples, pa.Table) and len(samples) * samples.num_columns > limits.cells:
-        found = f"there are {len(samples):,} rows of {samples.num_columns:,} columns"
-        raise too_large(found, limits.cells, "Send them in parts: that is rows times columns.")
+    if isinstance(samples, pa.Table):
+        check_cells(len(samples), samples.num_columns, limits)
     return total

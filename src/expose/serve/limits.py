@@ -18,6 +18,8 @@ class Limits:
         Bytes of a body: as it is sent, and unpacked again.
     rows : int
         Samples of a request.
+    columns : int
+        Of a table; each costs time, looked at or not.
     cells : int
         Rows times columns of a table.
     files : int
@@ -44,6 +46,7 @@ class Limits:
 
     body: int = 64 * 2**20
     rows: int = 100_000
+    columns: int = 10_000
     cells: int = 10_000_000
     files: int = 1_000
     seconds: float = 60.0

@@ -146,8 +146,10 @@ class Worker:
         stopped = False
         while not stopped or long:
             jobs, stopped = self._arrived(block=not long and not stopped, stopped=stopped)
-            if jobs:
+            try:
                 long += self._begun(jobs)
+            except Exception as error:  # this thread lives as long as the service
+                self._give_up(jobs, error)
             if long:
                 steps = long.popleft()
                 if next(steps, self) is None:  # it goes on
@@ -180,6 +182,8 @@ class Worker:
 
     def _begun(self, jobs: Sequence[Job]) -> list[Going]:
         """Score together what can be; the others as what is to be gone on with."""
+        if not jobs:
+            return []
         served = self.models.current
         alone = served.scorer.fitted.kind.alone
         short: list[tuple[Read, Going]] = []
@@ -234,9 +238,22 @@ class Worker:
                         raise Problem(504, "the time for this request is over.")
             job.future.set_result(answer._replace(body=job.written(answer)))
         except Exception as error:
-            job.future.set_exception(self._problem(error))
+            job.future.set_exception(self._said(error))
         finally:
             job.sent.close()
+
+    def _give_up(self, jobs: Sequence[Job], error: Exception) -> None:
+        with suppress(Exception):
+            self.log("scoring failed", level="error", error=type(error).__name__, where=where(error))
+        for job in jobs:
+            if not job.future.done():
+                job.future.set_exception(Problem(500, BUG))
+
+    def _said(self, error: Exception) -> Exception:
+        try:
+            return self._problem(error)
+        except Exception:  # of the log
+            return Problem(500, BUG)
 
     def _problem(self, error: Exception) -> Exception:
         """What is said of a failure: of data that cannot be used why, of all else nothing."""
