@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import re
@@ -24,7 +25,7 @@ from commands import QUICK, command, run_in_process
 from serving import Made, fitted
 
 from expose.errors import InputError
-from expose.serve import Limits
+from expose.serve import Limits, app
 from expose.serve.log import Log
 from expose.serve.places import Place
 from expose.serve.server import listening
@@ -219,6 +220,40 @@ def test_health_answers_while_scores_are_made(table: Made, client: Any, monkeypa
             break
         time.sleep(0.05)
     assert answer.status_code == 200
+
+
+def test_a_body_that_does_not_come_is_waited_for_no_longer_than_allowed(table: Made) -> None:
+    service = app(table[0], limits=Limits(seconds=0.2), look_every=None)
+    answers: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(30)
+        return {}
+
+    async def send(message: dict[str, Any]) -> None:
+        answers.append(message)
+
+    headers = [(b"host", b"localhost"), (b"content-type", b"text/csv"), (b"content-length", b"10")]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/score",
+        "query_string": b"",
+        "headers": headers,
+        "http_version": "1.1",
+        "scheme": "http",
+        "root_path": "",
+        "client": None,
+        "server": None,
+    }
+    started = time.perf_counter()
+    asyncio.run(service(scope, receive, send))
+    assert time.perf_counter() - started < 5
+    assert answers[0]["status"] == 408
+    assert (b"connection", b"close") in answers[0]["headers"]
+    assert "the body did not come in time" in json.loads(answers[1]["body"])["detail"]
+    assert service.state.service.worker.coming == 0
+    service.state.service.close()
 
 
 # ----------------------------------------------------------------------------------------------- another model
