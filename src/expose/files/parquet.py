@@ -15,6 +15,7 @@ from expose.files.origins import Origin
 from expose.stores import Stored, StoreError, told
 
 _READ_AHEAD, _FROM_AFAR = 2**20, 2**22  # bytes; without it a whole column of a row group is in memory at once
+_SMALL = 2**20
 
 
 class Parquet:
@@ -41,7 +42,7 @@ class Parquet:
                 with told(self.path), self.path.at_random() as stored:
                     yield pq.ParquetFile(stored, buffer_size=_FROM_AFAR, pre_buffer=False)
                 return
-            with pq.ParquetFile(self.path, buffer_size=_READ_AHEAD, pre_buffer=False) as file:
+            with pq.ParquetFile(self.path, buffer_size=0 if self._is_small else _READ_AHEAD, pre_buffer=False) as file:
                 yield file
         except StoreError as error:
             raise InputError(str(error)) from error
@@ -50,6 +51,11 @@ class Parquet:
                 raise
             message = f"{self.label}: not a complete Parquet file, damaged or cut short. Fetch it again. ({error})"
             raise InputError(message) from error
+
+    @property
+    def _is_small(self) -> bool:
+        """Whether threads and buffers, one of each column, take longer than to read it."""
+        return self.path is not None and not isinstance(self.path, Stored) and self.path.stat().st_size < _SMALL
 
     def schema(self) -> Any:
         """Return the Arrow schema of the file."""
@@ -62,9 +68,11 @@ class Parquet:
 
     def tables(self, names: Sequence[str], batch_rows: int) -> Iterator[Any]:
         """Yield the rows as Arrow tables of these columns."""
-        outer = [one for one in self._outer if any(name == one or name.startswith(f"{one}.") for name in names)]
+        known = frozenset(names)
+        outer = [one for one in self._outer if one in known or any(name.startswith(f"{one}.") for name in names)]
+        threads = not self._is_small
         with self._opened() as file:
-            for batch in file.iter_batches(batch_rows, row_groups=self._groups, columns=outer, use_threads=True):
+            for batch in file.iter_batches(batch_rows, row_groups=self._groups, columns=outer, use_threads=threads):
                 table = pa.Table.from_batches([batch]).select(outer).replace_schema_metadata(None)
                 yield flattened(table).select(names)
 

@@ -35,7 +35,7 @@ def arrow_to_parquet(data: bytes, path: Path, limits: Limits) -> None:
         check_cells(len(table), table.num_columns, limits)
         for batch in table.to_batches():
             check_expanded(batch, limits)
-        pq.write_table(table, path, compression="none")
+        pq.write_table(table, path, compression="none", use_dictionary=False, write_statistics=False)
     except (pa.ArrowException, struct.error, OSError, IndexError, UnicodeDecodeError) as error:
         raise Problem(422, f"the body is no Arrow stream that can be read: {reason(error)}") from error
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from expose import AnomalyDetector, Scorer
 from expose_lab.datasets import load
 from expose_lab.http_load import Load, ask, request
-from expose_lab.pages import Page, Rows, table
+from expose_lab.pages import Page, Rows, count, table
 from expose_lab.plain_service import ARROW
 from expose_lab.services import Service, exposed, pinned, serving
 from expose_lab.store import Row
@@ -193,7 +193,10 @@ def context(page: Page) -> dict[str, Any]:
         "tables": {media: table_of(found.where(media=media)) for media in found.each("media")},
         "media": MEDIA,
         "generator": generator(found),
-        "sets": [(name, found.where(dataset=name)[0]["columns"]) for name in found.each("dataset")],
+        "sets": " or ".join(
+            f"{name} ({count(found.where(dataset=name)[0]['columns'], 'column')})" for name in found.each("dataset")
+        ),
+        "many": max(found.values("rows")),
         "equal": all(found.values("equal")),
         "failed": sum(found.where(service=OURS).values("failed")),
         "turns": found[0]["turns"],
@@ -225,7 +228,7 @@ def table_of(found: Rows) -> str:
             ratio(here, PLAIN, "p50_ms"),
             ratio(here, PLAIN, "processor_ms"),
         ]
-        lines.append([f"{name}, {n:,} {'row' if n == 1 else 'rows'}, {clients} client{'s' * (clients > 1)}", *cells])
+        lines.append([f"{name}, {count(n, 'row')}, {count(clients, 'client')}", *cells])
     return table(["", *HEADER], lines)
 
 
