@@ -18,12 +18,13 @@ from typing import Any
 from expose import AnomalyDetector, Scorer
 from expose_lab.http_load import Reply, keep_asking
 from expose_lab.pages import Page, count
-from expose_lab.services import Service, exposed
+from expose_lab.services import PATIENCE, Service, exposed
 from expose_lab.store import Row
 from expose_lab.studies.base import Study
 from expose_lab.studies.serving import Samples, rows_of
 from expose_lab.studies.serving_endurance import ONE, Asked, is_right, name_of, requests_of
 
+ENOUGH = 5  # answers of each client between two kills
 PAUSE = 0.05  # seconds until a client asks again
 
 
@@ -89,16 +90,25 @@ async def go(clients: list[Retrying], model: Path, log: Path, kills: int, second
     asking = [asyncio.create_task(keep_asking(service.port, one, PAUSE)) for one in clients]
     try:
         for _ in range(kills):
-            await asyncio.sleep(seconds)
+            await some_answers(clients, seconds)
             await asyncio.to_thread(service.kill)
             service = await started(words, log, starts)
-        await asyncio.sleep(seconds)
+        await some_answers(clients, seconds)
         for one in clients:
             one.going = False
         await asyncio.wait_for(asyncio.gather(*asking), 60)
     finally:
         await asyncio.to_thread(service.stop)
     return starts
+
+
+async def some_answers(clients: list[Retrying], seconds: float) -> None:
+    """Wait for some seconds, and until every client was answered several times."""
+    wanted = [one.answers + ENOUGH for one in clients]
+    await asyncio.sleep(seconds)
+    async with asyncio.timeout(PATIENCE):
+        while any(one.answers < least for one, least in zip(clients, wanted, strict=True)):
+            await asyncio.sleep(PAUSE)
 
 
 async def started(words: list[str], log: Path, starts: list[float]) -> Service:
