@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from typing import Any
 
+import pyarrow as pa
 import uvicorn
 from fastapi import FastAPI
 
@@ -60,6 +61,11 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def warm_up() -> None:
+    """What else would be done with the first request: with its first list of texts, Arrow imports pandas."""
+    pa.array([""], pa.string())
+
+
 class Server(uvicorn.Server):
     """Serves until it is asked to stop: then it answers the requests that have begun, and ends.
 
@@ -94,6 +100,7 @@ class Server(uvicorn.Server):
         """Listen, and say so."""
         await super().startup(sockets)
         if self.started:
+            warm_up()
             settle()
             self.when_ready()
 
