@@ -303,3 +303,14 @@ def test_files_that_cannot_be_used(photos: Made, client: Any, tmp_path: Path) ->
     left = own.post("/score", files=[sent("1.png", good), sent("notes.txt", b"hello")])
     assert "left out 1 file(s) that are no images: 'notes.txt'" in left.json()["notes"][0]
     assert "/tmp" not in left.json()["notes"][0]
+
+
+def test_photos_that_unpack_to_more_than_is_allowed(photos: Made, client: Any) -> None:
+    """Hundreds of empty photos of a hundred megapixels fit into a body, and take minutes to be read."""
+    pillow = pytest.importorskip("PIL.Image")
+    file = io.BytesIO()
+    pillow.new("L", (400, 300)).save(file, "png")
+    own = client(photos[0], limits=Limits(pixels=250_000))
+    assert own.post("/score", files=[sent(f"{n}.png", file.getvalue()) for n in range(2)]).status_code == 200
+    detail = refused(own.post("/score", files=[sent(f"{n}.png", file.getvalue()) for n in range(3)]), 413)
+    assert "the photos have 360,000 pixels or more; at most 250,000" in detail

@@ -177,6 +177,9 @@ def test_photos_that_a_table_lists(photos: Made, client: Any, tmp_path: Path) ->
     refused = client(made[0]).post("/score", files=[listed, *files[1:]])
     assert refused.status_code == 422
     assert "list.csv lists 'left/01.png' in the column 'path', and no file of that name" in refused.json()["detail"]
+    broken = ("file", ("list.csv", b"path,part\nleft/01.png\n"))
+    detail = client(made[0]).post("/score", files=[broken, *files]).json()["detail"]
+    assert detail.startswith("list.csv, line 2: expected 2 values"), detail  # and not where it lay
 
 
 @pytest.mark.parametrize("text", ["message", "lines"])

@@ -17,9 +17,11 @@ from typing import IO, Any, Final, NamedTuple
 
 import pyarrow as pa
 
+from expose.errors import InputError, MissingExtraError
 from expose.files import column_names, read
 from expose.files.lines import COLUMN as TEXT
 from expose.kinds.base import Kind, Reading
+from expose.kinds.image_files import file_head
 from expose.kinds.text_sources import LINES as EACH_LINE
 from expose.serve.binary import arrow_to_parquet, check_cells, check_parquet
 from expose.serve.limits import Limits
@@ -164,10 +166,12 @@ def taken(sent: Sent, kind: Kind, reading: Reading, limits: Limits, folders: Fol
         When more came than is allowed, or it is not what it is said to be.
     """
     with folders.one() as folder:
-        if sent.media == FILES:
-            yield from_files(sent, folder, kind, reading, limits)
-        else:
-            yield from_body(sent, folder, kind, reading, limits)
+        written = from_files if sent.media == FILES else from_body
+        try:
+            found = written(sent, folder, kind, reading, limits)
+        except InputError as error:
+            raise InputError(Taken(folder, [], reading).unnamed(str(error))) from error
+        yield found
 
 
 def from_body(sent: Sent, folder: Path, kind: Kind, reading: Reading, limits: Limits) -> Taken:
@@ -288,6 +292,7 @@ def from_files(sent: Sent, folder: Path, kind: Kind, reading: Reading, limits: L
     if not sent.files:
         raise Problem(422, "there is no file in the body; expected parts with a filename each, as curl -F file=@1.png.")
     names: dict[str, None] = {}
+    pixels = 0
     for given, stream in sent.files:
         name = safe_name(given)
         if name in names or any(str(parent) in names for parent in PurePosixPath(name).parents):
@@ -301,12 +306,23 @@ def from_files(sent: Sent, folder: Path, kind: Kind, reading: Reading, limits: L
                 shutil.copyfileobj(stream, file)
         except (OSError, ValueError) as error:
             raise Problem(422, f"no file can be called {name!r} here. Give it a plain name.") from error
+        pixels += pixels_in(path)
+        if pixels > limits.pixels:
+            raise too_large(f"the photos have {pixels:,} pixels or more", limits.pixels, "Send them in parts.")
     tables = [name for name in names if name.lower().endswith(TABLES)] if reading.photo else []
     for name in tables:
         check_listed(folder / name, reading, names, limits)
     whole = kind.asked_for(reading) or kind.claims([str(folder)])
     chosen = tables or ([""] if whole else sorted(names))
     return Taken(folder, [str(folder / name) for name in chosen], reading)
+
+
+def pixels_in(path: Path) -> int:
+    """How many a photo unpacks to, by its head; 0 of what is none, which is said when it is read."""
+    with suppress(InputError, MissingExtraError):
+        height, width, _ = file_head(path)[0]
+        return height * width
+    return 0
 
 
 def head_of(stream: IO[bytes], name: str) -> bytes:

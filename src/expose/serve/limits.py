@@ -24,6 +24,8 @@ class Limits:
         Rows times columns of a table.
     files : int
         Files of a request.
+    pixels : int
+        Of all its photos, unpacked: a few kilobytes can hold millions.
     seconds : float
         From the first byte of a request to its answer.
     waiting : int
@@ -49,6 +51,7 @@ class Limits:
     columns: int = 10_000
     cells: int = 10_000_000
     files: int = 1_000
+    pixels: int = 2_000_000_000
     seconds: float = 60.0
     waiting: int = 256
     together: int = 1_024
