@@ -88,7 +88,7 @@ def test_without_a_token_only_this_machine_asks(table: Made, client: Any) -> Non
 def test_others_reach_it_with_a_token_only() -> None:
     with pytest.raises(InputError, match=r"--host 0\.0\.0\.0: others than this machine could ask .* --token-file FILE"):
         listening("0.0.0.0", 0, guarded=False)
-    with listening("0.0.0.0", 0, guarded=True) as listener, pytest.raises(OSError, match="cannot listen at"):
+    with listening("0.0.0.0", 0, guarded=True) as listener, pytest.raises(InputError, match="cannot listen at"):
         listening("0.0.0.0", listener.getsockname()[1], guarded=True)
 
 
@@ -459,6 +459,17 @@ def test_what_cannot_begin_says_why(table: Made, tmp_path: Path) -> None:
     assert "no token is set" in refused.output
     assert run_in_process("serve", table[0], "--host", "no.such.host.invalid", "--port", 0).exit_code == 2
     assert "rows must be a positive number" in run_in_process("serve", table[0], "--max-rows", 0).output
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused = run_in_process("serve", table[0], "--port", port)
+    assert refused.exit_code == 2
+    said = f"cannot listen at 127.0.0.1:{port}: another program does. Choose another --port, or 0:"
+    assert said in " ".join(refused.output.split())
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    for name, why in {"gone": "No such file", "binary": "it is no text"}.items():
+        refused = run_in_process("serve", table[0], "--token-file", tmp_path / name)
+        assert refused.exit_code == 2
+        assert f"cannot be read: {why}" in " ".join(refused.output.split())
     assert run_in_process("serve", table[0], "--threshold", "nonsense").exit_code == 2
 
 

@@ -126,7 +126,7 @@ def token_of(file: Path | None) -> str | None:
     """
     if file is None and TOKEN not in os.environ:
         return None
-    token = os.environ[TOKEN].strip() if file is None else file.read_text(encoding="utf-8").strip()
+    token = (os.environ[TOKEN] if file is None else text_in(file)).strip()
     source = f"the environment variable {TOKEN}" if file is None else str(file)
     if len(token) < FEWEST or not token.isascii() or not token.isprintable() or " " in token:
         raise InputError(
@@ -134,3 +134,12 @@ def token_of(file: Path | None) -> str | None:
             f"{len(token)}. Make one, for example: openssl rand -hex 32 > token"
         )
     return token
+
+
+def text_in(file: Path) -> str:
+    """What a token file holds."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise InputError(f"--token-file {file} cannot be read: {why}. It holds the token, and nothing else.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import signal
 import socket
@@ -28,9 +29,7 @@ def listening(host: str, port: int, guarded: bool) -> socket.socket:
     Raises
     ------
     InputError
-        When others than this machine could ask, and need no token.
-    OSError
-        When the port is taken.
+        When others than this machine could ask, and need no token; or the port is taken.
     """
     if not guarded and not is_own(host):
         raise InputError(
@@ -41,7 +40,9 @@ def listening(host: str, port: int, guarded: bool) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise type(error)(error.errno, f"cannot listen at {host}:{port}: {error.strerror or error}") from error
+        said = {errno.EADDRINUSE: "another program does. Choose another --port, or 0: one that is free"}
+        what = said.get(error.errno or 0) or (error.strerror or str(error)).partition(" (while")[0]
+        raise InputError(f"cannot listen at {host}:{port}: {what}.") from error
 
 
 def is_own(host: str) -> bool:
