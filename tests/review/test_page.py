@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import Any
 
 import pytest
@@ -93,6 +94,24 @@ def test_an_answer_to_what_was_answered_meanwhile_is_asked_again(client: Any, de
     assert "Bob has called it normal" in answer.text
     assert len(desk.answers.entries()) == 1
     assert post(client, "/answer", row=7, said="anomaly", seen=1).status_code == 303
+
+
+def test_an_answer_to_an_event_that_is_another_by_now_is_asked_again(
+    client: Any, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def event(*rows: int) -> None:
+        monkeypatch.setattr(type(desk.standing), "meant", lambda standing, row: list(rows))
+
+    event(3, 4, 5)
+    (shown,) = re.findall('name="extent" value="(.*?)"', client.get("/?row=4").text)
+    event(4, 5, 6, 7)  # as after a refit that has ended meanwhile
+    answer = post(client, "/answer", row=4, said="anomaly", extent=shown)
+    assert answer.status_code == 409
+    assert "Answer again" in answer.text
+    assert desk.answers.current() == {}
+    (shown,) = re.findall('name="extent" value="(.*?)"', answer.text)
+    assert post(client, "/answer", row=4, said="anomaly", extent=shown).status_code == 303
+    assert list(desk.answers.current()) == [4, 5, 6, 7]
 
 
 def test_undo_shows_the_row_again(client: Any, desk: Desk) -> None:

@@ -195,13 +195,19 @@ class Pages:
         said: Annotated[str, Form()],
         seen: Annotated[int, Form()] = 0,
         note: Annotated[str, Form()] = "",
+        extent: Annotated[str, Form()] = "",
     ) -> Response:
-        """Keep an answer, unless somebody else has given one since the row was shown."""
+        """Keep an answer, unless somebody else has given one, or it is about other rows, since the row was shown."""
         if len(note) > LONGEST_NOTE:
             raise InputError(f"a note has at most {LONGEST_NOTE:,} signs; this one has {len(note):,}.")
         about = self.desk.answers.about(self.checked(row))
         if len(about) != seen:
             return self.row_page(request, row, f"{spoken(about)} Answer again if you see it otherwise.", 409, note)
+        if extent and extent != extent_of(self.desk.standing, row):
+            again = (
+                "The model has learned since it was shown, and the event begins or ends elsewhere now. Answer again."
+            )
+            return self.row_page(request, row, again, 409, note)
         self.desk.answer(row, said, reviewer=self.named(request), note=note.strip())
         if self.desk.progress().pending >= self.desk.due:
             self.desk.learn_soon()
@@ -253,6 +259,12 @@ class Pages:
             return PlainTextResponse(said, status)
 
 
+def extent_of(standing: Standing, row: int) -> str:
+    """What an answer about a row is about, to be compared: how many rows, the first and the last."""
+    rows = standing.meant(row)
+    return f"{len(rows)} {min(rows)} {max(rows)}"
+
+
 def spoken(about: Sequence[Answer]) -> str:
     """That others have spoken of a row since it was shown, or that their answers are gone."""
     if not about:
@@ -285,6 +297,7 @@ def facts_of(desk: Desk, standing: Standing, row: int) -> dict[str, Any]:
         "about": about,
         "verdict": desk.answers.current().get(row),
         "meant": len(standing.meant(row)),
+        "extent": extent_of(standing, row),
         "proposed": row in standing.proposed,
         "pictured": pictured,
         "heat": heat,
