@@ -163,6 +163,14 @@ def test_what_is_no_file_of_answers_is_refused_and_left_alone(path: Path, text: 
     assert path.read_bytes() == before
 
 
+def test_a_whole_line_without_an_end_is_kept(path: Path) -> None:
+    Answers(path, 10).add([3], "anomaly", reviewer="Ada")
+    path.write_bytes(path.read_bytes().rstrip())  # as some editors save it
+    answers = Answers(path, 10)
+    answers.add([4], "normal", reviewer="Ada")
+    assert labels(answers) == labels(Answers(path, 10)) == {3: 1, 4: 0}
+
+
 def test_a_file_that_is_gone_is_begun_anew(path: Path) -> None:
     answers = Answers(path, 10)
     answers.add([3], "anomaly", reviewer="Ada")

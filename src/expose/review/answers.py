@@ -24,6 +24,7 @@ from expose.errors import InputError
 ROW, LABEL = "row", "label"  # as in a table of `expose query`
 OWN: Final = (LABEL, "answer", "note", "reviewer", "answered_at")  # behind the row and its names
 LABELS: Final = {"anomaly": 1, "normal": 0, "skipped": -1}
+WHOLE: Final = b"+00:00"  # the end of a time: of a whole line, which an editor has saved without an end of line
 UNDONE: Final = "undone"
 LONGEST_NOTE: Final = 1_000  # signs
 
@@ -202,7 +203,12 @@ class Answers:
                 file.seek(-1, os.SEEK_END)
                 if file.read() != b"\n":
                     file.seek(0)
-                    file.truncate(file.read().rfind(b"\n") + 1)
+                    text = file.read()
+                    if text.endswith(WHOLE):
+                        file.write(b"\n")
+                        file.flush()
+                    else:
+                        file.truncate(text.rfind(b"\n") + 1)
             yield file
 
     def _forget(self, file: tuple[int, int] | None = None) -> None:
