@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-ARROW = "application/vnd.apache.arrow.stream"
+from expose_lab.bodies import ARROW
 
 
 def application(model: Any, names: list[str]) -> Any:

@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the extra web")
 
 from expose_lab import study
+from expose_lab.bodies import ARROW, JSON, Samples, scores
 from expose_lab.http_load import Reply, ask, length_of, request
 from expose_lab.pages import Rows
 from expose_lab.services import Service, serving
@@ -53,16 +54,16 @@ def test_a_reply_without_its_length_is_refused() -> None:
 def test_the_plain_service_gives_the_scores_of_its_model(tmp_path: Path) -> None:
     from fastapi.testclient import TestClient
 
-    from expose_lab.plain_service import ARROW, application
+    from expose_lab.plain_service import application
 
-    rows = speed.Samples(np.random.default_rng(0).normal(size=(60, 3)), ("a", "b", "c"))
+    rows = Samples(np.random.default_rng(0).normal(size=(60, 3)), ("a", "b", "c"))
     trees = speed.forest().fit(rows.values)
     client = TestClient(application(trees, list(rows.names)))
-    said = client.post("/score", content=rows.body(speed.JSON, [3, 4]), headers={"Content-Type": speed.JSON}).json()
+    said = client.post("/score", content=rows.body(JSON, [3, 4]), headers={"Content-Type": JSON}).json()
     assert said["anomaly_score"] == (-trees.score_samples(rows.values[3:5])).tolist()
     assert said["is_anomaly"] == (trees.predict(rows.values[3:5]) < 0).tolist()
     packed = client.post("/arrow", content=rows.body(ARROW, [3, 4]), headers={"Content-Type": ARROW})
-    assert speed.scores(packed.content, ARROW) == said["anomaly_score"]
+    assert scores(packed.content, ARROW) == said["anomaly_score"]
 
 
 def test_a_wrong_answer_is_found() -> None:
@@ -87,7 +88,7 @@ def test_a_wrong_answer_is_found() -> None:
 
 
 def test_one_request_of_a_hundred_is_an_odd_one() -> None:
-    own = speed.Samples(np.random.default_rng(0).normal(size=(serving_endurance.ONE, 2)), ("a", "b"))
+    own = Samples(np.random.default_rng(0).normal(size=(serving_endurance.ONE, 2)), ("a", "b"))
     usual, odd = requests_of(own)
     assert len(usual) == serving_endurance.ONE
     assert {one.status for one in odd} == {200, 404, 415, 422}
@@ -112,7 +113,7 @@ def store(path: Path, rows: list[Row]) -> None:
 def turns(service: str, per_second: list[float]) -> list[Row]:
     facts = {
         "dataset": "thyroid",
-        "media": speed.JSON,
+        "media": JSON,
         "rows": 1,
         "clients": 8,
         "columns": 6,

@@ -9,7 +9,6 @@ The plain service stands around the detector of ours, too: that tells the cost o
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import pickle
 from collections.abc import Iterator
@@ -18,58 +17,28 @@ from itertools import product
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from expose import AnomalyDetector, Scorer
-from expose_lab.datasets import load
+from expose_lab.bodies import ARROW, JSON, Samples, rows_of, scores
 from expose_lab.http_load import Load, ask, request
 from expose_lab.pages import Page, Rows, count, table
-from expose_lab.plain_service import ARROW
 from expose_lab.services import Service, exposed, pinned, serving
 from expose_lab.store import Row
+from expose_lab.studies import serving_endurance, serving_killed
 from expose_lab.studies.base import Study
 from expose_lab.studies.fit_cost import FOREST, forest
 
 OURS, PLAIN, NOTHING = "expose serve", "plain service of ours", "nothing"
 BESIDE: Final = (FOREST, PLAIN)
-JSON: Final = "application/json"
 MEDIA: Final = {JSON: "JSON", ARROW: "Arrow"}
 DIFFERENT: Final = {1: 500}  # requests that go round, by their rows; of others
 FEW: Final = 8
 WARM = 0.3  # seconds
 SERVICE, CLIENTS = 0, 1  # processors
-
-
-class Samples(NamedTuple):
-    """Rows of a real table."""
-
-    values: NDArray[np.float64]
-    names: tuple[str, ...]
-
-    def table(self, places: Any) -> pa.Table:
-        """Some of them."""
-        return pa.table(list(self.values[places].T.copy()), list(self.names))
-
-    def body(self, media: str, places: Any) -> bytes:
-        """Some of them as a body."""
-        if media == JSON:
-            return json.dumps(
-                [dict(zip(self.names, row, strict=True)) for row in self.values[places].tolist()]
-            ).encode()
-        sink, some = pa.BufferOutputStream(), self.table(places)
-        with pa.ipc.new_stream(sink, some.schema) as stream:
-            stream.write_table(some)
-        return bytes(sink.getvalue())
-
-
-def rows_of(dataset: str, data: Path) -> Samples:
-    """All rows of a table, their numbers as short as they were written."""
-    found = load(dataset, data if str(data) != "." else None)
-    return Samples(np.array([[float(str(value)) for value in row] for row in found.X]), found.columns)
 
 
 def cells(sets: list[str], turns: int, seconds: float, rows: list[int], clients: list[int]) -> Iterator[Row]:
@@ -172,21 +141,11 @@ def asked_once(service: Service, media: str, body: bytes) -> bytes:
     return found
 
 
-def scores(body: bytes, media: str) -> list[float]:
-    """The scores in an answer."""
-    if media == ARROW:
-        found: list[float] = pa.ipc.open_stream(body).read_all()["anomaly_score"].to_pylist()
-        return found
-    return [row["anomaly_score"] for row in json.loads(body)["rows"]]
-
-
 # ------------------------------------------------------------------------------------------------------------ page
 
 
 def context(page: Page) -> dict[str, Any]:
     """What was measured, and what the two studies of endurance found."""
-    from expose_lab.studies import serving_endurance, serving_killed
-
     found = page.rows("serving")
     further = {study.STUDY.name: study for study in (serving_endurance, serving_killed)}
     return {

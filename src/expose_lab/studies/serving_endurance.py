@@ -25,13 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from expose import AnomalyDetector, Scorer
+from expose_lab.bodies import ARROW, JSON, Samples, rows_of, scores
 from expose_lab.http_load import Reply, keep_asking, request
 from expose_lab.pages import Page, Rows, count
-from expose_lab.plain_service import ARROW
 from expose_lab.services import Service, exposed, serving
 from expose_lab.store import Row
 from expose_lab.studies.base import Study
-from expose_lab.studies.serving import JSON, Samples, rows_of, scores
 
 CSV: Final = "text/csv"
 ONE, SEVERAL, ROUND = 500, 20, 100  # rows that go round, rows of a longer request, requests of which a few are odd

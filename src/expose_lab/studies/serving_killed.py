@@ -16,12 +16,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from expose import AnomalyDetector, Scorer
+from expose_lab.bodies import Samples, rows_of
 from expose_lab.http_load import Reply, keep_asking
 from expose_lab.pages import Page, count
 from expose_lab.services import PATIENCE, Service, exposed
 from expose_lab.store import Row
 from expose_lab.studies.base import Study
-from expose_lab.studies.serving import Samples, rows_of
 from expose_lab.studies.serving_endurance import ONE, Asked, is_right, name_of, requests_of
 
 ENOUGH = 5  # answers of each client between two kills
