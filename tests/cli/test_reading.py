@@ -90,7 +90,8 @@ def test_what_is_said_later_goes_before(run: Run, trained: Path, name: str) -> N
 
 def test_a_folder_of_an_older_version_still_says_its_encoding() -> None:
     def dialect(**metadata: object) -> Dialect:
-        return reading_as_trained(SimpleNamespace(metadata=metadata, columns=())).dialect  # type: ignore[arg-type]
+        fitted = SimpleNamespace(metadata=metadata, columns=(), encoder=SimpleNamespace(commas=()))
+        return reading_as_trained(fitted).dialect  # type: ignore[arg-type]
 
     assert dialect(encoding="latin-1") == Dialect(encoding="latin-1")
     assert dialect(encoding="utf-8") == dialect() == Dialect()

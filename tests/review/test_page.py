@@ -180,6 +180,12 @@ def test_a_reviewer_says_who_answers(client: Any, desk: Desk) -> None:
     assert desk.answers.entries()[1].reviewer == "Ada"
 
 
+def test_a_reviewer_of_another_port_is_another(client: Any, desk: Desk) -> None:
+    client.cookies.set("expose-reviewer-9000", "Bob", domain="127.0.0.1")
+    post(client, "/answer", row=7, said="anomaly", seen=0)
+    assert desk.answers.entries()[0].reviewer == "Ada"
+
+
 def test_the_export_has_all_that_is_known_and_runs_in_no_spreadsheet(client: Any, desk: Desk) -> None:
     desk.answer(7, "anomaly", reviewer="=cmd|' /C calc'!A0", note="+1")
     desk.answer(8, "normal", reviewer="Ada")

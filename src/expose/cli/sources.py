@@ -322,10 +322,10 @@ def command_line() -> str:
 
 
 def next_commands(model: Place, *, query: bool = False, maps: bool = False) -> list[str]:
-    """What to do with a model, as lines for people: also queries and heat maps, if it can give such."""
+    """What to do with a model, as lines for people: also reviews, queries and heat maps, if it can give such."""
     score = ["score", str(model), "NEW_DATA", "--out", "scores.csv"]
     seeing = [["score", str(model), "DATA", "--maps", "maps/", "--out", "scores.csv"]] if maps else []
-    asking = [["query", str(model), "DATA", "--out", "to_label.csv"]] if query else []
+    asking = [["review", str(model), "DATA"], ["query", str(model), "DATA", "--out", "to_label.csv"]] if query else []
     commands = [shlex.join(["expose", *words]) for words in (score, ["report", str(model), "DATA"], *seeing, *asking)]
     return [f"Model           {model}", *(f"{'' if n else 'Next':<15} {line}" for n, line in enumerate(commands))]
 

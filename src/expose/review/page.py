@@ -35,7 +35,7 @@ from expose.review.words import glimpse, passages_of
 SIDE, SMALLEST = 640, 16  # pixels of a picture, which may be asked for smaller
 STATIC: Final = {"review.css": "text/css", "review.js": "text/javascript", "report.css": "text/css"}
 LONGEST_NAME: Final = 40  # signs of a reviewer's
-WHO: Final = "expose-reviewer"  # cookie
+WHO: Final = "expose-reviewer"  # cookie, with the port: those of one machine are shared by all ports
 VALUES: Final = 3  # of each row in a list
 LEFT: Final = 20  # rows of the ranking shown after a refit
 OTHERS: Final = 100  # values of a row beside those that make it unusual
@@ -97,7 +97,7 @@ class Pages:
 
     def named(self, request: Request) -> str:
         """Who answers."""
-        return unquote(request.cookies.get(WHO, ""))[:LONGEST_NAME] or self.reviewer
+        return unquote(request.cookies.get(cookie_of(request), ""))[:LONGEST_NAME] or self.reviewer
 
     def page(self, request: Request, name: str, status: int = 200, notice: str = "", **facts: Any) -> HTMLResponse:
         """A page of a template."""
@@ -237,7 +237,7 @@ class Pages:
         """Say who answers."""
         response = RedirectResponse("/", 303)
         clean = show_text(name.strip(), LONGEST_NAME) if name.strip() else ""
-        response.set_cookie(WHO, quote(clean), httponly=True, samesite="lax")
+        response.set_cookie(cookie_of(request), quote(clean), httponly=True, samesite="lax")
         return response
 
     # ------------------------------------------------------------------------------------------------ what goes wrong
@@ -270,6 +270,11 @@ def spoken(about: Sequence[Answer]) -> str:
     if not about:
         return "What was said of it is not in the file of answers any more."
     return f"{about[-1].reviewer or 'Somebody'} has called it {about[-1].said} since it was shown."
+
+
+def cookie_of(request: Request) -> str:
+    """The name of the cookie that holds who answers in this review."""
+    return f"{WHO}-{request.url.port}"
 
 
 def _static(name: str) -> bytes:
