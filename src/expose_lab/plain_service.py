@@ -78,6 +78,7 @@ async def do_nothing(listener: socket.socket) -> None:
 def main(pickled: str = "") -> None:
     """Serve on a free port of this machine, which is printed."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as Uvicorn has it where it makes the socket
     print(listener.getsockname()[1], flush=True)
     if not pickled:
         asyncio.run(do_nothing(listener))

@@ -484,3 +484,13 @@ def test_a_private_folder_is_removed_and_those_of_the_living_are_not(
     assert len([*tmp_path.iterdir()]) == 1
     second.remove()
     assert not [*tmp_path.iterdir()]
+
+
+def test_answers_are_not_held_back() -> None:
+    """A client that keeps its connection would wait 40 ms for the body of each answer."""
+    from expose.serve.server import listening
+
+    with listening("127.0.0.1", 0, False) as listener, socket.create_connection(listener.getsockname()) as client:
+        accepted, _ = listener.accept()
+        with accepted, client:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -37,7 +37,7 @@ BESIDE: Final = (FOREST, PLAIN)
 MEDIA: Final = {JSON: "JSON", ARROW: "Arrow"}
 DIFFERENT: Final = {1: 500}  # requests that go round, by their rows; of others
 FEW: Final = 8
-WARM = 0.3  # seconds
+WARM = 0.2  # seconds
 SERVICE, CLIENTS = 0, 1  # processors
 
 
