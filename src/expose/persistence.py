@@ -215,6 +215,11 @@ def field(meta: Mapping[str, Any], name: str, kind: type[T], within: tuple[float
     return value
 
 
+def checksum_of(folder: Folder) -> str:
+    """What tells a model from any other: SHA-256 of its description, which holds those of its files."""
+    return hashlib.sha256((place_of(folder) / DESCRIPTION).read_bytes()).hexdigest()
+
+
 def check_target(folder: Folder) -> None:
     """Ask before a long training whether a model could be written to `folder` at all.
 

@@ -159,6 +159,7 @@ def open_desk(
 ) -> Desk:
     """Load the model, or what a review of it has learned before, and the data that it was trained on."""
     from expose import load
+    from expose.persistence import checksum_of
     from expose.report.given import id_columns as columns_of
     from expose.review.answers import Answers
     from expose.review.desk import Desk
@@ -181,7 +182,7 @@ def open_desk(
     batch, beside = apart(batch, [*reading.ignore, reading.label])
     kept = Answers(answers, n_rows, columns_of(batch.ids, n_rows))
     command = next_fit(first.metadata_.get("command"), data, str(answers), model)
-    metadata = {**first.metadata_, "command": command, "review_of": origin(model)}
+    metadata = {**first.metadata_, "command": command, "review_of": checksum_of(model)}
     detector = learned_before(out, metadata["review_of"], device) or first
     return Desk(
         detector,
@@ -204,13 +205,6 @@ def apart(batch: Batch, shown: Sequence[str | None]) -> tuple[Batch, Any]:
         return batch, None
     names = ids.drop_columns(beside)
     return batch._replace(ids=names if names.column_names else None), ids.select(beside)
-
-
-def origin(model: Place) -> str:
-    """What tells a model from any other: a digest of its description, which holds those of its files."""
-    import hashlib
-
-    return hashlib.sha256((model / "model.json").read_bytes()).hexdigest()
 
 
 def learned_before(out: Place, origin: str, device: str) -> AnomalyDetector | None:

@@ -184,9 +184,14 @@ class Desk:
 
     def answer(self, row: int, said: str, *, reviewer: str, note: str = "") -> None:
         """Write what somebody said of a row, and of the event that it is in; errors as of `Answers.add`."""
-        if not 0 <= row < len(self.standing.scores):
-            raise InputError(f"there is no row {row}; rows are counted from 0 to {len(self.standing.scores) - 1}.")
-        self.answers.add(self.standing.meant(row), said, reviewer=reviewer, note=note)
+        self.answers.add(self.standing.meant(self.checked(row)), said, reviewer=reviewer, note=note)
+
+    def checked(self, row: int) -> int:
+        """The number of a row; InputError where it is not there."""
+        n_rows = len(self.standing.scores)
+        if not 0 <= row < n_rows:
+            raise InputError(f"there is no row {row}; rows are counted from 0 to {n_rows - 1}.")
+        return row
 
     def undo(self, reviewer: str) -> int | None:
         """Take back what a reviewer said last, and give the row to look at again; None where there is nothing."""

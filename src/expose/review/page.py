@@ -109,13 +109,6 @@ class Pages:
         )  # fmt: skip
         return HTMLResponse(text, status)
 
-    def checked(self, row: int) -> int:
-        """The number of a row that is there."""
-        n_rows = len(self.desk.standing.scores)
-        if not 0 <= row < n_rows:
-            raise InputError(f"there is no row {row}; rows are counted from 0 to {n_rows - 1}.")
-        return row
-
     def row_page(
         self, request: Request, row: int | None, notice: str = "", status: int = 200, note: str = ""
     ) -> HTMLResponse:
@@ -125,7 +118,9 @@ class Pages:
         if shown is None:
             return self.page(request, "done", status, notice)
         facts = {"row": shown, "asked": row is not None, "queue": queue, "note": note}
-        return self.page(request, "row", status, notice, **facts, **facts_of(self.desk, standing, self.checked(shown)))
+        return self.page(
+            request, "row", status, notice, **facts, **facts_of(self.desk, standing, self.desk.checked(shown))
+        )
 
     # -------------------------------------------------------------------------------------------------------- to see
 
@@ -172,7 +167,7 @@ class Pages:
 
     def picture(self, row: int, side: int = SIDE) -> Response:
         """A photo, no larger than asked for."""
-        picture = as_webp(self.desk.standing, self.checked(row), min(max(side, SMALLEST), SIDE))
+        picture = as_webp(self.desk.standing, self.desk.checked(row), min(max(side, SMALLEST), SIDE))
         return Response(picture, media_type="image/webp", headers={"Cache-Control": "private, max-age=3600"})
 
     def export(self) -> Response:
@@ -200,7 +195,7 @@ class Pages:
         """Keep an answer, unless somebody else has given one, or it is about other rows, since the row was shown."""
         if len(note) > LONGEST_NOTE:
             raise InputError(f"a note has at most {LONGEST_NOTE:,} signs; this one has {len(note):,}.")
-        about = self.desk.answers.about(self.checked(row))
+        about = self.desk.answers.about(self.desk.checked(row))
         if len(about) != seen:
             return self.row_page(request, row, f"{spoken(about)} Answer again if you see it otherwise.", 409, note)
         if extent and extent != extent_of(self.desk.standing, row):

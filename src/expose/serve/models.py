@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import Any, Final
 
 from expose.errors import InputError, MissingExtraError, ModelFolderError
 from expose.files import column_names
-from expose.persistence import DESCRIPTION
+from expose.persistence import DESCRIPTION, checksum_of
 from expose.scoring import Scorer
 from expose.serve.garbage import settle_again
 from expose.stores import Place, Stored, place_of
@@ -162,7 +161,7 @@ class Models:
     def _checksum(self) -> str:
         """That of the description; empty where there is none."""
         try:
-            return hashlib.sha256((self.place.resolve() / DESCRIPTION).read_bytes()).hexdigest()
+            return checksum_of(self.place.resolve())
         except (FileNotFoundError, NotADirectoryError):
             return ""
 
