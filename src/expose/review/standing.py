@@ -78,6 +78,7 @@ class Standing:
         self.ranks[self.order] = np.arange(1, len(self.order) + 1)
         self.proposed = self._propose(propose)
         self.look = lru_cache(maxsize=256)(self._look)
+        self.picture = lru_cache(maxsize=8)(self._picture)  # the page asks for its size, then the browser for it
 
     @property
     def fitted(self) -> Fitted:
@@ -175,7 +176,7 @@ class Standing:
         near = some[np.argsort(distance[some], kind="stable")]
         return [int(one) for one in near if np.isfinite(distance[one])]
 
-    def picture(self, row: int, side: int) -> NDArray[np.uint8]:
+    def _picture(self, row: int, side: int) -> NDArray[np.uint8]:
         """A row as a picture, (H, W, 3), where rows can be seen."""
         return self.material.shown.picture(row, side)
 
